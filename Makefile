@@ -1,0 +1,37 @@
+# make demo   check the tutorials' networks, train plain / residual / dense, write a report
+# make test   run the tests
+# make lint   style, types, layers
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test lint zoo clean
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "skipstone needs Python 3.11 or newer, this is " + sys.version.split()[0])'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch numpy
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[train]" --group dev
+	touch $@
+
+demo: $(INSTALLED)
+	$(BIN)/skipstone demo
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -n 2 -q
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+zoo: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group zoo
+	$(BIN)/python -m pytest -q -m zoo
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,33 @@
+"""Skip connections in PyTorch networks: check them, build them, rewire them, measure what they buy.
+
+Every public function is listed in `_EXPORTS` and imported when first asked for, so that `import skipstone` stays
+fast and free of torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0.dev0"
+
+# Public name -> the package that defines it.
+_EXPORTS = {
+    "trace": "skipstone.tracing",
+    "find_skips": "skipstone.skips",
+}
+
+__all__ = ["__version__", *_EXPORTS]  # noqa: PLE0604 - the table is the list
+
+
+def __getattr__(name: str) -> object:
+    if name in _EXPORTS:
+        return getattr(import_module(_EXPORTS[name]), name)
+    raise AttributeError(f"module 'skipstone' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_EXPORTS])
+
+
+if TYPE_CHECKING:
+    from skipstone.skips import find_skips as find_skips
+    from skipstone.tracing import trace as trace

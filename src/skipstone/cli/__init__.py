@@ -1,0 +1,74 @@
+"""The `skipstone` command: one file a command, found through one table.
+
+A command's module holds `run(...) -> int`, its parameters annotated for cyclopts and described in its docstring. It
+parses, calls one public function, renders, and returns the exit status: 0 clean, 1 findings, 2 could not run.
+Results go to stdout, progress and errors to stderr. Command modules import torch and everything heavy inside `run`
+only, so that `--help` answers at once.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+# Command -> one-line summary. The module is `skipstone.cli.<name>`.
+COMMANDS = {
+    "check": "find what is wrong with a network's skip connections, and how to mend it",
+    "show": "print each layer's output shape and the network with its skips as arcs",
+    "sizes": "tell the exact legal input sizes of a network",
+    "explain": "print the page of a finding's code or of a design",
+    "train": "train one network and write a run folder",
+    "compare": "train several networks over seeds and write a report",
+    "models": "list the reference networks, with their costs",
+    "blocks": "list the catalogue of skip designs",
+    "demo": "check the tutorials' networks, train plain / residual / dense, write a report",
+}
+
+CLEAN, FINDINGS, COULD_NOT_RUN, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its status."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit status.
+
+    An error of the user's making is one line on stderr and status 2; Ctrl-C is status 130; neither shows a traceback.
+    """
+    from cyclopts import CycloptsError
+
+    from skipstone.core.errors import SkipstoneError
+
+    try:
+        status = _app()(list(arguments), exit_on_error=False, print_error=True, result_action="return_value")
+    except CycloptsError:
+        return COULD_NOT_RUN
+    except SkipstoneError as error:
+        print(f"skipstone: {error}", file=sys.stderr)
+        return COULD_NOT_RUN
+    except KeyboardInterrupt:
+        print("skipstone: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader (`| head`) has gone: say nothing, not even when Python flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLEAN
+    return status if isinstance(status, int) else CLEAN
+
+
+def _app():  # type: ignore[no-untyped-def]  # cyclopts is imported here only, and App is its own type
+    from cyclopts import App
+
+    from skipstone import __version__
+
+    app = App(
+        name="skipstone",
+        help="Skip connections in PyTorch networks: check them, build them, rewire them, measure what they buy.",
+        version=__version__,
+        suppress_keyboard_interrupt=False,
+        help_format="plaintext",
+    )
+    for name, summary in COMMANDS.items():
+        app.command(f"skipstone.cli.{name}:run", name=name, help=summary)
+    return app
