@@ -1,0 +1,276 @@
+"""One training run: what was asked (`RunSpec`), what happened (`EpochRecord`, `FlowRecord`), the end (`RunResult`).
+
+A run folder holds, written by the trainer and read by the report without torch:
+
+    spec.json         RunSpec, versioned
+    environment.json  versions, processor, threads: whatever the numbers may depend on
+    metrics.jsonl     EpochRecord, a line an epoch; epochs count from 1
+    flow.jsonl        FlowRecord, a line for step 0 (epoch 0) and one an epoch
+    checkpoint.pt     everything --resume needs, replaced at every epoch
+    result.json       RunResult, versioned; there only once the run has finished
+
+Accuracies are fractions (0.91), losses mean cross-entropy in nats, times seconds.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from skipstone.core.codec import Json, RecordError, decode, encode
+from skipstone.core.errors import SkipstoneError
+
+VERSION = 1
+"""Of the files in a run folder. It rises when a key changes its meaning or goes away; new optional keys leave it."""
+
+SPEC_FILE = "spec.json"
+ENVIRONMENT_FILE = "environment.json"
+METRICS_FILE = "metrics.jsonl"
+FLOW_FILE = "flow.jsonl"
+CHECKPOINT_FILE = "checkpoint.pt"
+RESULT_FILE = "result.json"
+
+Optimizer = Literal["sgd", "adamw"]
+Schedule = Literal["one-cycle", "cosine", "step", "constant"]
+Augmentation = Literal["auto", "none", "crop", "crop-flip"]
+Precision = Literal["fp32", "bf16", "fp16"]
+LayerKind = Literal["conv", "linear", "other"]
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to train; every field is a flag of `skipstone train` and a key of a recipe file.
+
+    `warmup` is the share of all steps in which the rate rises linearly to `lr`. `one-cycle` then falls linearly to
+    zero, `cosine` along half a cosine, `step` by 10 after half and after three quarters of all steps, `constant` not
+    at all. `augmentation` "auto" is crop-flip on CIFAR and none on digits, where a mirrored 2 is no digit. `clip`
+    bounds the norm of the whole gradient. `momentum` and `nesterov` are SGD's; AdamW takes torch's own betas.
+    Weight decay leaves biases and normalisation parameters alone.
+    """
+
+    optimizer: Optimizer = "sgd"
+    lr: float = 0.1
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float = 5e-4
+    schedule: Schedule = "one-cycle"
+    warmup: float = 0.2
+    batch_size: int = 128
+    label_smoothing: float = 0.0
+    augmentation: Augmentation = "auto"
+    clip: float | None = None
+    precision: Precision = "fp32"
+
+    def __post_init__(self) -> None:
+        _demand(self.lr > 0 and math.isfinite(self.lr), "lr", self.lr, "a number above 0")
+        _demand(0 <= self.momentum < 1, "momentum", self.momentum, "at least 0 and below 1")
+        _demand(
+            not self.nesterov or self.momentum > 0 or self.optimizer != "sgd",
+            "momentum",
+            self.momentum,
+            "above 0 with nesterov, or nesterov off",
+        )
+        _demand(self.weight_decay >= 0, "weight_decay", self.weight_decay, "at least 0")
+        _demand(0 <= self.warmup < 1, "warmup", self.warmup, "a share of all steps, at least 0 and below 1")
+        _demand(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
+        _demand(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "at least 0 and below 1")
+        _demand(self.clip is None or self.clip > 0, "clip", self.clip, "above 0, or none")
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """A run, fully: the same spec on the same machine's CPU gives the same numbers, bit for bit.
+
+    `model` is a target as on the command line (`skipstone:resnet20`, `file.py:Name(64)`, `package.module:Name`),
+    `options` its keyword arguments (JSON values). `data` is `digits`, `cifar10` or `cifar100`, in `data_dir` if given.
+    `val_fraction` of the training images is held out by a permutation that `split_seed` fixes; `seed` decides
+    initialisation, order and augmentation. `device` is `auto` or a name torch knows. `out` is the run folder, None
+    for a run that writes nothing. `flow` records the norms of each layer's gradient and weights.
+    """
+
+    model: str = "skipstone:resnet20"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    data: str = "digits"
+    data_dir: str | None = None
+    recipe: Recipe = field(default_factory=Recipe)
+    epochs: int = 10
+    seed: int = 0
+    device: str = "auto"
+    out: str | None = None
+    flow: bool = True
+    val_fraction: float = 0.1
+    split_seed: int = 0
+
+    def __post_init__(self) -> None:
+        _demand(self.epochs >= 1, "epochs", self.epochs, "at least 1")
+        _demand(self.seed >= 0, "seed", self.seed, "at least 0")
+        _demand(self.split_seed >= 0, "split_seed", self.split_seed, "at least 0")
+        _demand(0 < self.val_fraction < 1, "val_fraction", self.val_fraction, "above 0 and below 1")
+
+    def to_dict(self) -> Json:
+        return encode(self, version=VERSION)
+
+    @classmethod
+    def from_dict(cls, data: object, where: str = "") -> "RunSpec":
+        return decode(cls, data, version=VERSION, where=where)
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRecord:
+    """A line of `metrics.jsonl`.
+
+    `train_loss` and `train_accuracy` are means over the epoch's batches as trained on: augmented, in train mode, while
+    the weights moved; the loss without label smoothing, so that it compares with `val_loss`. `train_gap` is the fair
+    comparison: accuracy on as many training images as there are validation images, unaugmented and in eval mode,
+    less `val_accuracy`. `lr` is that of the epoch's last step; `grad_norm` the mean over steps of the norm of the
+    whole gradient (before clipping). `seconds` is wall time and the one number that repeats do not share.
+    """
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+    lr: float
+    train_gap: float
+    grad_norm: float
+    seconds: float
+
+    def to_dict(self) -> Json:
+        return encode(self)
+
+    @classmethod
+    def from_dict(cls, data: object, where: str = "") -> "EpochRecord":
+        return decode(cls, data, where=where)
+
+
+@dataclass(frozen=True, slots=True)
+class LayerFlow:
+    """A layer's state at one step.
+
+    `grad_norm` and `weight_norm` are 2-norms of its weight's gradient and of its weight. `lost_updates` is the share
+    of the weight's elements with a gradient other than zero that the optimizer's step left exactly as they were,
+    because the change was below half the distance between neighbouring floats; None where no step was taken, or no
+    gradient arrived.
+    """
+
+    name: str
+    kind: LayerKind
+    grad_norm: float
+    weight_norm: float
+    lost_updates: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRecord:
+    """A line of `flow.jsonl`: every layer in the order of the network, at `step` (counted from 0) of `epoch`.
+
+    Epoch 0 is the very first step, on the untrained network; epoch k >= 1 the last step of epoch k.
+    """
+
+    epoch: int
+    step: int
+    layers: tuple[LayerFlow, ...]
+
+    def to_dict(self) -> Json:
+        return encode(self)
+
+    @classmethod
+    def from_dict(cls, data: object, where: str = "") -> "FlowRecord":
+        return decode(cls, data, where=where)
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a finished run ended.
+
+    `test_accuracy` is taken once, with the last epoch's weights. `best_val_*` is the highest validation accuracy and
+    its first epoch. `turned_epoch` is the epoch of the lowest validation loss if the loss has risen since, to the end,
+    by more than 1 %; None if it never turned. `overfitting_gap` is the last epoch's `train_gap`. `finite` says that no
+    loss was NaN or infinite. `wall_seconds` adds up over resumed parts.
+    """
+
+    test_accuracy: float
+    test_loss: float
+    best_val_accuracy: float
+    best_val_epoch: int
+    last_val_accuracy: float
+    turned_epoch: int | None
+    overfitting_gap: float
+    finite: bool
+    num_parameters: int
+    epochs: int
+    wall_seconds: float
+    out: str | None = None
+
+    def to_dict(self) -> Json:
+        return encode(self, version=VERSION)
+
+    @classmethod
+    def from_dict(cls, data: object, where: str = "") -> "RunResult":
+        return decode(cls, data, version=VERSION, where=where)
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run folder as read. `result` is None while the run is unfinished, `flow` empty where it was not recorded."""
+
+    folder: Path
+    spec: RunSpec
+    environment: Json
+    epochs: tuple[EpochRecord, ...]
+    flow: tuple[FlowRecord, ...]
+    result: RunResult | None
+
+
+def read_run(folder: str | Path) -> RunRecord:
+    """Read a run folder, finished or not.
+
+    Raises:
+        RecordError: there is no `spec.json`, or a file is not what skipstone writes; the text names the file.
+    """
+    path = Path(folder)
+    if not (path / SPEC_FILE).is_file():
+        raise RecordError(f"{path} is no run folder: it has no {SPEC_FILE}")
+    result = path / RESULT_FILE
+    environment = path / ENVIRONMENT_FILE
+    return RunRecord(
+        folder=path,
+        spec=RunSpec.from_dict(read_json(path / SPEC_FILE), str(path / SPEC_FILE)),
+        environment=read_json(environment) if environment.is_file() else {},
+        epochs=tuple(read_lines(EpochRecord, path / METRICS_FILE)),
+        flow=tuple(read_lines(FlowRecord, path / FLOW_FILE)),
+        result=RunResult.from_dict(read_json(result), str(result)) if result.is_file() else None,
+    )
+
+
+def read_json(path: Path) -> Any:
+    """The value of a JSON file; `RecordError` naming it where it is none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path}: cannot be read as JSON: {error}") from error
+
+
+def read_lines(cls: type[R], path: Path) -> list[R]:
+    """The records of a JSONL file; none where there is no file. A last line cut off by a crash is left out."""
+    if not path.is_file():
+        return []
+    *whole, _cut = path.read_text(encoding="utf-8").split("\n")
+    records = []
+    for number, line in enumerate(whole, start=1):
+        where = f"{path}:{number}"
+        try:
+            data = json.loads(line)
+        except ValueError as error:
+            raise RecordError(f"{where}: not JSON: {error}") from error
+        records.append(decode(cls, data, where=where))
+    return records
+
+
+def _demand(holds: bool, name: str, value: object, expected: str) -> None:
+    if not holds:
+        raise SkipstoneError(f"{name} is {value!r}, expected {expected}")
