@@ -35,7 +35,7 @@ RESULT_FILE = "result.json"
 Optimizer = Literal["sgd", "adamw"]
 Schedule = Literal["one-cycle", "cosine", "step", "constant"]
 Augmentation = Literal["auto", "none", "crop", "crop-flip"]
-Precision = Literal["fp32", "bf16", "fp16"]
+Precision = Literal["fp32", "bf16"]
 LayerKind = Literal["conv", "linear", "other"]
 R = TypeVar("R")
 
@@ -151,7 +151,9 @@ class EpochRecord:
 class LayerFlow:
     """A layer's state at one step.
 
-    `grad_norm` and `weight_norm` are 2-norms of its weight's gradient and of its weight. `lost_updates` is the share
+    `grad_norm` and `weight_norm` are 2-norms of its weight's gradient (before clipping; 0 where none arrived) and of its
+    weight; `output_grad_norm` that of the gradient with respect to the layer's output for the whole batch, None where
+    it was not watched. `lost_updates` is the share
     of the weight's elements with a gradient other than zero that the optimizer's step left exactly as they were,
     because the change was below half the distance between neighbouring floats; None where no step was taken, or no
     gradient arrived.
@@ -162,6 +164,7 @@ class LayerFlow:
     grad_norm: float
     weight_norm: float
     lost_updates: float | None = None
+    output_grad_norm: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,117 @@
+"""Batches of float tensors out of uint8 images, cropped and flipped by one gather for the whole batch.
+
+Shape letters: N images in the set, B in a batch, C channels, H height, W width, P padding on each side.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skipstone.data.images import DataError, Images
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """How grey levels become network input: (pixel - mean) / std by channel, each of shape (1, C, 1, 1)."""
+
+    mean: Tensor
+    std: Tensor
+
+    @classmethod
+    def of(cls, images: Images) -> "Pixels":
+        """Exact statistics of a set, from counts of its 256 levels; a constant channel keeps std 1."""
+        levels = torch.arange(256, dtype=torch.float64)
+        counts = torch.stack([torch.bincount(c.flatten(), minlength=256) for c in images.pixels.unbind(1)]).double()
+        shares = counts / counts.sum(1, keepdim=True)
+        mean = shares @ levels
+        std = (shares * (levels - mean[:, None]) ** 2).sum(1).sqrt()
+        std = torch.where(std > 0, std, torch.ones_like(std))
+        return cls(mean.float().view(1, -1, 1, 1), std.float().view(1, -1, 1, 1))
+
+    def to(self, device: torch.device) -> "Pixels":
+        return Pixels(self.mean.to(device), self.std.to(device))
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """(B, C, H, W) uint8 -> the same shape float32, channels-last, which CPU convolutions like best."""
+        x = pixels.to(torch.float32, memory_format=torch.channels_last)
+        return x.sub_(self.mean).div_(self.std)
+
+
+class Batches:
+    """Training batches of `images`, shuffled, with crops and flips; the whole set lies on `device`.
+
+    Each epoch draws from a generator seeded with (seed, epoch) alone, on the CPU: a resumed run and one on another
+    device see the same batches. The last, smaller batch of an epoch is left out (other images each time); a set
+    smaller than `batch_size` is one batch.
+
+    Augmentation: the set is held once, padded by reflection (by an eighth of the height: 4 at 32, 1 at 8), and once
+    more mirrored; a window view over both then makes any crop of any image an index, so that a batch is one gather.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        batch_size: int,
+        *,
+        augmentation: Literal["none", "crop", "crop-flip"] = "none",
+        pixels: Pixels | None = None,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        if len(images) == 0:
+            raise DataError("cannot make batches of no images")
+        device = torch.device(device)
+        self.batch_size = min(batch_size, len(images))
+        self.pixels = (pixels or Pixels.of(images)).to(device)
+        self.seed = seed
+        self._labels = images.labels.to(device)
+        self._padding = 0 if augmentation == "none" else images.shape[1] // 8
+        self._flip = augmentation == "crop-flip"
+        self._shape = images.shape
+        self._windows = _windows(images.pixels, self._padding, self._flip, device)
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return len(self._labels) // self.batch_size
+
+    def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """(x (B, C, H, W) float32 channels-last, labels (B,) int64) for each batch of epoch `number`."""
+        count = len(self._labels)
+        generator = torch.Generator().manual_seed(epoch_seed(self.seed, number))
+        order = torch.randperm(count, generator=generator)
+        offsets = torch.randint(0, 2 * self._padding + 1, (2, count), generator=generator)
+        flips = torch.randint(0, 2 if self._flip else 1, (count,), generator=generator)
+        index = torch.stack([order + flips * count, *offsets, order]).to(self._labels.device)
+        for batch in torch.split(index, self.batch_size, dim=1)[: len(self)]:
+            rows, top, left, image = batch
+            yield self.pixels.normalise(self._crop(rows, top, left)), self._labels[image]
+
+    def _crop(self, rows: Tensor, top: Tensor, left: Tensor) -> Tensor:
+        channels, height, width = self._shape
+        crop = self._windows[rows, top, left]  # (B, H, W * C)
+        return crop.view(len(rows), height, width, channels).permute(0, 3, 1, 2)
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """One 63-bit seed for a pair, well mixed, so that (0, 1) and (1, 0) share nothing."""
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def _windows(pixels_NCHW: Tensor, padding: int, flip: bool, device: torch.device) -> Tensor:
+    """A view (N or 2N, 2P+1, 2P+1, H, W*C): entry [i, y, x] is image i's crop whose corner is (y, x)."""
+    _, channels, height, width = pixels_NCHW.shape
+    source = pixels_NCHW.permute(0, 2, 3, 1).numpy()
+    sides = (padding, padding)
+    padded = torch.from_numpy(np.pad(source, ((0, 0), sides, sides, (0, 0)), mode="reflect"))
+    buffer = torch.cat([padded, padded.flip(2)]) if flip else padded.contiguous()
+    buffer = buffer.to(device)
+    row = (width + 2 * padding) * channels
+    image = (height + 2 * padding) * row
+    return buffer.as_strided(
+        (len(buffer), 2 * padding + 1, 2 * padding + 1, height, width * channels),
+        (image, row, channels, row, 1),
+    )

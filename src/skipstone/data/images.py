@@ -1,0 +1,83 @@
+"""A labelled set of images in memory, and its parts for training, validation and test."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skipstone.core.errors import SkipstoneError
+
+
+class DataError(SkipstoneError, ValueError):
+    """A data set that is missing or is not what its name promises; the text names the file and what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """`pixels` (N, C, H, W) uint8 and `labels` (N,) int64."""
+
+    pixels: Tensor
+    labels: Tensor
+
+    def __post_init__(self) -> None:
+        if self.pixels.dtype != torch.uint8 or self.pixels.ndim != 4:
+            raise DataError(f"pixels are {self.pixels.dtype} {tuple(self.pixels.shape)}, expected uint8 (N, C, H, W)")
+        if self.labels.dtype != torch.int64 or self.labels.shape != self.pixels.shape[:1]:
+            raise DataError(
+                f"labels are {self.labels.dtype} {tuple(self.labels.shape)}, "
+                f"expected int64 ({len(self.pixels)},): one for each image"
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: Tensor | slice) -> "Images":
+        return Images(self.pixels[index], self.labels[index])
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of one image."""
+        channels, height, width = self.pixels.shape[1:]
+        return channels, height, width
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """A data set in three parts. `augmentation` is what "auto" means for it; `classes` names the labels in order."""
+
+    name: str
+    train: Images
+    val: Images
+    test: Images
+    classes: tuple[str, ...]
+    augmentation: Literal["none", "crop-flip"]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.train.shape
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+
+def permutation(count: int, seed: int) -> Tensor:
+    """A fixed shuffle of `range(count)`: (count,) int64.
+
+    From NumPy's RandomState, the one generator whose stream is promised never to change: a split outlives versions.
+    """
+    return torch.from_numpy(np.random.RandomState(seed).permutation(count)).to(torch.int64)
+
+
+def hold_out(images: Images, fraction: float, seed: int) -> tuple[Images, Images]:
+    """(rest, held out): `fraction` of the images, rounded, at least one each, chosen by `permutation(N, seed)`.
+
+    Both parts keep the set's own order.
+    """
+    held = min(max(1, round(fraction * len(images))), len(images) - 1)
+    if held < 1:
+        raise DataError(f"cannot hold out a validation part of {len(images)} image(s), expected at least 2")
+    order = permutation(len(images), seed)
+    return images[order[held:].sort().values], images[order[:held].sort().values]
