@@ -96,7 +96,8 @@ def _reader(layout: Layout, path: Path) -> Iterator[Reader]:
         with tarfile.open(path, mode="r:*") as archive:
             yield lambda name: _read_member(archive, path, name, layout)
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise DataError(f"{path}: not a whole archive: {error}; {_expected(layout)}") from error
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: not a whole archive: {reason}; {_expected(layout)}") from error
 
 
 def _holds_a_batch(folder: Path, layout: Layout) -> bool:
