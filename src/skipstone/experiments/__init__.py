@@ -1,0 +1,29 @@
+"""Many runs: planned as immutable specs, trained in local processes, described over seeds.
+
+Importing this package imports no torch: the workers do.
+"""
+
+from skipstone.experiments.comparing import compare
+from skipstone.experiments.comparison import Comparison, Difference, Group, read_comparison, read_group_runs
+from skipstone.experiments.local import Progress, available_cores, run_local
+from skipstone.experiments.outcome import Outcome
+from skipstone.experiments.plan import plan
+from skipstone.experiments.statistics import Interval, Sample, sample, welch
+
+__all__ = [
+    "Comparison",
+    "Difference",
+    "Group",
+    "Interval",
+    "Outcome",
+    "Progress",
+    "Sample",
+    "available_cores",
+    "compare",
+    "plan",
+    "read_comparison",
+    "read_group_runs",
+    "run_local",
+    "sample",
+    "welch",
+]

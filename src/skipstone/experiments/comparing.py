@@ -1,0 +1,67 @@
+"""`compare`: run what is left to run, describe what came of it, keep it beside the runs."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from skipstone.core.errors import SkipstoneError
+from skipstone.core.run import RunRecord, RunSpec, read_run
+from skipstone.experiments.comparison import COMPARISON_FILE, Comparison, summarise
+from skipstone.experiments.local import Watcher, run_local
+from skipstone.experiments.plan import RUNS_FOLDER, folder_name, run_label
+
+
+def compare(
+    specs: Sequence[RunSpec], out: str | Path, *, workers: int | None = None, watch: Watcher | None = None
+) -> Comparison:
+    """Train every spec in local processes and describe the groups of runs that differ in their seed alone.
+
+    Writes `comparison.json` in `out`. Runs that are complete in their folders are not run again, cut ones resume, and a
+    failed one leaves its error in the outcomes and the others as they are. A spec without a folder gets one under
+    `out`; `skipstone.experiments.plan` makes specs from models, options and seeds. `workers` is how many run at a time
+    (default: the cores this process may use); `watch` is told of every epoch.
+
+    Raises:
+        SkipstoneError: there is no spec, specs do not share data and epochs, or a folder holds another spec's run.
+    """
+    placed = [spec if spec.out else replace(spec, out=_folder(spec, out)) for spec in specs]
+    _demand_comparable(placed)
+    outcomes = run_local(placed, workers=workers, watch=watch)
+    records = [_record(spec) for spec in placed]
+    comparison = summarise(records, outcomes)
+    write_json(Path(out) / COMPARISON_FILE, comparison.to_dict())
+    return comparison
+
+
+def write_json(path: Path, data: object) -> None:
+    """Write a JSON file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def _folder(spec: RunSpec, out: str | Path) -> str:
+    return str(Path(out) / RUNS_FOLDER / folder_name(run_label(spec.model, spec.options), spec.seed))
+
+
+def _record(spec: RunSpec) -> RunRecord:
+    """What a run left behind; of one that failed before it wrote anything, its spec alone."""
+    folder = Path(str(spec.out))
+    if (folder / "spec.json").is_file():
+        return read_run(folder)
+    return RunRecord(folder, spec, {}, (), (), None)
+
+
+def _demand_comparable(specs: Sequence[RunSpec]) -> None:
+    if not specs:
+        raise SkipstoneError("nothing to compare: no run was given")
+    for what in ("data", "epochs"):
+        found = {getattr(spec, what) for spec in specs}
+        if len(found) > 1:
+            raise SkipstoneError(f"runs to compare must share their {what}, found {', '.join(map(str, sorted(found)))}")
+    folders = [spec.out for spec in specs]
+    for spec in specs:
+        if folders.count(spec.out) > 1:
+            raise SkipstoneError(f"two runs would share the folder {spec.out}: {spec.model} with seed {spec.seed}")

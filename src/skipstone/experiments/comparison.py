@@ -1,0 +1,186 @@
+"""A comparison: groups of runs that differ in their seed alone, and the differences between groups."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from skipstone.core.codec import Json, decode, encode
+from skipstone.core.run import RunRecord, read_json, read_run
+from skipstone.experiments.outcome import Outcome
+from skipstone.experiments.plan import RUNS_FOLDER, family_of, run_label
+from skipstone.experiments.statistics import Interval, Sample, sample, seed_warnings, welch
+
+VERSION = 1
+COMPARISON_FILE = "comparison.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The finished runs of one network under one set of options, a value a seed.
+
+    Accuracies are fractions, of the last epoch. `train_accuracy` is the running mean over that epoch's batches,
+    `overfitting_gap` the accuracy on training images less that on validation images, both measured alike;
+    `test_accuracy` is taken once, at the end. `runs` are the folders' names in the order of `seeds`. `num_infinite`
+    counts the seeds whose loss became NaN or infinite.
+    """
+
+    label: str
+    model: str
+    family: str
+    depth: int | None
+    options: Mapping[str, Any]
+    num_parameters: int
+    seeds: tuple[int, ...]
+    runs: tuple[str, ...]
+    train_accuracy: Sample
+    val_accuracy: Sample
+    test_accuracy: Sample
+    overfitting_gap: Sample
+    num_infinite: int
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Test accuracy of group `first` less that of group `second`; they differ in `factor` alone."""
+
+    first: str
+    second: str
+    factor: str
+    test_accuracy: Interval
+
+    @property
+    def established(self) -> bool:
+        """Does the 95 % interval leave out zero?"""
+        return self.test_accuracy.excludes_zero
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What came of a set of runs: every group, the differences of test accuracy, how every run ended, warnings."""
+
+    data: str
+    epochs: int
+    groups: tuple[Group, ...]
+    differences: tuple[Difference, ...]
+    outcomes: tuple[Outcome, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        return all(outcome.complete for outcome in self.outcomes)
+
+    def group(self, label: str) -> Group:
+        return next(group for group in self.groups if group.label == label)
+
+    def to_dict(self) -> Json:
+        return encode(self, version=VERSION)
+
+    @classmethod
+    def from_dict(cls, data: object, where: str = "") -> "Comparison":
+        return decode(cls, data, version=VERSION, where=where)
+
+
+def read_comparison(folder: str | Path) -> Comparison:
+    """The comparison kept in `folder`; `RecordError` naming the file where there is none or it is not ours."""
+    path = Path(folder) / COMPARISON_FILE
+    return Comparison.from_dict(read_json(path), str(path))
+
+
+def read_group_runs(folder: str | Path, group: Group) -> tuple[RunRecord, ...]:
+    """The run folders of a group, in the order of its seeds."""
+    return tuple(read_run(Path(folder) / RUNS_FOLDER / run) for run in group.runs)
+
+
+def summarise(records: Sequence[RunRecord], outcomes: Sequence[Outcome]) -> Comparison:
+    """The comparison of these runs; unfinished ones are counted in the warnings only.
+
+    Raises:
+        ValueError: there is no record.
+    """
+    varied = _varied_options(records)
+    grouped: dict[str, list[RunRecord]] = {}
+    for record in records:
+        if record.result is not None:
+            chosen = {key: value for key, value in record.spec.options.items() if key in varied}
+            grouped.setdefault(run_label(record.spec.model, chosen), []).append(record)
+    groups = tuple(_group(label, runs, varied) for label, runs in grouped.items())
+    spec = records[0].spec
+    return Comparison(
+        data=spec.data,
+        epochs=spec.epochs,
+        groups=groups,
+        differences=tuple(_differences(groups)),
+        outcomes=tuple(outcomes),
+        warnings=(*_unfinished(outcomes), *_uneven(groups), *_infinite(groups), *_few_seeds(groups)),
+    )
+
+
+def _varied_options(records: Sequence[RunRecord]) -> set[str]:
+    """The options that are not the same in every run."""
+    keys = {key for record in records for key in record.spec.options}
+    return {key for key in keys if len({repr(record.spec.options.get(key)) for record in records}) > 1}
+
+
+def _group(label: str, runs: Sequence[RunRecord], varied: set[str]) -> Group:
+    runs = sorted(runs, key=lambda run: run.spec.seed)
+    spec, results = runs[0].spec, [run.result for run in runs if run.result]
+    family = family_of(spec.model)
+    return Group(
+        label=label,
+        model=spec.model,
+        family=family.name,
+        depth=family.depth,
+        options={key: value for key, value in spec.options.items() if key in varied},
+        num_parameters=results[0].num_parameters,
+        seeds=tuple(run.spec.seed for run in runs),
+        runs=tuple(run.folder.name for run in runs),
+        train_accuracy=sample([run.epochs[-1].train_accuracy for run in runs]),
+        val_accuracy=sample([run.epochs[-1].val_accuracy for run in runs]),
+        test_accuracy=sample([result.test_accuracy for result in results]),
+        overfitting_gap=sample([result.overfitting_gap for result in results], floor=-1.0),
+        num_infinite=sum(not result.finite for result in results),
+    )
+
+
+def _differences(groups: Sequence[Group]) -> list[Difference]:
+    """Every pair of groups that differ in one factor: the family, the depth, or one varied option."""
+    differences = []
+    for a, b in itertools.combinations(groups, 2):
+        ours, theirs = _factors(a), _factors(b)
+        differing = [key for key in ours | theirs if ours.get(key) != theirs.get(key)]
+        if len(differing) == 1:
+            better, worse = (a, b) if a.test_accuracy.mean >= b.test_accuracy.mean else (b, a)
+            interval = welch(better.test_accuracy, worse.test_accuracy)
+            differences.append(Difference(better.label, worse.label, differing[0], interval))
+    return differences
+
+
+def _factors(group: Group) -> dict[str, object]:
+    return {"family": group.family, "depth": group.depth, **group.options}
+
+
+def _unfinished(outcomes: Sequence[Outcome]) -> list[str]:
+    return [f"{o.run} {o.status}{f': {o.message}' if o.message else ''}" for o in outcomes if not o.complete]
+
+
+def _uneven(groups: Sequence[Group]) -> list[str]:
+    seeds = sorted({seed for group in groups for seed in group.seeds})
+    return [
+        f"{group.label} has {len(group.seeds)} of {len(seeds)} seeds: means are not over the same seeds"
+        for group in groups
+        if len(group.seeds) < len(seeds)
+    ]
+
+
+def _infinite(groups: Sequence[Group]) -> list[str]:
+    return [
+        f"{group.label}: in {group.num_infinite} of {len(group.seeds)} seeds the loss became NaN or infinite"
+        for group in groups
+        if group.num_infinite
+    ]
+
+
+def _few_seeds(groups: Sequence[Group]) -> tuple[str, ...]:
+    return seed_warnings(min((len(group.seeds) for group in groups), default=0)) if groups else ()

@@ -1,0 +1,187 @@
+"""Runs in local processes, one process a run, so that whatever befalls a run befalls that run alone.
+
+The processes come from a fork server that has imported the trainer once: a run starts in milliseconds and owns a
+clean interpreter state. They report by what they write into their run folders; a pipe carries only how they ended.
+"""
+
+import multiprocessing
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from skipstone.core.errors import SkipstoneError
+from skipstone.core.run import METRICS_FILE, RunSpec, read_run
+from skipstone.experiments.outcome import Outcome, Status, exit_text
+
+POLL_SECONDS = 0.2
+GRACE_SECONDS = 10.0
+"""How long after Ctrl-C a run may take to finish its checkpoint before it is killed (it resumes all the same)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a watcher is told: run number `run` of the specs has `epochs` epochs behind it, or has ended."""
+
+    run: int
+    epochs: int
+    outcome: Outcome | None = None
+
+
+Watcher = Callable[[Progress], None]
+
+
+def run_local(specs: Sequence[RunSpec], *, workers: int | None = None, watch: Watcher | None = None) -> list[Outcome]:
+    """Train every spec, at most `workers` at a time (default: the cores this process may use), one thread each.
+
+    A run that is complete in its folder is kept; one that was cut short resumes from its checkpoint. Outcomes come in
+    the order of the specs. Ctrl-C lets the running ones save and reports them, and those not started, as interrupted.
+
+    Raises:
+        SkipstoneError: a spec has no folder, or a folder holds the run of another spec. Nothing has run then.
+    """
+    watch = watch or (lambda progress: None)
+    outcomes: dict[int, Outcome] = {i: kept for i, spec in enumerate(specs) if (kept := _kept(spec))}
+    for i, outcome in outcomes.items():
+        watch(Progress(i, specs[i].epochs, outcome))
+    waiting = [i for i in range(len(specs)) if i not in outcomes]
+    running: dict[int, _Worker] = {}
+    context = _context()
+    try:
+        while waiting or running:
+            while waiting and len(running) < (workers or available_cores()):
+                i = waiting.pop(0)
+                running[i] = _Worker(context, specs[i])
+            wait([worker.process.sentinel for worker in running.values()], timeout=POLL_SECONDS)
+            for i, worker in list(running.items()):
+                ended = worker.outcome()
+                watch(Progress(i, worker.epochs_done(), ended))
+                if ended:
+                    outcomes[i] = ended
+                    del running[i]
+    except KeyboardInterrupt:
+        _let_save(running.values())
+    for i, spec in enumerate(specs):
+        outcomes.setdefault(i, Outcome(_name(spec), "interrupted", "stopped by Ctrl-C; the same command goes on"))
+    return [outcomes[i] for i in range(len(specs))]
+
+
+def available_cores() -> int:
+    """The cores this process may run on, which in a container are fewer than the machine's."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Worker:
+    """One run in one process."""
+
+    def __init__(self, context: BaseContext, spec: RunSpec) -> None:
+        self.spec = spec
+        self._receiver, sender = context.Pipe(duplex=False)
+        self.process: BaseProcess = context.Process(target=_work, args=(spec, sender), daemon=True)  # type: ignore[attr-defined]
+        self.process.start()
+        sender.close()
+
+    def epochs_done(self) -> int:
+        metrics = Path(str(self.spec.out)) / METRICS_FILE
+        return metrics.read_bytes().count(b"\n") if metrics.is_file() else 0
+
+    def outcome(self) -> Outcome | None:
+        """None while it runs. A process that ended without a word was killed."""
+        if self.process.is_alive():
+            return None
+        self.process.join()
+        name = _name(self.spec)
+        try:
+            ended: Outcome = self._receiver.recv()
+        except EOFError:
+            ended = Outcome(name, "killed", exit_text(self.process.exitcode))
+        self._receiver.close()
+        return ended
+
+
+def _work(spec: RunSpec, sender: Connection) -> None:
+    """In the worker's process: train, and say in one value how it went."""
+    _end_with_parent()
+    # A runner shows its own progress; the worker's own prints would tear it.
+    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - lives as long as the process
+    sender.send(_attempt(spec))
+    sender.close()
+
+
+def _attempt(spec: RunSpec) -> Outcome:
+    status: Status
+    try:
+        import torch
+
+        from skipstone.training import train
+
+        torch.set_num_threads(1)
+        train(spec, resume=True)
+    except KeyboardInterrupt:
+        return Outcome(_name(spec), "interrupted", "stopped by Ctrl-C; the same command goes on")
+    except SkipstoneError as error:
+        return Outcome(_name(spec), "failed", str(error))
+    except BaseException as error:  # noqa: BLE001 - whatever a user's network raises is this run's outcome, not ours
+        status, message = "failed", f"{type(error).__name__}: {error}"
+        return Outcome(_name(spec), status, message, traceback.format_exc())
+    return Outcome(_name(spec), "finished")
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it has gone, even by SIGKILL."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _context() -> BaseContext:
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["skipstone.training"])
+    return context
+
+
+def _kept(spec: RunSpec) -> Outcome | None:
+    """The outcome of a run whose folder is complete already; None for one that has to run."""
+    if spec.out is None:
+        raise SkipstoneError(f"{spec.model} with seed {spec.seed} has no run folder, expected one in `out`")
+    if not (Path(spec.out) / "spec.json").is_file():
+        return None
+    record = read_run(spec.out)
+    ours, theirs = _asked(spec), _asked(record.spec)
+    if differing := sorted(key for key in ours if ours[key] != theirs[key]):
+        said = ", ".join(f"{key} {theirs[key]!r} there, {ours[key]!r} here" for key in differing)
+        raise SkipstoneError(f"{spec.out} holds another run ({said}); choose another folder or remove it")
+    return Outcome(_name(spec), "kept") if record.result else None
+
+
+def _asked(spec: RunSpec) -> dict[str, object]:
+    """The spec without its folder, which may have been moved."""
+    return {key: value for key, value in spec.to_dict().items() if key != "out"}
+
+
+def _let_save(workers: object) -> None:
+    deadline = time.monotonic() + GRACE_SECONDS
+    for worker in workers:  # type: ignore[attr-defined]
+        worker.process.join(max(0.0, deadline - time.monotonic()))
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join()
+
+
+def _name(spec: RunSpec) -> str:
+    return Path(str(spec.out)).name

@@ -1,0 +1,97 @@
+"""Means, spreads and intervals over seeds, and what so few seeds can't tell.
+
+A seed is one draw of initialisation and order, so n counts seeds. Intervals are Student's for one mean and Welch's
+for a difference of two (B. L. Welch, Biometrika 34, 1947): they take the accuracies as normally distributed about
+their mean and do not take the two spreads as equal.
+"""
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+CONFIDENCE = 0.95
+SEEDS_FOR_PAIRED_TEST = 6
+"""The fewest pairs with which a two-sided sign or signed-rank test can fall below p = 0.05: 2 / 2**6 = 0.031."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One number from every seed, in the order of the seeds.
+
+    `sd` has n - 1 in its denominator. `low` and `high` bound the mean's 95 % interval, cut to [`floor`, `ceiling`] of
+    the measure. All three are None for a single seed; the interval alone where every seed gave the same number.
+    """
+
+    values: tuple[float, ...]
+    mean: float
+    sd: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def n(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A difference of two means and its 95 % Welch interval; None, None where no interval can be given."""
+
+    estimate: float
+    low: float | None
+    high: float | None
+
+    @property
+    def excludes_zero(self) -> bool:
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+
+
+def sample(values: Sequence[float], *, floor: float = 0.0, ceiling: float = 1.0) -> Sample:
+    """Describe the seeds' values of a measure that lies in [floor, ceiling].
+
+    Raises:
+        ValueError: there is no value.
+    """
+    if not values:
+        raise ValueError("no values to describe")
+    mean = fmean(values)
+    if len(values) < 2:
+        return Sample(tuple(values), mean)
+    sd = stdev(values)
+    if sd == 0:
+        return Sample(tuple(values), mean, sd)
+    from scipy.stats import t
+
+    low, high = t.interval(CONFIDENCE, len(values) - 1, loc=mean, scale=sd / math.sqrt(len(values)))
+    return Sample(tuple(values), mean, sd, max(floor, float(low)), min(ceiling, float(high)))
+
+
+def welch(first: Sample, second: Sample) -> Interval:
+    """`first` less `second`, of means; no interval with a single seed on a side, or no spread on both."""
+    estimate = first.mean - second.mean
+    if first.sd is None or second.sd is None or first.sd == second.sd == 0:
+        return Interval(estimate, None, None)
+    from scipy.stats import ttest_ind
+
+    with warnings.catch_warnings():
+        # scipy warns of lost precision where one side has no spread; the other side's spread still gives an interval.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        interval = ttest_ind(first.values, second.values, equal_var=False).confidence_interval(CONFIDENCE)
+    return Interval(estimate, max(-1.0, float(interval.low)), min(1.0, float(interval.high)))
+
+
+def seed_warnings(num_seeds: int) -> tuple[str, ...]:
+    """What so few seeds can't tell, in words; nothing from six on."""
+    if num_seeds >= SEEDS_FOR_PAIRED_TEST:
+        return ()
+    if num_seeds < 2:
+        return ("One seed a network: no spread and no interval can be given, and no difference established.",)
+    p = 2.0 ** (1 - num_seeds)
+    return (
+        f"{num_seeds} seeds a network are few: a paired two-sided sign or signed-rank test over {num_seeds} seeds can "
+        f"never fall below p = {p:.4g}, so never reaches p < 0.05 ({SEEDS_FOR_PAIRED_TEST} seeds could: p = 0.031). "
+        "The intervals given rest on the accuracies being normally distributed about their mean, which so few seeds "
+        "can't show.",
+    )
