@@ -1,0 +1,57 @@
+"""The table of designs, and what can be asked of it."""
+
+from importlib import import_module
+from types import ModuleType
+
+from skipstone.core.design import Design
+from skipstone.core.errors import UnknownNameError
+
+# Slug -> module, in the order of the years. A test keeps the table and the folder equal.
+CATALOGUE = {
+    "resnet_a": "skipstone.blocks.resnet_a",
+    "resnet_b": "skipstone.blocks.resnet_b",
+    "resnet_c": "skipstone.blocks.resnet_c",
+    "preactivation": "skipstone.blocks.preactivation",
+    "wide": "skipstone.blocks.wide",
+    "densenet": "skipstone.blocks.densenet",
+}
+
+
+def names() -> tuple[str, ...]:
+    """The slugs of all designs, oldest first."""
+    return tuple(CATALOGUE)
+
+
+def module(slug: str) -> ModuleType:
+    """The Python module of a design. Raises `UnknownNameError` with the nearest slugs."""
+    if slug not in CATALOGUE:
+        raise UnknownNameError("design", slug, CATALOGUE)
+    return import_module(CATALOGUE[slug])
+
+
+def get(slug: str) -> Design:
+    """The record of a design. Raises `UnknownNameError` with the nearest slugs."""
+    design = module(slug).DESIGN
+    assert isinstance(design, Design)
+    return design
+
+
+def page(slug: str) -> str:
+    """The design's page in Markdown: its record as a table, then its module's docstring."""
+    design = get(slug)
+    text = (module(slug).__doc__ or "").strip()
+    summary, _, body = text.partition("\n\n")
+    rows = {
+        "Paper": f"{design.paper}, section {design.section}",
+        "Authors": f"{', '.join(design.authors)}, {design.year}",
+        "arXiv": f"[{design.arxiv}]({design.url})",
+        "Equation": f"`{design.equation}`",
+        "Initialisation": design.initialisation,
+        "Shapes": design.shapes,
+        "Spatial axes": ", ".join(map(str, design.dims)) if design.dims else "any",
+        "Skips in its example": ", ".join(map(str, design.skips)) or "none in the graph",
+        "Held by a test": design.fact,
+        "Code": f"`{CATALOGUE[slug]}`",
+    }
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
+    return f"# {design.title}\n\n{summary}\n\n| | |\n|-|-|\n{table}\n\n{body.strip()}\n"
