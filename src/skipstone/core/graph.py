@@ -59,10 +59,15 @@ class NodeRef:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why torch refused an operation; the recorder went on with the node's own spec as an assumed result."""
+    """Why torch refused an operation; the recorder went on with the node's own spec as an assumed result.
+
+    `operands` are the shapes that met, as the operation saw them: both terms of an addition, the input and the weight
+    of a layer, the source and the requested shape of a view.
+    """
 
     error: str
     message: str
+    operands: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +77,10 @@ class Node:
     `op` is torch's name for the operation without underscores (`conv2d`, `add`, `relu`, `cat`, `getitem`, ...);
     for other kinds it is the kind itself. `inputs` are the tensor operands in argument order; `arguments` holds
     every argument by name where the name is known (`arg3` where not), with a `NodeRef` for each tensor.
-    `overwrites` is the node whose memory the operation wrote into (in-place operations), else None.
-    `views` is the node this one is a view of. `tainted` marks what follows from an assumed shape or value.
+    `overwrites` is the node whose value an in-place operation replaced, else None; nodes of equal `storage` share
+    memory (-1: not known). An operation with several results has one node for each, told apart by `output`.
+    `place` is the line of the user's code, `site` that of the call itself, which may lie inside torch.
+    `call` indexes the graph's `calls`. `tainted` marks what follows from an assumed shape.
     """
 
     index: int
@@ -88,7 +95,7 @@ class Node:
     site: Place | None = None
     arguments: Mapping[str, object] = field(default_factory=dict)
     overwrites: int | None = None
-    views: int | None = None
+    storage: int = -1
     output: int = 0
     failure: Failure | None = None
     tainted: bool = False

@@ -1,0 +1,136 @@
+"""Edits: what to change in a network, as plain data.
+
+Checks propose them, surgery carries them out on a live network or in its source, experiments name variants by them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from skipstone.core.graph import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One call in a forward pass: the module whose forward makes it, where it is written, which run of that line.
+
+    `occurrence` counts the runs of the same place within one call of the module from 0 (a line in a loop runs often);
+    None means every run. `op` is the recorded operation, by `Node.op`.
+    """
+
+    module: str
+    place: Place
+    op: str
+    occurrence: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleSpec:
+    """A layer to be made: a class of `torch.nn`, or `package.module:Class`, and its keyword arguments.
+
+    >>> str(ModuleSpec("Conv2d", {"in_channels": 16, "out_channels": 32, "kernel_size": 1}))
+    'nn.Conv2d(in_channels=16, out_channels=32, kernel_size=1)'
+    """
+
+    type: str
+    arguments: Mapping[str, object] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        name = self.type.rpartition(":")[2] if ":" in self.type else f"nn.{self.type}"
+        return f"{name}({', '.join(f'{key}={value!r}' for key, value in self.arguments.items())})"
+
+
+TransformKind = Literal[
+    "module",  # pass the operand through a new module
+    "clone",
+    "zero",  # zeros of the same shape
+    "crop-like",  # cut the far end of each spatial axis down to the other operand's size
+    "center-crop-like",
+    "pad-like",  # zeros at the far end of each spatial axis up to the other operand's size
+    "interpolate-like",  # nearest neighbour to the other operand's size
+    "expand-like",  # repeat along axes of size 1 up to the other operand's size
+    "flatten",  # all axes from 1 on into one
+    "unsqueeze",  # new axes of size 1: `arguments["dims"]`, in the order applied
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """What happens to one operand. `like` is the index of the operand whose size is matched, for the `-like` kinds."""
+
+    kind: TransformKind
+    module: ModuleSpec | None = None
+    like: int | None = None
+    arguments: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SetAttributes:
+    """Change settings of a module in place of its own: `inplace=False`, `ceil_mode=True`, `stride=(2, 2)`."""
+
+    module: str
+    values: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceModule:
+    """Put a new module at a path; weights of equal name and shape are carried over."""
+
+    module: str
+    new: ModuleSpec
+
+
+@dataclass(frozen=True, slots=True)
+class MapOperand:
+    """Transform one operand (its index among the call's tensors) before the call. `name` is the new module's, if any."""
+
+    site: Site
+    operand: int
+    transform: Transform
+    name: str = "skipstone_shortcut"
+
+
+@dataclass(frozen=True, slots=True)
+class SetArgument:
+    """Change one argument of a call: `dim=1`, `keepdim=True`."""
+
+    site: Site
+    name: str
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfPlace:
+    """Make an in-place call (`a += b`, `a.add_(b)`, `relu(x, inplace=True)`) give a new tensor instead."""
+
+    site: Site
+
+
+@dataclass(frozen=True, slots=True)
+class DropOperand:
+    """Take one operand out of a merge: `a + b` becomes `a`, `cat([a, b])` becomes `cat([a])`."""
+
+    site: Site
+    operand: int
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Add a skip from the output of one module to the output of another.
+
+    `shortcut` reconciles the shapes (None: identity); `gain` multiplies the shortcut at initialisation ("zero" makes
+    the new network's output equal to the old one's); `name` is the prefix of the new parameters in the target.
+    """
+
+    source: str
+    target: str
+    merge: Literal["add", "cat", "mul", "gate"]
+    shortcut: ModuleSpec | None = None
+    at_init: Literal["zero", "plain"] = "plain"
+    name: str = "skipstone_skip"
+    source_occurrence: int = 0
+    target_occurrence: int = 0
+
+
+Edit = SetAttributes | ReplaceModule | MapOperand | SetArgument | OutOfPlace | DropOperand | Connect
+Edits = tuple[Edit, ...]

@@ -1,0 +1,6 @@
+"""nn.Module -> Graph: record a forward pass on fake tensors."""
+
+from skipstone.tracing.example import Example, ExampleError, parse_example, parse_input_text
+from skipstone.tracing.trace import record, trace
+
+__all__ = ["Example", "ExampleError", "parse_example", "parse_input_text", "record", "trace"]

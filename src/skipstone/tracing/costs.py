@@ -1,0 +1,101 @@
+"""What a recorded network costs: parameters, multiply-adds and activation bytes.
+
+Multiply-adds are those of convolutions, linear layers and matrix products, without bias, as papers count them; each kind of
+operation has its own formula in `_MACS`. What multiplies but has no formula here is told by `uncounted`, never taken for zero.
+"""
+
+from collections.abc import Callable, Mapping
+from math import prod
+
+from skipstone.core.cost import Cost
+from skipstone.core.graph import Graph, Node, NodeRef
+
+
+def cost(graph: Graph) -> Cost:
+    """The cost of the recorded forward pass, for the batch it was recorded with.
+
+    Activation bytes are those of every operation's output that is new memory: views and in-place results are not.
+    """
+    operations = [node for node in graph if node.kind == "op"]
+    return Cost(
+        num_parameters=sum(prod(p.spec.shape) for p in graph.parameters),
+        macs=sum(macs(node, graph) or 0 for node in operations),
+        activation_bytes=sum(n.spec.nbytes for n in operations if n.views is None and n.overwrites is None),
+    )
+
+
+def macs(node: Node, graph: Graph) -> int | None:
+    """The multiply-adds of one operation; 0 for what multiplies no matrices, None where there is no formula for it."""
+    if node.op in _UNKNOWN:
+        return None
+    formula = _MACS.get(node.op)
+    return 0 if formula is None else formula(node, graph)
+
+
+def uncounted(graph: Graph) -> tuple[Node, ...]:
+    """The operations that multiply matrices in a way that no formula here covers."""
+    return tuple(node for node in graph if node.kind == "op" and macs(node, graph) is None)
+
+
+def _shape(node: Node, graph: Graph, name: str, position: int) -> tuple[int, ...]:
+    reference = node.argument(name)
+    index = reference.index if isinstance(reference, NodeRef) else node.inputs[position]
+    return graph[index].shape
+
+
+def _convolution(node: Node, graph: Graph) -> int:
+    # weight: (C_out, C_in / groups, *kernel); every output value is one product with all but its first axis
+    return prod(node.shape) * prod(_shape(node, graph, "weight", 1)[1:])
+
+
+def _transposed_convolution(node: Node, graph: Graph) -> int:
+    # weight: (C_in, C_out / groups, *kernel); every input value is multiplied with all but its first axis
+    return prod(_shape(node, graph, "input", 0)) * prod(_shape(node, graph, "weight", 1)[1:])
+
+
+def _inner(node: Node, graph: Graph) -> int:
+    return prod(node.shape) * _shape(node, graph, "input", 0)[-1]
+
+
+def _added_product(node: Node, graph: Graph) -> int:
+    return prod(node.shape) * graph[node.inputs[-1]].shape[-2]
+
+
+def _bilinear(node: Node, graph: Graph) -> int:
+    return prod(node.shape) * prod(_shape(node, graph, "weight", 2)[1:])
+
+
+def _attention(node: Node, graph: Graph) -> int:
+    """softmax(Q Kᵀ) V: (..., L, E) x (..., S, E) -> (..., L, S), then x (..., S, V)."""
+    query, key = (_shape(node, graph, name, i) for i, name in enumerate(("query", "key")))
+    return prod(query[:-1]) * key[-2] * (query[-1] + node.shape[-1])
+
+
+def _einsum(node: Node, graph: Graph) -> int | None:
+    """Every letter once, for two operands; the order in which more than two are contracted is not known."""
+    equation = next((value for value in node.arguments.values() if isinstance(value, str)), None)
+    if equation is None or len(node.inputs) != 2 or "." in equation:
+        return None
+    letters = equation.replace(" ", "").partition("->")[0].split(",")
+    sizes = {
+        letter: size
+        for term, index in zip(letters, node.inputs, strict=True)
+        for letter, size in zip(term, graph[index].shape, strict=True)
+    }
+    return prod(sizes.values())
+
+
+_MACS: Mapping[str, Callable[[Node, Graph], int | None]] = {
+    **dict.fromkeys(("conv1d", "conv2d", "conv3d"), _convolution),
+    **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), _transposed_convolution),
+    **dict.fromkeys(("linear", "matmul", "mm", "bmm", "mv", "dot"), _inner),
+    **dict.fromkeys(("addmm", "baddbmm"), _added_product),
+    "bilinear": _bilinear,
+    "scaled_dot_product_attention": _attention,
+    "einsum": _einsum,
+}
+# Operations that run whole layers or products inside one call.
+_UNKNOWN = frozenset(
+    ("lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell", "chain_matmul",
+     "multi_dot", "tensordot", "convolution", "multi_head_attention_forward", "transformer_encoder_layer_fwd")
+)  # fmt: skip

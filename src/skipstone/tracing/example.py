@@ -1,0 +1,93 @@
+"""Example inputs: a shape, a tensor, a tuple of them, or a dict of keyword arguments."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from skipstone.core.errors import SkipstoneError
+
+_DTYPES = {name: getattr(torch, name) for name in (
+    "float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool",
+)}  # fmt: skip
+_BATCH = 2  # the batch a shape without one gets: one image would hide what a batch norm or a squeeze does
+
+
+class ExampleError(SkipstoneError, ValueError):
+    """An example input that is none of: a shape, a tensor, a tuple of these, a dict of keyword arguments."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """What the model is called with: positional and keyword arguments, tensors standing for themselves."""
+
+    args: tuple[object, ...]
+    kwargs: Mapping[str, object]
+
+
+def parse_example(example: object) -> Example:
+    """Read any accepted form of example input.
+
+    A tuple or list of whole numbers is the shape of one float32 tensor, batch axis included; a tuple of shapes and
+    tensors is several positional inputs; a dict maps keyword arguments to shapes, tensors or plain values.
+
+    >>> parse_example((2, 3, 32, 32)).args[0].shape
+    torch.Size([2, 3, 32, 32])
+    """
+    if isinstance(example, Example):
+        return example
+    if isinstance(example, Mapping):
+        return Example((), {str(key): _value(value) for key, value in example.items()})
+    if isinstance(example, torch.Tensor) or _is_shape(example):
+        return Example((_value(example),), {})
+    if isinstance(example, tuple | list) and example:
+        return Example(tuple(map(_value, example)), {})
+    raise ExampleError(
+        f"example input {example!r} is not understood; give a shape such as (2, 3, 32, 32), a tensor, "
+        "a tuple of them, or a dict of keyword arguments"
+    )
+
+
+def parse_input_text(text: str) -> torch.Tensor:
+    """Read one `--input`: `3x32x32` (a batch of 2 is added), `2,3,32,32` (batch included), either with `:dtype`.
+
+    >>> parse_input_text("1,16:int64").dtype
+    torch.int64
+    """
+    match = re.fullmatch(r"\s*(\d+(?:[x,]\d+)*)(?::(\w+))?\s*", text)
+    if not match:
+        raise ExampleError(f"input {text!r} is not understood; write 3x32x32, or 2,3,32,32 with the batch, or 2,16:int64")
+    sizes, dtype = match.groups()
+    if "x" in sizes and "," in sizes:
+        raise ExampleError(f"input {text!r} mixes 'x' and ','; write 3x32x32, or 2,3,32,32 with the batch")
+    shape = tuple(int(size) for size in re.split("[x,]", sizes))
+    if 0 in shape:
+        raise ExampleError(f"input {text!r} has an axis of size 0; every size must be 1 or more")
+    if dtype is not None and dtype not in _DTYPES:
+        raise ExampleError(f"input {text!r} has unknown dtype {dtype!r}; known: {', '.join(_DTYPES)}")
+    batched = shape if "," in sizes else (_BATCH, *shape)
+    return torch.empty(batched, dtype=_DTYPES[dtype or "float32"], device="meta")
+
+
+def _is_shape(value: object) -> bool:
+    return (
+        isinstance(value, tuple | list)
+        and len(value) > 0
+        and all(isinstance(size, int | torch.SymInt) and not isinstance(size, bool) for size in value)
+    )
+
+
+def _value(value: object) -> object:
+    if _is_shape(value):
+        sizes = tuple(value)  # type: ignore[arg-type]
+        if min(sizes) < 0:
+            raise ExampleError(f"shape {sizes} has a negative size; every size must be 0 or more")
+        return torch.empty(sizes, device="meta")
+    if isinstance(value, tuple):
+        return tuple(map(_value, value))
+    if isinstance(value, list):
+        return list(map(_value, value))
+    if isinstance(value, Mapping):
+        return {key: _value(item) for key, item in value.items()}
+    return value

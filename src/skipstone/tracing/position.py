@@ -1,0 +1,56 @@
+"""Where in the source an operation was called: file, lines and columns."""
+
+import os
+import sys
+from functools import cache
+from types import CodeType, FrameType
+
+import torch
+
+from skipstone.core.graph import Place
+
+_TORCH = os.path.dirname(torch.__file__) + os.sep
+_OURS = os.path.dirname(__file__) + os.sep
+# Files through which torch passes a call on: the call site is further out.
+_RELAYS = tuple(
+    _TORCH + name
+    for name in ("overrides.py", "functional.py", "nn/functional.py", "_tensor.py", "_jit_internal.py", "utils/_contextlib.py")
+)
+
+
+def places(frame: FrameType | None = None) -> tuple[Place | None, Place | None]:
+    """The user's place (outside torch) and the site of the call itself (perhaps in torch), innermost frames first."""
+    frame = frame or sys._getframe(1)
+    site: Place | None = None
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if _is_user(file):
+            place = _place(frame.f_code, frame.f_lasti)
+            return place, site or place
+        if site is None and _is_site(file):
+            site = _place(frame.f_code, frame.f_lasti)
+        frame = frame.f_back
+    return None, site
+
+
+@cache
+def _is_user(file: str) -> bool:
+    internal = file.startswith((_TORCH, _OURS, "<frozen")) or file.endswith("contextlib.py")
+    return not internal
+
+
+@cache
+def _is_site(file: str) -> bool:
+    return file.startswith(_TORCH) and file not in _RELAYS
+
+
+@cache
+def _positions(code: CodeType) -> list[tuple[int | None, int | None, int | None, int | None]]:
+    return list(code.co_positions())
+
+
+@cache
+def _place(code: CodeType, last_instruction: int) -> Place:
+    line, end_line, column, end_column = _positions(code)[last_instruction // 2]
+    first = line or code.co_firstlineno
+    return Place(code.co_filename, first, end_line or first, column or 0, end_column or 0, code.co_qualname)

@@ -1,0 +1,172 @@
+"""What to go on with after torch refused an operation: the shapes it might have meant, likeliest first.
+
+The recorder takes the first, or the one that a later pass chose because least goes wrong behind it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+import torch
+
+from skipstone.tracing.operations import SIZED
+
+Shape = tuple[int, ...]
+_ARITHMETIC = {
+    "add", "sub", "mul", "div", "maximum", "minimum", "where", "lerp", "addcmul", "pow", "rsub", "logaddexp",
+    "eq", "ne", "lt", "gt", "le", "ge", "remainder",
+}  # fmt: skip
+_CONVS = {f"conv{n}d" for n in (1, 2, 3)}
+_TRANSPOSED = {f"conv_transpose{n}d" for n in (1, 2, 3)}
+_NORMS = {"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm", "prelu"}
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A refused call: its name, arguments by name, the tensors among them in order."""
+
+    op: str
+    function: Callable[..., object]
+    arguments: Mapping[str, object]
+    tensors: Sequence[torch.Tensor]
+    ages: Sequence[int]  # the node index of each tensor: a larger one was made later
+
+
+def operands(call: Refused) -> tuple[Shape, ...]:
+    """The shapes that met: see `Failure.operands`."""
+    shapes = tuple(tuple(tensor.shape) for tensor in call.tensors)
+    if call.op in SIZED and shapes:
+        return (shapes[0], _requested(call))
+    if call.op in _ARITHMETIC or call.op in _CONVS | _TRANSPOSED | {"linear", "matmul", "bmm", "mm"}:
+        return shapes[:2]
+    if call.op in _NORMS and len(shapes) > 1:
+        return shapes[:2]
+    return shapes
+
+
+def candidates(call: Refused) -> list[Shape]:
+    """Shapes to assume for the result, likeliest first; empty where nothing sensible can be assumed."""
+    for ops, rule in _RULES:
+        if call.op in ops:
+            found = rule(call)
+            return list(dict.fromkeys(tuple(shape) for shape in found))
+    return []
+
+
+def _arithmetic(call: Refused) -> list[Shape]:
+    """The operand made later is the branch: the identity is older."""
+    by_age = sorted(zip(call.ages, range(len(call.tensors)), strict=True), reverse=True)
+    shapes = [tuple(call.tensors[i].shape) for _, i in by_age]
+    deepest = max(map(len, shapes))
+    return [shape for shape in shapes if len(shape) == deepest] + [s for s in shapes if len(s) < deepest]
+
+
+def _cat(call: Refused) -> list[Shape]:
+    rank = max(tensor.dim() for tensor in call.tensors)
+    of_rank = [(age, tensor) for age, tensor in zip(call.ages, call.tensors, strict=True) if tensor.dim() == rank]
+    dim = call.arguments.get("dim", call.arguments.get("axis", 0))
+    dim = (dim if isinstance(dim, int) else 0) % rank
+    total = sum(tensor.shape[dim] for _, tensor in of_rank)
+    found = []
+    for _, tensor in sorted(of_rank, key=lambda pair: pair[0], reverse=True):
+        shape = list(tensor.shape)
+        shape[dim] = total
+        found.append(tuple(shape))
+    return found
+
+
+def _conv(call: Refused) -> list[Shape]:
+    """The layer's own width out, at the size it would give: ask torch with the width it wants."""
+    source, weight = call.tensors[0], call.tensors[1]
+    groups = call.arguments.get("groups", 1)
+    axis = 1 if source.dim() == weight.dim() else 0
+    wanted = list(source.shape)
+    width = weight.shape[0] if call.op in _TRANSPOSED else weight.shape[1] * int(groups)  # type: ignore[call-overload]
+    wanted[axis] = width
+    if wanted == list(source.shape):
+        spatial = [max(1, size) for size in source.shape[axis + 1 :]]
+        return [(*source.shape[:axis], weight.shape[0], *spatial)]
+    arguments = {**call.arguments, "input": source.new_empty(wanted)}
+    try:
+        result = call.function(*_positional(arguments), **_keywords(arguments))
+    except (RuntimeError, TypeError, ValueError):
+        return [(*source.shape[:axis], weight.shape[0], *source.shape[axis + 1 :])]
+    return [tuple(result.shape)] if isinstance(result, torch.Tensor) else []
+
+
+def _positional(arguments: Mapping[str, object]) -> list[object]:
+    return [value for name, value in arguments.items() if name in ("input", "weight")]
+
+
+def _keywords(arguments: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in arguments.items() if name not in ("input", "weight")}
+
+
+def _linear(call: Refused) -> list[Shape]:
+    source, weight = call.tensors[0], call.tensors[1]
+    return [(*source.shape[:-1], weight.shape[0])]
+
+
+def _same(call: Refused) -> list[Shape]:
+    return [tuple(call.tensors[0].shape)]
+
+
+def _matmul(call: Refused) -> list[Shape]:
+    left, right = call.tensors[0], call.tensors[1]
+    if left.dim() < 2 or right.dim() < 2:
+        return []
+    batch = max(left.shape[:-2], right.shape[:-2], key=len)
+    return [(*batch, left.shape[-2], right.shape[-1])]
+
+
+def _requested(call: Refused) -> Shape:
+    sizes = call.arguments.get(SIZED[call.op], ())
+    return tuple(sizes) if isinstance(sizes, tuple | list) else ()
+
+
+def _sized(call: Refused) -> list[Shape]:
+    """The requested shape; an axis left open (-1) gets what is over, at least 1; expand keeps the source's size there."""
+    source, sizes = tuple(call.tensors[0].shape), _requested(call)
+    if not all(isinstance(size, int | torch.SymInt) for size in sizes):
+        return []
+    if call.op == "expand":
+        padded = (1,) * (len(sizes) - len(source)) + source
+        aligned = source + (1,) * (len(sizes) - len(source))  # as if the new axes had been meant on the right
+        options = [tuple(o if s == -1 else s for s, o in zip(sizes, fill, strict=True)) for fill in (aligned, padded)]
+        return options if len(sizes) >= len(source) else []
+    if call.op == "permute":
+        return []
+    known = prod(size for size in sizes if size != -1)
+    rest = max(1, prod(source) // known) if known else 1
+    return [tuple(rest if size == -1 else size for size in sizes)]
+
+
+def _pool(call: Refused) -> list[Shape]:
+    """A map too small for its window: go on with one pixel."""
+    shape = tuple(call.tensors[0].shape)
+    axes = int(call.op[-2])
+    return [(*shape[:-axes], *(1,) * axes)]
+
+
+def _pad(call: Refused) -> list[Shape]:
+    widths = call.arguments.get("pad", ())
+    if not isinstance(widths, tuple | list):
+        return []
+    shape = list(call.tensors[0].shape)
+    for i, (before, after) in enumerate(zip(widths[::2], widths[1::2], strict=False)):
+        shape[-1 - i] = max(1, shape[-1 - i] + before + after)
+    return [tuple(shape)]
+
+
+_RULES: tuple[tuple[set[str], Callable[[Refused], list[Shape]]], ...] = (
+    (_ARITHMETIC, _arithmetic),
+    ({"cat", "stack"}, _cat),
+    (_CONVS | _TRANSPOSED, _conv),
+    ({"linear"}, _linear),
+    (_NORMS, _same),
+    ({"matmul", "bmm", "mm"}, _matmul),
+    (set(SIZED), _sized),
+    ({f"{kind}_pool{n}d" for kind in ("max", "avg") for n in (1, 2, 3)}, _pool),
+    ({"pad"}, _pad),
+    ({"multi_head_attention_forward", "scaled_dot_product_attention"}, _same),
+)

@@ -1,0 +1,157 @@
+"""Record any module's forward pass: no compute, no weights needed, and the module stays as it was."""
+
+import inspect
+import logging
+import random
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+import torch
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from skipstone.core.errors import SkipstoneError
+from skipstone.core.graph import Graph, ModuleInfo, Stop
+from skipstone.tracing.autograd import backward_nodes, parameters, refusals
+from skipstone.tracing.clone import FakeClone, fake_tensor
+from skipstone.tracing.example import Example, parse_example
+from skipstone.tracing.recorder import Recorder, tensors_in
+
+_MAX_PASSES = 8  # re-recordings that look for the assumed shapes behind which least goes wrong
+_QUIET = ("torch._subclasses.fake_tensor", "torch.fx.experimental.symbolic_shapes", "torch.fx.experimental.recording")
+
+
+def trace(model: nn.Module, example: object, *, out_of_place: bool = False) -> Graph:
+    """Record one forward pass of `model`.
+
+    Args:
+        model: any module; it is not run, copied or changed. Its training mode and `requires_grad` flags are respected.
+        example: a shape `(2, 3, 32, 32)`, a tensor, a tuple of them, or a dict of keyword arguments.
+        out_of_place: treat `inplace=True` and augmented assignments as if they made new tensors.
+
+    Where torch refuses an operation the record goes on with an assumed shape: of several that could have been meant,
+    the ones behind which least goes wrong.
+
+    Raises:
+        ExampleError: an example of no known form.
+    """
+    if not isinstance(model, nn.Module):
+        raise SkipstoneError(f"a model must be a torch.nn.Module, not {type(model).__name__}: {model!r}")
+    parsed = parse_example(example)
+    graph, options = record(model, parsed, (), out_of_place=out_of_place)
+    choices = [0] * len(options)
+    passes = 0
+    for number in range(len(options)):
+        if len(graph.failures) - number <= 1 and graph.stopped is None:
+            break
+        for choice in range(1, options[number] if number < len(options) else 0):
+            if passes == _MAX_PASSES:
+                return graph
+            passes += 1
+            other = [*choices[:number], choice]
+            rival, rival_options = record(model, parsed, other, out_of_place=out_of_place)
+            if _badness(rival) < _badness(graph):
+                graph, options, choices = rival, rival_options, other + [0] * (len(rival_options) - len(other))
+    return graph
+
+
+def _badness(graph: Graph) -> tuple[bool, int]:
+    return graph.stopped is not None, len(graph.failures)
+
+
+def record(
+    model: nn.Module,
+    example: Example,
+    choices: Sequence[int],
+    *,
+    out_of_place: bool = False,
+    fake: FakeTensorMode | None = None,
+    make_input: Callable[[torch.Tensor], torch.Tensor] | None = None,
+) -> tuple[Graph, list[int]]:
+    """One pass, and for each failure in it how many shapes could have been assumed. See `Recorder.choices`.
+
+    `fake` and `make_input` let a caller bring a fake mode with symbolic sizes and inputs made under it.
+    """
+    fake = fake or FakeTensorMode(allow_non_fake_inputs=True)
+    clone = FakeClone(model, fake)
+    recorder = Recorder(clone, choices, out_of_place=out_of_place)
+    recorder.watch(module for module in clone.model.modules() if not isinstance(module, torch.jit.ScriptModule))
+    make_input = make_input or (lambda tensor: fake_tensor(tensor, fake))
+    args, kwargs = _map_tensors((example.args, dict(example.kwargs)), make_input)  # type: ignore[misc]
+    stopped: Stop | None = None
+    result: object = None
+    with _quiet_and_restored(), fake, torch.enable_grad():
+        inputs = tuple(recorder.add("input", "input", (), t, name=f"input{i}") for i, t in enumerate(tensors_in((args, kwargs))))
+        try:
+            with recorder.link, recorder:
+                result = clone.model(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - whatever the user's forward raises is reported as the place it stopped
+            stopped = Stop(type(error).__name__, _one_line(error), recorder._last_path, recorder._last_place)
+    calls = recorder.finish()
+    outputs = tensors_in(result)
+    visited = backward_nodes(outputs)
+    graph = Graph(
+        nodes=tuple(recorder.nodes),
+        inputs=inputs,
+        outputs=tuple(recorder.look_up(t) for t in outputs if recorder.known(t)),
+        modules={path: _module_info(path, module) for path, module in model.named_modules()},
+        calls=calls,
+        parameters=parameters(clone, recorder, visited),
+        refusals=refusals(recorder, visited),
+        assumptions=tuple(dict.fromkeys(recorder.assumptions)),
+        stopped=stopped,
+    )
+    return graph, recorder.options
+
+
+def _one_line(error: Exception) -> str:
+    return (str(error).strip().split("\n") or [""])[0] or type(error).__name__
+
+
+def _map_tensors(value: object, change: Callable[[torch.Tensor], torch.Tensor]) -> object:
+    if isinstance(value, torch.Tensor):
+        return change(value)
+    if type(value) in (tuple, list):
+        return type(value)(_map_tensors(item, change) for item in value)  # type: ignore[call-arg, attr-defined]
+    if type(value) is dict:
+        return {key: _map_tensors(item, change) for key, item in value.items()}
+    return value
+
+
+@contextmanager
+def _quiet_and_restored() -> Iterator[None]:
+    """Torch's complaints off, attention's fast path off (it hides its operations), random states as they were."""
+    numpy = sys.modules.get("numpy")
+    states = torch.get_rng_state(), random.getstate(), numpy.random.get_state() if numpy else None
+    loggers = [logging.getLogger(name) for name in _QUIET]
+    levels = [logger.level for logger in loggers]
+    fast = torch.backends.mha.get_fastpath_enabled()
+    with ExitStack() as stack:
+        stack.callback(torch.set_rng_state, states[0])
+        stack.callback(random.setstate, states[1])
+        if numpy:
+            stack.callback(numpy.random.set_state, states[2])
+        stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
+        for logger, level in zip(loggers, levels, strict=True):
+            stack.callback(logger.setLevel, level)
+            logger.setLevel(logging.CRITICAL)
+        torch.backends.mha.set_fastpath_enabled(False)
+        yield
+
+
+def _module_info(path: str, module: nn.Module) -> ModuleInfo:
+    kind = type(module)
+    file, line = _source(kind)
+    return ModuleInfo(path, kind.__name__, kind.__module__, module.extra_repr(), module.training, file, line)
+
+
+_SOURCES: dict[type, tuple[str | None, int | None]] = {}
+
+
+def _source(kind: type) -> tuple[str | None, int | None]:
+    if kind not in _SOURCES:
+        forward = inspect.unwrap(kind.forward) if callable(getattr(kind, "forward", None)) else None
+        code = getattr(forward, "__code__", None)
+        _SOURCES[kind] = (code.co_filename, code.co_firstlineno) if code else (None, None)
+    return _SOURCES[kind]
