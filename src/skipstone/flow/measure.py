@@ -1,0 +1,138 @@
+"""Gradient flow of any network: once on a batch, or every so often inside one's own training loop."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from skipstone.core.errors import SkipstoneError
+from skipstone.core.run import FlowRecord
+from skipstone.flow.probe import Handle, Probe
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def gradient_flow(model: nn.Module, batch: tuple[object, Tensor], loss: Loss = F.cross_entropy) -> FlowRecord:
+    """The norms of each layer's gradient and weights for one batch, in the model's present mode.
+
+    `batch` is (inputs, targets); inputs may be a tensor, a tuple of positional or a mapping of keyword arguments.
+    `loss(outputs, targets)` must be a scalar. The model is left as it was: its gradients, buffers (batch-norm
+    statistics) and the random state are put back.
+
+    Raises:
+        SkipstoneError: the loss is not a scalar, or no parameter has a part in it.
+    """
+    inputs, targets = batch
+    probe = Probe(model)
+    kept = [parameter.grad for parameter in model.parameters()]
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    try:
+        with torch.random.fork_rng():
+            for parameter in model.parameters():
+                parameter.grad = None
+            with torch.enable_grad(), probe.outputs():
+                value = loss(_call(model, inputs), targets)
+            _demand_scalar(value)
+            value.backward()  # type: ignore[no-untyped-call]
+        probe.gradients()
+        return probe.record()
+    finally:
+        for parameter, gradient in zip(model.parameters(), kept, strict=True):
+            parameter.grad = gradient
+        with torch.no_grad():
+            for buffer, value in buffers:
+                buffer.copy_(value)
+
+
+def _call(model: nn.Module, inputs: object) -> Tensor:
+    if isinstance(inputs, Mapping):
+        output = model(**inputs)
+    elif isinstance(inputs, tuple | list):
+        output = model(*inputs)
+    else:
+        output = model(inputs)
+    tensor: Tensor = output
+    return tensor
+
+
+def _demand_scalar(value: Tensor) -> None:
+    if value.ndim != 0:
+        raise SkipstoneError(f"the loss has shape {tuple(value.shape)}, expected a scalar: take its mean or sum")
+    if not value.requires_grad:
+        raise SkipstoneError("the loss depends on no trainable parameter: is the network frozen, or under no_grad?")
+
+
+class Watch:
+    """What `watch` has seen so far: `records`, oldest first.
+
+    Set `epoch` in your loop if the records are to carry it.
+    """
+
+    def __init__(self, model: nn.Module, every: int) -> None:
+        if every < 1:
+            raise SkipstoneError(f"every is {every}, expected at least 1")
+        self.records: list[FlowRecord] = []
+        self.epoch = 0
+        self.every = every
+        self._step = 0
+        self._probe = Probe(model)
+        self._open = False
+
+    @property
+    def last(self) -> FlowRecord:
+        return self.records[-1]
+
+    def save(self, path: str | Path) -> None:
+        """Write the records as JSON lines, the form of a run folder's `flow.jsonl`."""
+        Path(path).write_text("".join(json.dumps(r.to_dict()) + "\n" for r in self.records), encoding="utf-8")
+
+    def _before_forward(self, module: nn.Module, inputs: object) -> None:
+        if self._step % self.every == 0 and module.training and torch.is_grad_enabled() and not self._open:
+            self._probe.open()
+            self._open = True
+
+    def _before_step(self, optimizer: torch.optim.Optimizer, args: object, kwargs: object) -> None:
+        if self._open:
+            self._probe.close()
+            self._probe.gradients()
+            self._probe.before_step()
+
+    def _after_step(self, optimizer: torch.optim.Optimizer, args: object, kwargs: object) -> None:
+        if self._open:
+            self._probe.after_step()
+            self.records.append(self._probe.record(epoch=self.epoch, step=self._step))
+            self._open = False
+        self._step += 1
+
+    def _finish(self) -> None:
+        if self._open:
+            self._probe.close()
+
+
+@contextmanager
+def watch(model: nn.Module, optimizer: torch.optim.Optimizer, every: int = 50) -> Iterator[Watch]:
+    """Record the gradient flow of a training loop at its first step and at every `every`-th after it.
+
+    with skipstone.watch(model, optimizer, every=50) as flow:
+        ...your loop, unchanged...
+    print(flow.last)
+
+    Gradients are read when `optimizer.step()` begins: after clipping, if the loop clips. Steps in between cost one
+    comparison.
+    """
+    seen = Watch(model, every)
+    handles: Sequence[Handle] = [
+        model.register_forward_pre_hook(seen._before_forward),
+        optimizer.register_step_pre_hook(seen._before_step),
+        optimizer.register_step_post_hook(seen._after_step),
+    ]
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+        seen._finish()
