@@ -1,7 +1,8 @@
 """What a recorded network costs: parameters, multiply-adds and activation bytes.
 
-Multiply-adds are those of convolutions, linear layers and matrix products, without bias, as papers count them; each kind of
-operation has its own formula in `_MACS`. What multiplies but has no formula here is told by `uncounted`, never taken for zero.
+Multiply-adds are those of convolutions, linear layers and matrix products, without bias, as papers count them; each
+kind of operation has its own formula in `_MACS`. What multiplies but has no formula here is told by `uncounted`, never
+taken for zero.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,10 +18,16 @@ def cost(graph: Graph) -> Cost:
     Activation bytes are those of every operation's output that is new memory: views and in-place results are not.
     """
     operations = [node for node in graph if node.kind == "op"]
+    known = {node.storage for node in graph if node.kind != "op"}
+    activation_bytes = 0
+    for node in operations:
+        if node.storage not in known or (node.storage == -1 and node.overwrites is None):
+            activation_bytes += node.spec.nbytes
+        known.add(node.storage)
     return Cost(
         num_parameters=sum(prod(p.spec.shape) for p in graph.parameters),
         macs=sum(macs(node, graph) or 0 for node in operations),
-        activation_bytes=sum(n.spec.nbytes for n in operations if n.views is None and n.overwrites is None),
+        activation_bytes=activation_bytes,
     )
 
 
