@@ -1,0 +1,90 @@
+"""What a skip does to the gradient of a deep network: the sheet's numbers, measured by our own functions."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from skipstone.core.run import FlowRecord
+from skipstone.flow import gradient_flow
+from skipstone.models import create
+
+
+def images(n: int = 16) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.randn(n, 3, 32, 32), torch.randint(0, 10, (n,))
+
+
+def flow(name: str, seed: int = 0, **options: object) -> FlowRecord:
+    torch.manual_seed(seed)
+    return gradient_flow(create(name, **options), images())
+
+
+def factor(norms: list[float]) -> float:
+    """By how much the gradient's norm grows per layer, going backwards."""
+    return (norms[0] / norms[-1]) ** (1 / (len(norms) - 1))
+
+
+def stage_one(record: FlowRecord) -> list[float]:
+    convs = [layer for layer in record.layers if layer.kind == "conv"]
+    return [layer.output_grad_norm for layer in convs[1 : 1 + (len(convs) - 1) // 3]]
+
+
+def test_torchs_default_initialisation_shrinks_the_gradient_by_root_six_a_layer():
+    """50 layers of width 256 with ReLU: 1/sqrt(6) = .40825 a layer, to 3 % of its logarithm; 1e-19 over all."""
+    depth, logs = 50, []
+    for seed in range(5):
+        torch.manual_seed(seed)
+        model = nn.Sequential(*[part for _ in range(depth) for part in (nn.Linear(256, 256), nn.ReLU())])
+        record = gradient_flow(model, (torch.randn(64, 256), torch.randn(64, 256)), lambda o, t: (o * t).sum())
+        logs.append(math.log(factor([layer.output_grad_norm for layer in record.layers])))
+    assert sum(logs) / len(logs) == pytest.approx(math.log(6**-0.5), rel=0.03)
+
+
+def test_he_initialisation_keeps_it():
+    logs = []
+    for seed in range(5):
+        torch.manual_seed(seed)
+        model = nn.Sequential(*[part for _ in range(50) for part in (nn.Linear(256, 256, bias=False), nn.ReLU())])
+        for module in model[::2]:
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        record = gradient_flow(model, (torch.randn(64, 256), torch.randn(64, 256)), lambda o, t: (o * t).sum())
+        logs.append(math.log(factor([layer.output_grad_norm for layer in record.layers])))
+    assert abs(sum(logs) / len(logs)) < 0.03
+
+
+def test_batch_norm_makes_the_plain_networks_gradient_explode():
+    """sqrt(pi / (pi - 1)) = 1.2112 a convolution going backwards, +-3 %: it does not vanish."""
+    measured = math.prod(factor(stage_one(flow("plain56", seed))) for seed in range(3)) ** (1 / 3)
+    assert measured == pytest.approx(math.sqrt(math.pi / (math.pi - 1)), rel=0.03)
+
+
+def test_the_first_layers_gradient_explodes_in_plain_56_and_not_in_resnet_56():
+    plain, residual = flow("plain56").layers, flow("resnet56").layers
+    assert plain[0].grad_norm / plain[-2].grad_norm > 500
+    assert residual[0].grad_norm / residual[-2].grad_norm < 50
+
+
+def test_without_norm_and_with_torchs_initialisation_plain_56_vanishes():
+    plain = flow("plain56", norm="none", init="torch").layers
+    residual = flow("resnet56", norm="none", init="torch").layers
+    assert 0 < plain[0].grad_norm < 1e-15
+    assert residual[0].grad_norm > 1e-3
+    assert plain[0].grad_norm < plain[20].grad_norm < plain[40].grad_norm < plain[-1].grad_norm
+
+
+def test_a_vanished_gradient_is_lost_to_rounding():
+    """The whole story in one step: plain-56's first layer gets a gradient, and its weights do not move."""
+    from skipstone.flow import watch
+
+    torch.manual_seed(0)
+    model = create("plain56", norm="none", init="torch")
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    x, y = images()
+    with watch(model, optimizer) as seen:
+        nn.functional.cross_entropy(model(x), y).backward()
+        optimizer.step()
+    first, last = seen.last.layers[0], seen.last.layers[-1]
+    assert first.grad_norm > 0
+    assert first.lost_updates == 1
+    assert last.lost_updates < 0.01
