@@ -18,7 +18,7 @@ from skipstone.blocks.densenet import dense_block, transition
 from skipstone.blocks.parts.layers import NormName, conv
 from skipstone.models.options import OptionError, at_least
 from skipstone.models.residual import last_activation
-from skipstone.models.three_stages import ThreeStages, check_options, initialised, stage_sizes
+from skipstone.models.stages import StagedNetwork, check_options, initialised, stage_sizes
 
 
 def _densenet(
@@ -48,7 +48,7 @@ def _densenet(
         block = dense_block(channels, growth, size, bottleneck=bottleneck, dropout=dropout, norm_name=norm)
         channels += growth * size
         stages.append([*start, *block])
-    network = ThreeStages(
+    network = StagedNetwork(
         conv(in_channels, width, bias=norm == "none"),
         stages,
         last_activation(channels, norm),
@@ -118,10 +118,10 @@ def dense(
     norm: NormName = "batch",
     init: str = "he",
 ) -> nn.Module:
-    """The concatenating network beside `plain` and `resnet` of one depth 6n+2; growth is width/2 unless given."""
+    """The concatenating network beside `plain` and `resnet` of one depth 6n+2; growth is 3/4 of width by default."""
     sizes = stage_sizes("dense", depth, blocks_per_stage, step=6, extra=2)
     at_least("width", width, 2 if growth is None else 1)
     return _densenet(
-        sizes, width // 2 if growth is None else growth, num_classes=num_classes, in_channels=in_channels, width=width,
+        sizes, 3 * width // 4 if growth is None else growth, num_classes=num_classes, in_channels=in_channels, width=width,
         bottleneck=True, compression=compression, dropout=dropout, norm=norm, init=init,
     )  # fmt: skip

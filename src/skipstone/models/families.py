@@ -23,6 +23,7 @@ class Family:
 
 _CIFAR_DEPTHS = (20, 32, 44, 56, 110, 1202)
 _HERE = "skipstone.models"
+_IMAGENET = (3, 224, 224)
 
 FAMILIES: tuple[Family, ...] = (
     Family(
@@ -80,6 +81,51 @@ FAMILIES: tuple[Family, ...] = (
         names=("densenet_bc100_12", "densenet_bc190_40", "densenet_bc250_24"),
         summary="dense blocks with bottlenecks, transitions that halve the channels, depth 6n+4",
         paper="Huang 2016, arXiv 1608.06993",
+    ),
+    Family(
+        form="imagenet_resnet{depth}",
+        pattern=r"imagenet_resnet(18|34|50|101|152)",
+        builder=f"{_HERE}.imagenet:resnet",
+        names=tuple(f"imagenet_resnet{d}" for d in (18, 34, 50, 101, 152)),
+        summary="ResNet for ImageNet shapes",
+        paper="He 2015, arXiv 1512.03385, table 1",
+        input_shape=_IMAGENET,
+    ),
+    Family(
+        form="imagenet_plain{depth}",
+        pattern=r"imagenet_plain(18|34)",
+        builder=f"{_HERE}.imagenet:plain",
+        names=("imagenet_plain18", "imagenet_plain34"),
+        summary="ResNet-18 and -34 without skips",
+        paper="He 2015, arXiv 1512.03385, section 4.1",
+        input_shape=_IMAGENET,
+    ),
+    Family(
+        form="imagenet_resnet{depth}_d",
+        pattern=r"imagenet_resnet(50|101|152)_d",
+        builder=f"{_HERE}.imagenet:resnet_d",
+        names=("imagenet_resnet50_d",),
+        summary="ResNet-D: pooled projections, deep stem",
+        paper="He T. 2018, arXiv 1812.01187",
+        input_shape=_IMAGENET,
+    ),
+    Family(
+        form="imagenet_resnext{depth}_{groups}x{width}d",
+        pattern=r"imagenet_resnext(50|101|152)_(\d+)x(\d+)d",
+        builder=f"{_HERE}.imagenet:resnext",
+        names=("imagenet_resnext50_32x4d",),
+        summary="bottlenecks with grouped convolutions",
+        paper="Xie 2016, arXiv 1611.05431",
+        input_shape=_IMAGENET,
+    ),
+    Family(
+        form="imagenet_densenet{depth}",
+        pattern=r"imagenet_densenet(121|161|169|201)",
+        builder=f"{_HERE}.imagenet:densenet",
+        names=tuple(f"imagenet_densenet{d}" for d in (121, 161, 169, 201)),
+        summary="dense blocks with bottlenecks for ImageNet shapes",
+        paper="Huang 2016, arXiv 1608.06993, table 1",
+        input_shape=_IMAGENET,
     ),
     Family(
         form="tutorial_cnn",

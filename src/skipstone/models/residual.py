@@ -24,7 +24,7 @@ from skipstone.blocks.preactivation import preactivation_block
 from skipstone.blocks.wide import wide_block
 from skipstone.core.reconcile import Layout
 from skipstone.models.options import OptionError, at_least, one_of
-from skipstone.models.three_stages import ThreeStages, check_options, initialised, stage_plans, stage_sizes, stem
+from skipstone.models.stages import StagedNetwork, check_options, initialised, stage_plans, stage_sizes, stem
 
 BlockName = Literal["auto", "basic", "bottleneck"]
 BLOCKS = ("auto", "basic", "bottleneck")
@@ -81,7 +81,7 @@ def resnet(
             return bottleneck_block(before, after, stride, shortcut_name=name, layout=layout, norm_name=norm)
         return basic_block(before, after, stride, shortcut_name=name, layout=layout, norm_name=norm, dropout=dropout)
 
-    network = ThreeStages(
+    network = StagedNetwork(
         stem(in_channels, width, norm),
         [[make(*sizes_) for sizes_ in plan] for plan in stage_plans(widths, sizes, width)],
         None,
@@ -125,7 +125,7 @@ def preact(
             branch = preactivation.basic_branch(before, after, stride, norm_name=norm, dropout=dropout)
         return preactivation_block(branch, before, after, stride, shortcut_name=name, layout=layout, norm_name=norm)
 
-    network = ThreeStages(
+    network = StagedNetwork(
         conv(in_channels, width, bias=norm == "none"),
         [[make(*sizes_) for sizes_ in plan] for plan in stage_plans(widths, sizes, width)],
         last_activation(widths[-1], norm),
@@ -153,7 +153,7 @@ def wrn(
     at_least("factor", factor, 1)
     sizes = stage_sizes("wrn", depth, blocks_per_stage, step=6, extra=4)
     widths = [w * width * factor for w in (1, 2, 4)]
-    network = ThreeStages(
+    network = StagedNetwork(
         conv(in_channels, width, bias=norm == "none"),
         [
             [wide_block(*shape, dropout=dropout, norm_name=norm) for shape in plan]

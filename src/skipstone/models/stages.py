@@ -1,4 +1,4 @@
-"""The frame of the CIFAR networks: a stem, stages of blocks, global average pooling, a linear layer."""
+"""The frame of the networks: a stem, stages of blocks, global average pooling, a linear layer."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,7 +12,7 @@ from skipstone.models.options import OptionError, at_least, one_of, probability
 INITS = ("he", "torch")
 
 
-class ThreeStages(nn.Module):
+class StagedNetwork(nn.Module):
     """Images (N, in_channels, H, W) to logits (N, num_classes).
 
     Stages after the first halve the map, rounding up, so that an image of any size fits: 32 -> 32, 16, 8 as in the

@@ -1,0 +1,258 @@
+"""A network by what a user types: `file.py:Name(64)`, `package.module:Name`, `timm:resnet50`, `skipstone:resnet20`.
+
+Arguments are literals (numbers, texts, True, None, tuples, lists, dicts of these). Nothing typed is evaluated.
+"""
+
+import ast
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from skipstone.core.errors import SkipstoneError, UnknownNameError
+from skipstone.models.sources import imported, import_file
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_FORMS = "file.py:Name, file.py:factory(64, width=2), package.module:Name, timm:NAME, torchvision:NAME, skipstone:NAME"
+
+
+class TargetError(SkipstoneError, ValueError):
+    """A target that names no network, or one that cannot be built."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What was typed, in parts: `where` (a file, a module or a zoo's name), `name` in it, the call's arguments.
+
+    `called` tells `Name()` from `Name`.
+    """
+
+    text: str
+    where: str
+    name: str
+    args: tuple[object, ...] = ()
+    kwargs: Mapping[str, object] | None = None
+    called: bool = False
+
+
+def resolve(target: str, /, **options: object) -> "nn.Module":
+    """The network that `target` names, built with its own initialisation; `options` are further keyword arguments.
+
+    A file is imported with its folder on `sys.path`, as `python file.py` would; the path and the modules imported from
+    that folder are gone afterwards. What it prints goes to stderr.
+
+    Raises:
+        TargetError: the text has no known form, there is no such file, module or name, an argument is no literal, the
+            file or the constructor raised, or the result is no `torch.nn.Module`.
+    """
+    return _resolve(target, options, on_meta=False)
+
+
+def outline(target: str, /, **options: object) -> "nn.Module":
+    """Like `resolve`, for callers who need shapes alone: the public zoos' networks come without weights.
+
+    Their parameters are on torch's meta device, which takes no memory and no time to fill. Networks of files and
+    packages are built as they are, because what their constructors do is not ours to bend.
+    """
+    return _resolve(target, options, on_meta=True)
+
+
+def parse_target(text: str) -> Target:
+    """Take a target apart.
+
+    >>> parse_target("net.py:Block(64, 128, stride=2)").kwargs
+    {'stride': 2}
+    """
+    where, colon, call = _split(text)
+    if not where or (colon and not call):
+        raise TargetError(f"target {text!r} is not understood; write one of: {_FORMS}")
+    if not call:
+        return Target(text, where, "")
+    if where in _ZOOS:
+        name, parenthesis, rest = call.partition("(")
+        args, kwargs = _arguments(text, _parsed(text, f"name({rest}")) if parenthesis else ((), {})
+        return Target(text, where, name.strip(), args, kwargs, bool(parenthesis))
+    tree = _parsed(text, call)
+    if isinstance(tree, ast.Call):
+        args, kwargs = _arguments(text, tree)
+        return Target(text, where, _dotted(text, tree.func), args, kwargs, called=True)
+    return Target(text, where, _dotted(text, tree))
+
+
+def _split(text: str) -> tuple[str, str, str]:
+    end = text.find(".py:")
+    if end >= 0:  # a file's path may hold colons of its own
+        return text[: end + 3].strip(), ":", text[end + 4 :].strip()
+    if text.strip().endswith(".py"):
+        return text.strip(), "", ""
+    where, colon, call = text.partition(":")
+    return where.strip(), colon, call.strip()
+
+
+def _parsed(text: str, call: str) -> ast.expr:
+    try:
+        return ast.parse(call, mode="eval").body
+    except (SyntaxError, ValueError) as error:
+        raise TargetError(f"target {text!r}: {call!r} is not written like Name or Name(64, width=2)") from error
+
+
+def _dotted(text: str, tree: ast.expr) -> str:
+    if isinstance(tree, ast.Name):
+        return tree.id
+    if isinstance(tree, ast.Attribute):
+        return f"{_dotted(text, tree.value)}.{tree.attr}"
+    raise TargetError(f"target {text!r}: {ast.unparse(tree)!r} is no name; write Name or Name(64, width=2)")
+
+
+def _arguments(text: str, tree: ast.expr) -> tuple[tuple[object, ...], dict[str, object]]:
+    if not isinstance(tree, ast.Call):
+        raise TargetError(f"target {text!r} is not written like NAME or NAME(64, width=2)")
+    kwargs: dict[str, object] = {}
+    for keyword in tree.keywords:
+        if keyword.arg is None:
+            raise TargetError(f"target {text!r}: '**' cannot stand in a target; write each argument as name=value")
+        kwargs[keyword.arg] = _literal(text, keyword.value)
+    return tuple(_literal(text, value) for value in tree.args), kwargs
+
+
+def _literal(text: str, tree: ast.expr) -> object:
+    try:
+        return ast.literal_eval(tree)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
+        raise TargetError(
+            f"target {text!r}: argument {ast.unparse(tree)!r} is no literal; nothing typed here is evaluated, "
+            "so give numbers, quoted texts, True, False, None, or tuples, lists and dicts of these"
+        ) from error
+
+
+def _resolve(text: str, options: Mapping[str, object], *, on_meta: bool) -> "nn.Module":
+    target = parse_target(text)
+    kwargs = {**(target.kwargs or {}), **options}
+    if target.where in _ZOOS:
+        if not target.name:
+            raise TargetError(f"target {text!r} names no network; write {target.where}:NAME")
+        build = _ZOOS[target.where](target)
+        return _zoo_network(target, lambda: build(*target.args, **kwargs), on_meta)
+    if target.where.endswith(".py"):
+        with import_file(Path(target.where), text) as module:
+            return _from_module(target, module, kwargs)
+    with redirect_stdout(sys.stderr):
+        module = imported(target.where, text)
+        return _from_module(target, module, kwargs)
+
+
+def _from_module(target: Target, module: ModuleType, kwargs: Mapping[str, object]) -> "nn.Module":
+    from torch import nn
+
+    if not target.name:
+        raise TargetError(f"target {target.text!r} names no network in it{_offer(module)}")
+    found: object = module
+    for part in target.name.split("."):
+        if not hasattr(found, part):
+            raise _no_such_name(target, found, part)
+        found = getattr(found, part)
+    if isinstance(found, nn.Module) and not target.called and not kwargs:
+        return found
+    if isinstance(found, nn.Module) or not callable(found):
+        what = "a ready-made module: write it without arguments" if isinstance(found, nn.Module) else "not callable"
+        raise TargetError(f"target {target.text!r}: {target.name} is {type(found).__name__}, {what}")
+    network = _call(target, lambda: found(*target.args, **kwargs))
+    if not isinstance(network, nn.Module):
+        raise TargetError(
+            f"target {target.text!r}: {target.name} gave {type(network).__name__}, expected a torch.nn.Module"
+        )
+    return network
+
+
+def _no_such_name(target: Target, found: object, part: str) -> TargetError:
+    names = [name for name in vars(found) if not name.startswith("_")] if hasattr(found, "__dict__") else []
+    return TargetError(f"target {target.text!r}: {UnknownNameError(f'name in {target.where}', part, names)}")
+
+
+def _offer(module: ModuleType) -> str:
+    from torch import nn
+
+    own = [
+        name
+        for name, value in vars(module).items()
+        if isinstance(value, nn.Module)
+        or (isinstance(value, type) and issubclass(value, nn.Module) and value.__module__ == module.__name__)
+    ]
+    return f"; write {Path(module.__file__ or module.__name__).name}:NAME with one of: {', '.join(own)}" if own else ""
+
+
+def _call(target: Target, build: Callable[[], object]) -> object:
+    """What the user's constructor gives; its own error, on one line."""
+    try:
+        return build()
+    except (Exception, SystemExit) as error:
+        text = " ".join(str(error).split()) or "no message"
+        raise TargetError(f"target {target.text!r}: {target.name} raised {type(error).__name__}: {text}") from error
+
+
+def _zoo_network(target: Target, build: Callable[[], object], on_meta: bool) -> "nn.Module":
+    import torch
+    from torch import nn
+
+    network: object = None
+    with redirect_stdout(sys.stderr):
+        if on_meta:
+            try:
+                with torch.device("meta"):
+                    network = build()
+            except (RuntimeError, NotImplementedError, TypeError, ValueError):
+                network = None  # a constructor that computes with values needs real ones; its own errors come again
+        if network is None:
+            network = _call(target, build)
+    if not isinstance(network, nn.Module):
+        raise TargetError(f"target {target.text!r} gave {type(network).__name__}, expected a torch.nn.Module")
+    return network
+
+
+def _skipstone(target: Target) -> Callable[..., object]:
+    from skipstone.models.registry import create, family_of
+
+    family_of(target.name)
+    return lambda *args, **kwargs: create(target.name, *args, **kwargs)
+
+
+def _timm(target: Target) -> Callable[..., object]:
+    _package(target, "torchvision")
+    timm = _package(target, "timm")
+    if not timm.is_model(target.name):
+        raise TargetError(f"target {target.text!r}: {UnknownNameError('timm network', target.name, _most(timm))}")
+    return lambda *args, **kwargs: timm.create_model(target.name, *args, **kwargs)
+
+
+def _most(timm: ModuleType) -> list[str]:
+    return list(timm.list_models())
+
+
+def _torchvision(target: Target) -> Callable[..., object]:
+    _package(target, "torchvision")
+    models = import_module("torchvision.models")
+    if target.name not in models.list_models():
+        unknown = UnknownNameError("torchvision network", target.name, models.list_models())
+        raise TargetError(f"target {target.text!r}: {unknown}")
+    return lambda *args, **kwargs: models.get_model(target.name, *args, **{**_NO_DOWNLOAD(models, target.name), **kwargs})
+
+
+def _NO_DOWNLOAD(models: ModuleType, name: str) -> dict[str, object]:
+    raise AssertionError
+
+
+def _package(target: Target, name: str) -> ModuleType:
+    raise AssertionError
+
+
+_ZOOS: Mapping[str, Callable[[Target], Callable[..., object]]] = {
+    "skipstone": _skipstone,
+    "timm": _timm,
+    "torchvision": _torchvision,
+}
