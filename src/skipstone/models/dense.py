@@ -121,7 +121,8 @@ def dense(
     """The concatenating network beside `plain` and `resnet` of one depth 6n+2; growth is 3/4 of width by default."""
     sizes = stage_sizes("dense", depth, blocks_per_stage, step=6, extra=2)
     at_least("width", width, 2 if growth is None else 1)
+    growth = 3 * width // 4 if growth is None else growth
     return _densenet(
-        sizes, 3 * width // 4 if growth is None else growth, num_classes=num_classes, in_channels=in_channels, width=width,
+        sizes, growth, num_classes=num_classes, in_channels=in_channels, width=width,
         bottleneck=True, compression=compression, dropout=dropout, norm=norm, init=init,
     )  # fmt: skip
