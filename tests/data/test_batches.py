@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from skipstone.data import Batches, DataError, Images, Pixels, load
-from skipstone.data.batches import epoch_seed
+from skipstone.data.batches import mixed_seed
 
 RAW = Pixels(torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1))
 
@@ -55,7 +55,7 @@ def test_an_epoch_is_a_shuffle_fixed_by_seed_and_number():
     assert sorted(labels(0, 1)) == list(range(50))
     assert labels(0, 1) == labels(0, 1)
     assert len({tuple(labels(s, e)) for s in range(3) for e in range(3)}) == 9
-    assert epoch_seed(0, 1) != epoch_seed(1, 0)
+    assert mixed_seed(0, 1) != mixed_seed(1, 0)
 
 
 def test_the_smaller_last_batch_is_left_out_unless_it_is_the_only_one():

@@ -81,7 +81,7 @@ class Batches:
     def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
         """(x (B, C, H, W) float32 channels-last, labels (B,) int64) for each batch of epoch `number`."""
         count = len(self._labels)
-        generator = torch.Generator().manual_seed(epoch_seed(self.seed, number))
+        generator = torch.Generator().manual_seed(mixed_seed(self.seed, number))
         order = torch.randperm(count, generator=generator)
         offsets = torch.randint(0, 2 * self._padding + 1, (2, count), generator=generator)
         flips = torch.randint(0, 2 if self._flip else 1, (count,), generator=generator)
@@ -96,9 +96,9 @@ class Batches:
         return crop.view(len(rows), height, width, channels).permute(0, 3, 1, 2)
 
 
-def epoch_seed(seed: int, epoch: int) -> int:
-    """One 63-bit seed for a pair, well mixed, so that (0, 1) and (1, 0) share nothing."""
-    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+def mixed_seed(*words: int) -> int:
+    """One 63-bit seed for several numbers, well mixed, so that (0, 1) and (1, 0) share nothing."""
+    return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def _windows(pixels_NCHW: Tensor, padding: int, flip: bool, device: torch.device) -> Tensor:

@@ -31,7 +31,7 @@ def gradient_flow(model: nn.Module, batch: tuple[object, Tensor], loss: Loss = F
     kept = [parameter.grad for parameter in model.parameters()]
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
     try:
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             for parameter in model.parameters():
                 parameter.grad = None
             with torch.enable_grad(), probe.outputs():

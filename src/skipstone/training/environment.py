@@ -1,0 +1,56 @@
+"""What the numbers of a run may depend on besides its spec."""
+
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+from skipstone.core.codec import Json
+
+_PACKAGES = ("skipstone", "torch", "numpy", "lightning-fabric", "scikit-learn")
+
+
+def describe(device: torch.device, augmentation: str) -> Json:
+    """Versions, processor, threads and device, and what the recipe's "auto" augmentation came to."""
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "device": str(device),
+        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
+        "augmentation": augmentation,
+    }
+
+
+def changed(before: Json, now: Json) -> Json:
+    """What a resumed part of a run has otherwise than the part before: name -> [before, now].
+
+    Where this is not empty, resumed numbers need not be those of an uninterrupted run.
+    """
+    ignored = ("started", "resumed")
+    return {
+        key: [before.get(key), value] for key, value in now.items() if key not in ignored and before.get(key) != value
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or platform.machine())

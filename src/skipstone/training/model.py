@@ -1,0 +1,58 @@
+"""The network a run trains: built from its target, and asked whether it fits the data before the first step."""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from skipstone.core.errors import SkipstoneError
+from skipstone.core.run import RunSpec
+
+Builder = Callable[[RunSpec, tuple[int, int, int], int], nn.Module]
+"""(spec, (C, H, W), number of classes) -> the network."""
+
+
+def build_model(spec: RunSpec, shape: tuple[int, int, int], num_classes: int) -> nn.Module:
+    """The network `spec.model` with `spec.options`, for images of `shape` (C, H, W).
+
+    A reference network (`skipstone:...`) gets the data's channels and classes unless the options say otherwise; any
+    other target is called with the options alone.
+
+    Raises:
+        SkipstoneError: the target cannot be found or built, or the network does not map (2, C, H, W) to
+            (2, num_classes).
+    """
+    scheme, _, name = spec.model.partition(":")
+    if scheme == "skipstone":
+        from skipstone.models import create
+
+        model = create(name, **{"num_classes": num_classes, "in_channels": shape[0], **spec.options})
+    else:
+        from skipstone.tracing.target import resolve
+
+        model = resolve(spec.model, **spec.options)
+    _demand_fit(spec, model, shape, num_classes)
+    return model
+
+
+def _demand_fit(spec: RunSpec, model: nn.Module, shape: tuple[int, int, int], num_classes: int) -> None:
+    size = "x".join(map(str, shape))
+    hint = f"see: skipstone check {spec.model!r} --input {size}"
+    training = model.training
+    model.eval()  # so that no statistics move and nothing random is drawn
+    try:
+        with torch.no_grad():
+            output = model(torch.zeros(2, *shape))
+    except RuntimeError as error:
+        raise SkipstoneError(f"{spec.model} cannot take {spec.data}'s images (2, {size}): {error}; {hint}") from error
+    finally:
+        model.train(training)
+    if not isinstance(output, torch.Tensor):
+        raise SkipstoneError(
+            f"{spec.model} returns {type(output).__name__}, expected a tensor (N, {num_classes}) of logits"
+        )
+    if output.shape != (2, num_classes):
+        raise SkipstoneError(
+            f"{spec.model} maps (2, {', '.join(map(str, shape))}) to {tuple(output.shape)}; "
+            f"{spec.data} needs logits (2, {num_classes})"
+        )
