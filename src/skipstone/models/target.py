@@ -6,24 +6,21 @@ Arguments are literals (numbers, texts, True, None, tuples, lists, dicts of thes
 import ast
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import redirect_stdout
-from dataclasses import dataclass
-from importlib import import_module
+from contextlib import redirect_stdout, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from skipstone.core.errors import SkipstoneError, UnknownNameError
-from skipstone.models.sources import imported, import_file
+from skipstone.models.importing import TargetError, imported_file, imported_module, one_line
+from skipstone.models.zoos import ZOOS, zoo_builder
 
 if TYPE_CHECKING:
     from torch import nn
 
 _FORMS = "file.py:Name, file.py:factory(64, width=2), package.module:Name, timm:NAME, torchvision:NAME, skipstone:NAME"
-
-
-class TargetError(SkipstoneError, ValueError):
-    """A target that names no network, or one that cannot be built."""
+_ANY = "name"  # stands for a zoo's name, which need not be an identifier
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,7 @@ class Target:
     where: str
     name: str
     args: tuple[object, ...] = ()
-    kwargs: Mapping[str, object] | None = None
+    kwargs: Mapping[str, object] = field(default_factory=dict)
     called: bool = False
 
 
@@ -74,9 +71,9 @@ def parse_target(text: str) -> Target:
         raise TargetError(f"target {text!r} is not understood; write one of: {_FORMS}")
     if not call:
         return Target(text, where, "")
-    if where in _ZOOS:
+    if where in ZOOS:
         name, parenthesis, rest = call.partition("(")
-        args, kwargs = _arguments(text, _parsed(text, f"name({rest}")) if parenthesis else ((), {})
+        args, kwargs = _arguments(text, _parsed(text, f"{_ANY}({rest}")) if parenthesis else ((), {})
         return Target(text, where, name.strip(), args, kwargs, bool(parenthesis))
     tree = _parsed(text, call)
     if isinstance(tree, ast.Call):
@@ -99,6 +96,7 @@ def _parsed(text: str, call: str) -> ast.expr:
     try:
         return ast.parse(call, mode="eval").body
     except (SyntaxError, ValueError) as error:
+        call = call.removeprefix(_ANY)
         raise TargetError(f"target {text!r}: {call!r} is not written like Name or Name(64, width=2)") from error
 
 
@@ -133,17 +131,17 @@ def _literal(text: str, tree: ast.expr) -> object:
 
 def _resolve(text: str, options: Mapping[str, object], *, on_meta: bool) -> "nn.Module":
     target = parse_target(text)
-    kwargs = {**(target.kwargs or {}), **options}
-    if target.where in _ZOOS:
+    kwargs = {**target.kwargs, **options}
+    if target.where in ZOOS:
         if not target.name:
             raise TargetError(f"target {text!r} names no network; write {target.where}:NAME")
-        build = _ZOOS[target.where](target)
-        return _zoo_network(target, lambda: build(*target.args, **kwargs), on_meta)
-    if target.where.endswith(".py"):
-        with import_file(Path(target.where), text) as module:
-            return _from_module(target, module, kwargs)
-    with redirect_stdout(sys.stderr):
-        module = imported(target.where, text)
+        if target.args:
+            raise TargetError(f"target {text!r}: arguments of {target.where}:{target.name} are written name=value")
+        with redirect_stdout(sys.stderr):
+            build = zoo_builder(target.where, target.name, text)
+            return _built(target, lambda: build(**kwargs), on_meta)
+    source = imported_file if target.where.endswith(".py") else imported_module
+    with source(target.where, text) as module:
         return _from_module(target, module, kwargs)
 
 
@@ -162,17 +160,12 @@ def _from_module(target: Target, module: ModuleType, kwargs: Mapping[str, object
     if isinstance(found, nn.Module) or not callable(found):
         what = "a ready-made module: write it without arguments" if isinstance(found, nn.Module) else "not callable"
         raise TargetError(f"target {target.text!r}: {target.name} is {type(found).__name__}, {what}")
-    network = _call(target, lambda: found(*target.args, **kwargs))
-    if not isinstance(network, nn.Module):
-        raise TargetError(
-            f"target {target.text!r}: {target.name} gave {type(network).__name__}, expected a torch.nn.Module"
-        )
-    return network
+    return _built(target, lambda: found(*target.args, **kwargs), on_meta=False)
 
 
 def _no_such_name(target: Target, found: object, part: str) -> TargetError:
     names = [name for name in vars(found) if not name.startswith("_")] if hasattr(found, "__dict__") else []
-    return TargetError(f"target {target.text!r}: {UnknownNameError(f'name in {target.where}', part, names)}")
+    return TargetError(f"target {target.text!r}: {UnknownNameError('name', part, names)}")
 
 
 def _offer(module: ModuleType) -> str:
@@ -187,72 +180,23 @@ def _offer(module: ModuleType) -> str:
     return f"; write {Path(module.__file__ or module.__name__).name}:NAME with one of: {', '.join(own)}" if own else ""
 
 
-def _call(target: Target, build: Callable[[], object]) -> object:
-    """What the user's constructor gives; its own error, on one line."""
-    try:
-        return build()
-    except (Exception, SystemExit) as error:
-        text = " ".join(str(error).split()) or "no message"
-        raise TargetError(f"target {target.text!r}: {target.name} raised {type(error).__name__}: {text}") from error
-
-
-def _zoo_network(target: Target, build: Callable[[], object], on_meta: bool) -> "nn.Module":
+def _built(target: Target, build: Callable[[], object], on_meta: bool) -> "nn.Module":
+    """What the constructor gives, or the constructor's own error on one line."""
     import torch
     from torch import nn
 
     network: object = None
-    with redirect_stdout(sys.stderr):
-        if on_meta:
-            try:
-                with torch.device("meta"):
-                    network = build()
-            except (RuntimeError, NotImplementedError, TypeError, ValueError):
-                network = None  # a constructor that computes with values needs real ones; its own errors come again
-        if network is None:
-            network = _call(target, build)
+    if on_meta:
+        with suppress(RuntimeError, TypeError, ValueError), torch.device("meta"):
+            network = build()  # a constructor that computes with values fails here and gets real ones below
+    if network is None:
+        try:
+            network = build()
+        except SkipstoneError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise TargetError(f"target {target.text!r}: {target.name} raised {one_line(error)}") from error
     if not isinstance(network, nn.Module):
-        raise TargetError(f"target {target.text!r} gave {type(network).__name__}, expected a torch.nn.Module")
+        gave = type(network).__name__
+        raise TargetError(f"target {target.text!r}: {target.name} gave {gave}, expected a torch.nn.Module")
     return network
-
-
-def _skipstone(target: Target) -> Callable[..., object]:
-    from skipstone.models.registry import create, family_of
-
-    family_of(target.name)
-    return lambda *args, **kwargs: create(target.name, *args, **kwargs)
-
-
-def _timm(target: Target) -> Callable[..., object]:
-    _package(target, "torchvision")
-    timm = _package(target, "timm")
-    if not timm.is_model(target.name):
-        raise TargetError(f"target {target.text!r}: {UnknownNameError('timm network', target.name, _most(timm))}")
-    return lambda *args, **kwargs: timm.create_model(target.name, *args, **kwargs)
-
-
-def _most(timm: ModuleType) -> list[str]:
-    return list(timm.list_models())
-
-
-def _torchvision(target: Target) -> Callable[..., object]:
-    _package(target, "torchvision")
-    models = import_module("torchvision.models")
-    if target.name not in models.list_models():
-        unknown = UnknownNameError("torchvision network", target.name, models.list_models())
-        raise TargetError(f"target {target.text!r}: {unknown}")
-    return lambda *args, **kwargs: models.get_model(target.name, *args, **{**_NO_DOWNLOAD(models, target.name), **kwargs})
-
-
-def _NO_DOWNLOAD(models: ModuleType, name: str) -> dict[str, object]:
-    raise AssertionError
-
-
-def _package(target: Target, name: str) -> ModuleType:
-    raise AssertionError
-
-
-_ZOOS: Mapping[str, Callable[[Target], Callable[..., object]]] = {
-    "skipstone": _skipstone,
-    "timm": _timm,
-    "torchvision": _torchvision,
-}
