@@ -1,5 +1,6 @@
 """The table of designs, and what can be asked of it."""
 
+import inspect
 from importlib import import_module
 from types import ModuleType
 
@@ -8,12 +9,32 @@ from skipstone.core.errors import UnknownNameError
 
 # Slug -> module, in the order of the years. A test keeps the table and the folder equal.
 CATALOGUE = {
+    "highway": "skipstone.blocks.highway",
+    "unet": "skipstone.blocks.unet",
     "resnet_a": "skipstone.blocks.resnet_a",
     "resnet_b": "skipstone.blocks.resnet_b",
     "resnet_c": "skipstone.blocks.resnet_c",
     "preactivation": "skipstone.blocks.preactivation",
+    "scaled_shortcut": "skipstone.blocks.scaled_shortcut",
+    "gated_shortcut": "skipstone.blocks.gated_shortcut",
+    "dropout_shortcut": "skipstone.blocks.dropout_shortcut",
+    "stochastic_depth": "skipstone.blocks.stochastic_depth",
     "wide": "skipstone.blocks.wide",
     "densenet": "skipstone.blocks.densenet",
+    "pyramidnet": "skipstone.blocks.pyramidnet",
+    "resnext": "skipstone.blocks.resnext",
+    "fpn": "skipstone.blocks.fpn",
+    "diracnet": "skipstone.blocks.diracnet",
+    "zero_gamma": "skipstone.blocks.zero_gamma",
+    "revnet": "skipstone.blocks.revnet",
+    "mobilenetv2": "skipstone.blocks.mobilenetv2",
+    "resnet_d": "skipstone.blocks.resnet_d",
+    "fixup": "skipstone.blocks.fixup",
+    "skipinit": "skipstone.blocks.skipinit",
+    "rezero": "skipstone.blocks.rezero",
+    "repvgg": "skipstone.blocks.repvgg",
+    "layer_scale": "skipstone.blocks.layer_scale",
+    "convnext": "skipstone.blocks.convnext",
 }
 
 
@@ -39,7 +60,7 @@ def get(slug: str) -> Design:
 def page(slug: str) -> str:
     """The design's page in Markdown: its record as a table, then its module's docstring."""
     design = get(slug)
-    text = (module(slug).__doc__ or "").strip()
+    text = inspect.cleandoc(module(slug).__doc__ or "")
     summary, _, body = text.partition("\n\n")
     rows = {
         "Paper": f"{design.paper}, section {design.section}",
@@ -54,4 +75,4 @@ def page(slug: str) -> str:
         "Code": f"`{CATALOGUE[slug]}`",
     }
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
-    return f"# {design.title}\n\n{summary}\n\n| | |\n|-|-|\n{table}\n\n{body.strip()}\n"
+    return f"# {design.title}\n\n{summary}\n\n| | |\n|-|-|\n{table}\n\n{body.rstrip()}\n"

@@ -18,6 +18,7 @@ from torch import Tensor, cat, nn
 
 from skipstone.blocks.parts.layers import NormName, avg_pool, conv, norm
 from skipstone.blocks.parts.residual import named_sequence
+from skipstone.blocks.parts.steps import branch_shape, shortcut_between
 from skipstone.core.design import DeclaredSkip, Design
 from skipstone.core.reconcile import Shape
 
@@ -38,14 +39,21 @@ DESIGN = Design(
 
 
 class Dense(nn.Module):
-    """y = [x, branch(x)] along the channels, around any branch that keeps the sizes."""
+    """y = [x, branch(x)] along the channels, around any branch.
 
-    def __init__(self, branch: nn.Module) -> None:
+    Where the branch changes the sizes, `example`, the shape (C, ...) of one input, lets the planner resample x.
+    """
+
+    def __init__(self, branch: nn.Module, *, example: Shape | None = None, plan: str = "auto") -> None:
         super().__init__()
         self.branch = branch
+        self.shortcut: nn.Module = nn.Identity()
+        if example is not None:
+            sizes = branch_shape(branch, example)[1:]
+            self.shortcut = shortcut_between(example, (example[0], *sizes), plan)
 
     def forward(self, x: Tensor) -> Tensor:
-        return cat((x, self.branch(x)), dim=1)
+        return cat((self.shortcut(x), self.branch(x)), dim=1)
 
 
 def dense_branch(

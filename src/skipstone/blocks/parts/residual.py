@@ -6,7 +6,12 @@ from torch import Tensor, nn
 
 from skipstone.blocks.parts.layers import NormName, conv, norm
 from skipstone.blocks.parts.steps import branch_shape, shortcut_between
+from skipstone.core.errors import SkipstoneError
 from skipstone.core.reconcile import Shape
+
+
+class BranchError(SkipstoneError, ValueError):
+    """A branch that the design cannot take. The text says what it needs."""
 
 
 class Residual(nn.Module):
@@ -33,8 +38,12 @@ class Residual(nn.Module):
         self.shortcut = nn.Identity() if shortcut is None else shortcut
         self.activation = nn.Identity() if activation is None else activation
 
+    def merge(self, short: Tensor, main: Tensor) -> Tensor:
+        """What a design changes: how the two paths meet."""
+        return short + main
+
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.activation(self.shortcut(x) + self.branch(x))
+        y: Tensor = self.activation(self.merge(self.shortcut(x), self.branch(x)))
         return y
 
 
