@@ -34,7 +34,7 @@ class Row:
     """A layer or an operation. `name` is the module's path, or that of the module around the operation and its name.
 
     `what` is the class or operation; `shape` the output's; `num_parameters` those the module holds itself, counted
-    where it first runs.
+    where it first runs. `failure` is torch's message where it refused the operation; the shape is then an assumed one.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Row:
     kind: RowKind
     shape: tuple[int, ...]
     num_parameters: int = 0
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,8 @@ def _leaf_row(graph: Graph, leaf: ModuleCall, seen: set[str], merges: set[int]) 
     shape = graph[leaf.outputs[0]].shape if leaf.outputs else nodes[-1].shape
     count = 0 if leaf.path in seen else _own_parameters(graph, leaf.path)
     seen.add(leaf.path)
-    return Row(leaf.path, info.type if info else nodes[-1].op, _leaf_kind(nodes, merges), shape, count)
+    failure = next((node.failure.message for node in nodes if node.failure), "")
+    return Row(leaf.path, info.type if info else nodes[-1].op, _leaf_kind(nodes, merges), shape, count, failure)
 
 
 def _leaf_kind(nodes: Sequence[Node], merges: set[int]) -> RowKind:
@@ -173,7 +175,8 @@ def _node_row(node: Node, merges: set[int]) -> Row:
     if node.kind == "input":
         return Row(node.name or "input", "input", "input", node.shape)
     kind: RowKind = "merge" if node.index in merges else _kind(node.op)
-    return Row(f"{node.module}.{node.op}" if node.module else node.op, node.op, kind, node.shape)
+    failure = node.failure.message if node.failure else ""
+    return Row(f"{node.module}.{node.op}" if node.module else node.op, node.op, kind, node.shape, 0, failure)
 
 
 def _arc(graph: Graph, skip: Skip, row_of: dict[int, int]) -> Arc | None:

@@ -9,6 +9,7 @@ from skipstone.core.errors import SkipstoneError
 from skipstone.core.run import RunRecord, RunSpec, read_run
 from skipstone.experiments.comparison import COMPARISON_FILE, Comparison, summarise
 from skipstone.experiments.local import Watcher, run_local
+from skipstone.experiments.networks import NETWORKS_FILE, Networks, inspect_network
 from skipstone.experiments.plan import RUNS_FOLDER, folder_name, run_label
 
 
@@ -17,10 +18,10 @@ def compare(
 ) -> Comparison:
     """Train every spec in local processes and describe the groups of runs that differ in their seed alone.
 
-    Writes `comparison.json` in `out`. Runs that are complete in their folders are not run again, cut ones resume, and a
-    failed one leaves its error in the outcomes and the others as they are. A spec without a folder gets one under
-    `out`; `skipstone.experiments.plan` makes specs from models, options and seeds. `workers` is how many run at a time
-    (default: the cores this process may use); `watch` is told of every epoch.
+    Writes `comparison.json` and `networks.json` in `out`. Runs that are complete in their folders are not run again,
+    cut ones resume, and a failed one leaves its error in the outcomes and the others as they are. A spec without a
+    folder gets one under `out`; `skipstone.experiments.plan` makes specs from models, options and seeds. `workers` is
+    how many run at a time (default: the cores this process may use); `watch` is told of every epoch.
 
     Raises:
         SkipstoneError: there is no spec, specs do not share data and epochs, or a folder holds another spec's run.
@@ -28,9 +29,10 @@ def compare(
     placed = [spec if spec.out else replace(spec, out=_folder(spec, out)) for spec in specs]
     _demand_comparable(placed)
     outcomes = run_local(placed, workers=workers, watch=watch)
-    records = [_record(spec) for spec in placed]
-    comparison = summarise(records, outcomes)
+    comparison = summarise([_record(spec) for spec in placed], outcomes)
     write_json(Path(out) / COMPARISON_FILE, comparison.to_dict())
+    if not any(outcome.status == "interrupted" for outcome in outcomes):
+        write_json(Path(out) / NETWORKS_FILE, _networks(comparison, placed).to_dict())
     return comparison
 
 
@@ -40,6 +42,12 @@ def write_json(path: Path, data: object) -> None:
     partial = path.with_name(path.name + ".partial")
     partial.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     partial.replace(path)
+
+
+def _networks(comparison: Comparison, specs: Sequence[RunSpec]) -> Networks:
+    by_folder = {Path(str(spec.out)).name: spec for spec in specs}
+    groups = comparison.groups
+    return Networks(tuple(inspect_network(g.label, [by_folder[run] for run in g.runs]) for g in groups))
 
 
 def _folder(spec: RunSpec, out: str | Path) -> str:

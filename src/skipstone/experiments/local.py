@@ -170,8 +170,8 @@ def _kept(spec: RunSpec) -> Outcome | None:
 
 
 def _asked(spec: RunSpec) -> dict[str, object]:
-    """The spec without its folder, which may have been moved."""
-    return {key: value for key, value in spec.to_dict().items() if key != "out"}
+    """The spec without where things lie, which may have changed."""
+    return {key: value for key, value in spec.to_dict().items() if key not in ("out", "data_dir", "device")}
 
 
 def _let_save(workers: object) -> None:

@@ -41,15 +41,15 @@ def _cells(index: int, row: Row, arcs: Sequence[Arc]) -> tuple[str, str, str, st
     count = f"{row.num_parameters:,}" if row.num_parameters else ""
     arriving = [f"{arc.kind} {arc.merge}, over {_layers(arc.span)}" for arc in arcs if arc.target == index]
     several = {text: arriving.count(text) for text in arriving}
-    note = "; ".join(f"{n} x {text}" if n > 1 else text for text, n in several.items())
+    notes = [f"{n} x {text}" if n > 1 else text for text, n in several.items()]
+    note = "; ".join([f"FAILS: {row.failure}", *notes] if row.failure else notes)
     return row.name, row.what, shape_text(row.shape), count, note
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     name, what, shape, count, note = cells
     return (
-        f"{_fit(name, widths[0]):<{widths[0]}}  {what:<{widths[1]}}  "
-        f"{shape:<{widths[2]}}  {count:>{widths[3]}}  {note}"
+        f"{_fit(name, widths[0]):<{widths[0]}}  {what:<{widths[1]}}  {shape:<{widths[2]}}  {count:>{widths[3]}}  {note}"
     )
 
 
@@ -90,7 +90,9 @@ def _foot(drawing: Drawing, hidden: Sequence[Arc]) -> list[str]:
     lines = ["", f"{_counted(drawing)}; {drawing.num_parameters:,} parameters"]
     if hidden:
         lines.append(f"not drawn above, for want of room: {len(hidden)} more")
-        lines += [f"  {drawing.rows[a.source].name} -> {drawing.rows[a.target].name}  {a.kind} {a.merge}" for a in hidden]
+        lines += [
+            f"  {drawing.rows[a.source].name} -> {drawing.rows[a.target].name}  {a.kind} {a.merge}" for a in hidden
+        ]
     return lines
 
 

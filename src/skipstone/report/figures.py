@@ -1,0 +1,193 @@
+"""The report's figures as Vega-Lite specifications: plain dicts, drawn in the reader's browser.
+
+Text and axes take the colour of the page (`currentColor`), so one figure serves light, dark and print.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from skipstone.core.codec import Json
+from skipstone.core.run import FlowRecord, RunRecord
+from skipstone.experiments import Group
+
+SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
+PALETTE = ("#d1661a", "#2f7fd1", "#2b9a78", "#9a62d8", "#a8852a", "#cf4f7c", "#6f8296")
+"""Readable on white and on near-black; a family keeps its colour throughout a report."""
+
+_FONT = "system-ui, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
+_CONFIG: Json = {
+    "background": None,
+    "font": _FONT,
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": "currentColor", "titleColor": "currentColor", "domainColor": "currentColor",
+        "tickColor": "currentColor", "gridColor": "currentColor", "gridOpacity": 0.13, "domainOpacity": 0.5,
+        "tickOpacity": 0.5, "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": 500, "labelLimit": 260,
+    },
+    "legend": {
+        "labelColor": "currentColor", "titleColor": "currentColor", "labelFontSize": 12, "titleFontSize": 12,
+        "orient": "bottom", "title": None, "symbolStrokeColor": "currentColor",
+    },
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure and what stands above and below it."""
+
+    title: str
+    spec: Json
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FlowLine:
+    """The gradient norm of every layer, in order, in one run at one moment."""
+
+    label: str
+    family: str
+    seed: int
+    record: FlowRecord
+
+
+def colours(groups: Sequence[Group]) -> dict[str, str]:
+    """A colour a family, in the order the families come."""
+    families = dict.fromkeys(group.family for group in groups)
+    return {family: PALETTE[i % len(PALETTE)] for i, family in enumerate(families)}
+
+
+def curves(group: Group, runs: Sequence[RunRecord], colour: str) -> Figure:
+    """Accuracy per epoch: training solid, validation dashed; the mean heavy, every seed thin."""
+    values = [
+        {"epoch": record.epoch, "seed": run.spec.seed, "images": images, "accuracy": _finite(accuracy)}
+        for run in runs
+        for record in run.epochs
+        for images, accuracy in (("training", record.train_accuracy), ("validation", record.val_accuracy))
+    ]
+    x = {"field": "epoch", "type": "quantitative", "title": "epoch", "axis": {"tickMinStep": 1, "grid": False}}
+    dash = {
+        "field": "images", "type": "nominal", "legend": {"symbolStrokeColor": colour},
+        "scale": {"domain": ["training", "validation"], "range": [[1, 0], [5, 4]]},
+    }  # fmt: skip
+    accuracy = {"type": "quantitative", "title": "accuracy", "scale": {"domain": [0, 1]}, "axis": _percent()}
+    seeds = {
+        "mark": {"type": "line", "strokeWidth": 1, "opacity": 0.45, "color": colour},
+        "encoding": {
+            "x": x, "y": {"field": "accuracy", **accuracy}, "strokeDash": dash, "detail": {"field": "seed"},
+            "tooltip": [{"field": "images"}, {"field": "seed"}, {"field": "epoch"},
+                        {"field": "accuracy", "format": ".1%"}],
+        },
+    }  # fmt: skip
+    mean = {
+        "mark": {"type": "line", "strokeWidth": 2.6, "color": colour},
+        "encoding": {"x": x, "y": {"field": "accuracy", "aggregate": "mean", **accuracy}, "strokeDash": dash},
+    }
+    return Figure(group.label, _spec(values, 190, layer=[seeds, mean]))
+
+
+def dots(groups: Sequence[Group], measure: str, title: str) -> Figure:
+    """Every seed's value of a measure, the mean as a bar and its 95 % interval, a line a group."""
+    colour = colours(groups)
+    points, means = [], []
+    for group in groups:
+        found = getattr(group, measure)
+        head = {"network": group.label, "family": group.family}
+        points += [{**head, "seed": s, "value": _finite(v)} for s, v in zip(group.seeds, found.values, strict=True)]
+        means.append({**head, "value": _finite(found.mean), "low": found.low, "high": found.high, "n": found.n})
+    y = {"field": "network", "type": "nominal", "sort": [g.label for g in groups], "title": None}
+    scale = {"domain": _bounds(groups, measure), "nice": False, "clamp": True}
+    x = {"field": "value", "type": "quantitative", "title": title, "scale": scale, "axis": _percent()}
+    ink = {"field": "family", "type": "nominal", "legend": None,
+           "scale": {"domain": list(colour), "range": list(colour.values())}}  # fmt: skip
+    layers = [
+        {
+            "data": {"values": means}, "mark": {"type": "rule", "strokeWidth": 3, "opacity": 0.35},
+            "encoding": {"y": y, "x": {**x, "field": "low"}, "x2": {"field": "high"}, "color": ink},
+        },
+        {
+            "data": {"values": means}, "mark": {"type": "tick", "thickness": 3, "size": 20},
+            "encoding": {"y": y, "x": x, "color": ink,
+                         "tooltip": _tips("network", "n", value=".2%", low=".2%", high=".2%")},
+        },
+        {
+            "data": {"values": points},
+            "mark": {"type": "point", "size": 52, "filled": False, "strokeWidth": 1.6, "opacity": 1},
+            "encoding": {"y": y, "x": x, "color": ink, "tooltip": _tips("network", "seed", value=".2%")},
+        },
+    ]  # fmt: skip
+    return Figure(title, _spec(None, {"step": 30}, layer=layers))
+
+
+def flow(title: str, lines: Sequence[FlowLine], colour: dict[str, str]) -> Figure:
+    """Gradient norm of each layer on a logarithmic scale, a thin line a seed and their geometric mean heavy.
+
+    A norm of exactly zero has no logarithm: it is set at the foot of the scale as a cross and counted in the caption.
+    """
+    norms = [_finite(layer.grad_norm) for line in lines for layer in line.record.layers]
+    positive = [norm for norm in norms if norm]
+    foot = 10.0 ** math.floor(math.log10(min(positive)) - 1) if positive else 1e-12
+    values = [
+        {
+            "layer": i, "name": layer.name, "network": line.label, "family": line.family, "seed": line.seed,
+            "norm": layer.grad_norm or foot, "log": math.log10(layer.grad_norm or foot), "zero": layer.grad_norm == 0,
+        }
+        for line in lines
+        for i, layer in enumerate(line.record.layers, start=1)
+        if math.isfinite(layer.grad_norm)
+    ]  # fmt: skip
+    ink = {"field": "family", "type": "nominal", "scale": {"domain": list(colour), "range": list(colour.values())},
+           "legend": {"symbolType": "stroke", "symbolStrokeWidth": 3}}  # fmt: skip
+    x = {"field": "layer", "type": "quantitative", "title": "layer, from the input", "axis": {"grid": False}}
+    y = {"type": "quantitative", "title": "gradient norm",
+         "axis": {"labelExpr": "format(pow(10, datum.value), '.0e')", "tickMinStep": 1, "tickCount": 6},
+         "scale": {"zero": False}}  # fmt: skip
+    layers = [
+        {"mark": {"type": "line", "strokeWidth": 1, "opacity": 0.4}, "encoding": {
+            "x": x, "y": {"field": "log", **y}, "color": ink, "detail": {"field": "seed"},
+            "tooltip": _tips("network", "seed", "name", norm=".3g")}},
+        {"mark": {"type": "line", "strokeWidth": 2.4}, "encoding": {
+            "x": x, "y": {"field": "log", "aggregate": "mean", **y}, "color": ink}},
+        {"transform": [{"filter": "datum.zero"}], "mark": {"type": "point", "shape": "cross", "size": 24},
+         "encoding": {"x": x, "y": {"field": "log", **y}, "color": ink}},
+    ]  # fmt: skip
+    return Figure(title, _spec(values, 200, layer=layers), _flow_caption(norms))
+
+
+def _flow_caption(norms: Sequence[float | None]) -> str:
+    zeros, lost = sum(norm == 0 for norm in norms), sum(norm is None for norm in norms)
+    parts = []
+    if zeros:
+        parts.append(f"{zeros:,} of {len(norms):,} norms are exactly zero (crosses at the foot)")
+    if lost:
+        parts.append(f"{lost:,} of {len(norms):,} are NaN or infinite (left out)")
+    return "; ".join(parts)
+
+
+def _spec(values: list[Json] | None, height: object, **body: Any) -> Json:
+    data = {} if values is None else {"data": {"values": values}}
+    return {
+        "$schema": SCHEMA, **data, "width": "container", "height": height,
+        "autosize": {"type": "fit-x", "contains": "padding"}, "config": _CONFIG, **body,
+    }  # fmt: skip
+
+
+def _percent() -> Json:
+    return {"format": ".0%", "tickCount": 6}
+
+
+def _tips(*fields: str, **formats: str) -> list[Json]:
+    return [{"field": f} for f in fields] + [{"field": f, "format": form} for f, form in formats.items()]
+
+
+def _bounds(groups: Sequence[Group], measure: str) -> list[float]:
+    """A scale that holds every point and interval, with a little air; not always from 0, since dots are no bars."""
+    found = [getattr(group, measure) for group in groups]
+    ends = [v for s in found for v in (*s.values, s.low, s.high) if v is not None and math.isfinite(v)] or [0.0, 1.0]
+    air = max(0.005, (max(ends) - min(ends)) * 0.05)
+    return [min(ends) - air, max(ends) + air]
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

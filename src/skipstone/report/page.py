@@ -1,0 +1,202 @@
+"""One self-contained HTML file from the records of a comparison. Nothing here imports torch or reads the network."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+
+from skipstone.core.codec import Json
+from skipstone.core.run import FlowRecord, RunRecord
+from skipstone.experiments import Comparison, Group, read_comparison, read_group_runs
+from skipstone.experiments.networks import NetworkRecord, read_networks
+from skipstone.report import arcs, figures, update_rule, words
+from skipstone.report.figures import Figure, FlowLine
+from skipstone.report.templates import render
+
+REPORT_FILE = "report.html"
+_SCRIPTS = ("vega.min.js", "vega-lite.min.js", "vega-embed.min.js")
+
+
+@dataclass(frozen=True)
+class Records:
+    """Everything a report is made from, as read from the folder of a comparison."""
+
+    comparison: Comparison
+    runs: dict[str, tuple[RunRecord, ...]]
+    networks: dict[str, NetworkRecord]
+
+    @cached_property
+    def colours(self) -> dict[str, str]:
+        return figures.colours(self.comparison.groups)
+
+    def flow(self, groups: Sequence[Group], epoch: int) -> list[FlowLine]:
+        """The gradient of these groups' runs at the first step (epoch 0) or at the end of a run (-1)."""
+        return [
+            FlowLine(group.label, group.family, run.spec.seed, record)
+            for group in groups
+            for run in self.runs[group.label]
+            if (record := _at(run.flow, epoch))
+        ]
+
+    def bare(self, groups: Sequence[Group]) -> list[FlowLine]:
+        """The gradient of the first step with normalisation left out, where the network has that option."""
+        return [
+            FlowLine(group.label, group.family, seed, record)
+            for group in groups
+            if (network := self.networks.get(group.label))
+            for seed, record in zip(network.seeds, network.bare, strict=False)
+        ]
+
+
+def read_records(folder: str | Path) -> Records:
+    """Read a comparison's folder; `RecordError` names the file that is missing or not ours."""
+    comparison = read_comparison(folder)
+    runs = {group.label: read_group_runs(folder, group) for group in comparison.groups}
+    return Records(comparison, runs, {n.label: n for n in read_networks(folder).networks})
+
+
+def write_report(folder: str | Path, *, title: str | None = None) -> Path:
+    """Write `report.html` into the folder of a comparison, beside its `comparison.json`, and return its path.
+
+    The file holds everything it needs, scripts included, and makes no request of any network.
+
+    Raises:
+        RecordError: the folder holds no comparison, or a file in it is not what skipstone writes.
+    """
+    path = Path(folder) / REPORT_FILE
+    path.write_text(page(read_records(folder), title=title), encoding="utf-8")
+    return path
+
+
+def page(records: Records, *, title: str | None = None) -> str:
+    """The report as HTML."""
+    comparison = records.comparison
+    bound = update_rule.largest_movable(update_rule.GRADIENT * update_rule.RATE)
+    drawings = [n.drawing for n in records.networks.values() if n.drawing]
+    return render(
+        "report.html.jinja",
+        title=title or f"{_counted(len(comparison.groups), 'network')} compared on {comparison.data}",
+        comparison=comparison,
+        subtitle=_subtitle(comparison),
+        lead=words.lead(comparison),
+        findings=words.findings(comparison),
+        training_notes=words.training_notes(comparison.groups),
+        percent=words.percent, spread=words.spread, points=words.points,
+        colours=records.colours,
+        accuracy=figures.dots(comparison.groups, "test_accuracy", "test accuracy") if comparison.groups else None,
+        gap=figures.dots(comparison.groups, "overfitting_gap", "training less validation accuracy")
+        if comparison.groups else None,
+        curves=[figures.curves(g, records.runs[g.label], records.colours[g.family]) for g in comparison.groups],
+        turned={g.label: _turned(records.runs[g.label]) for g in comparison.groups},
+        drawings=[(d, arcs.strip_svg(d), arcs.describe(d)) for d in drawings],
+        undrawn=[n for n in records.networks.values() if n.drawing is None],
+        legend=arcs.legend(drawings),
+        flow_rows=_flow_rows(records),
+        steps=update_rule.steps(), gradient=update_rule.GRADIENT, rate=update_rule.RATE,
+        bound=bound, exponent=round(math.log2(bound)),
+        recipe=_recipe(records), environment=_environment(records),
+        scripts=[_script(name) for name in _SCRIPTS],
+        licences=_vendored("LICENSES"),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRow:
+    """Gradient figures of the networks of one depth, side by side, and what they show in words."""
+
+    title: str
+    figures: tuple[Figure, ...]
+    notes: tuple[str, ...]
+
+
+def _flow_rows(records: Records) -> list[FlowRow]:
+    """A row a depth: the first step as trained, the last epoch, the first step without normalisation."""
+    rows = []
+    groups = records.comparison.groups
+    for depth in dict.fromkeys(group.depth for group in groups):
+        members = [group for group in groups if group.depth == depth]
+        moments = (
+            ("as trained, first step", records.flow(members, 0)),
+            ("as trained, last epoch", records.flow(members, -1)),
+            ("no normalisation, first step", records.bare(members)),
+        )
+        shown = tuple(figures.flow(name, lines, records.colours) for name, lines in moments if lines)
+        notes = tuple(note for name, lines in moments if lines for note in words.flow_notes(lines, name))
+        if shown:
+            rows.append(FlowRow("Networks" if depth is None else f"Depth {depth}", shown, notes))
+    return rows
+
+
+def _at(flow: Sequence[FlowRecord], epoch: int) -> FlowRecord | None:
+    if epoch < 0:
+        return flow[-1] if flow and flow[-1].epoch > 0 else None
+    return next((record for record in flow if record.epoch == epoch), None)
+
+
+def _turned(runs: Sequence[RunRecord]) -> str:
+    """In how many seeds the validation loss turned upwards, and at which epochs."""
+    epochs = [run.result.turned_epoch for run in runs if run.result and run.result.turned_epoch]
+    return f"{len(epochs)} of {len(runs)} (epoch {', '.join(map(str, epochs))})" if epochs else f"0 of {len(runs)}"
+
+
+def _subtitle(comparison: Comparison) -> str:
+    seeds = sorted({seed for group in comparison.groups for seed in group.seeds})
+    runs = sum(outcome.complete for outcome in comparison.outcomes)
+    named = f"{_counted(len(seeds), 'seed')} ({', '.join(map(str, seeds))})"
+    return f"{_counted(runs, 'complete run')}, {_counted(comparison.epochs, 'epoch')} each, {named}"
+
+
+def _recipe(records: Records) -> list[tuple[str, str]]:
+    """The settings all runs share, by name; a setting that differs between runs says so."""
+    specs = [run.spec.to_dict() for runs in records.runs.values() for run in runs]
+    settings: dict[str, list[object]] = {}
+    for spec in specs:
+        flat = {**spec, **spec["recipe"]}
+        for key in flat.keys() - {"schema", "version", "recipe", "model", "options", "seed", "out", "flow"}:
+            settings.setdefault(key, []).append(flat[key])
+    options = [spec["options"] for spec in specs]
+    shared = {k: v for k, v in (options[0] if options else {}).items() if all(o.get(k) == v for o in options)}
+    shown = {key: found[0] if len(set(map(repr, found))) == 1 else "differs" for key, found in settings.items()}
+    return [(key.replace("_", " "), _setting(value)) for key, value in sorted((shown | shared).items())]
+
+
+def _environment(records: Records) -> list[tuple[str, str]]:
+    """Hardware and versions, every distinct value where runs do not agree."""
+    found: dict[str, dict[str, None]] = {}
+    for runs in records.runs.values():
+        for run in runs:
+            for key, value in _flat(run.environment).items():
+                found.setdefault(key, {})[_setting(value)] = None
+    return [(key.replace("_", " "), "; ".join(values)) for key, values in found.items()]
+
+
+def _flat(environment: Json, prefix: str = "") -> Json:
+    flat: Json = {}
+    for key, value in environment.items():
+        name = f"{prefix}{key}"
+        flat |= _flat(value, f"{name} ") if isinstance(value, dict) else {name: value}
+    return flat
+
+
+def _setting(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_setting, value)) or "none"
+    if value is None:
+        return "none"
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _script(name: str) -> str:
+    """A vendored script without its pointer to a source map, which a browser's tools would try to fetch."""
+    return re.sub(r"\n?//# sourceMappingURL=\S+\s*$", "", _vendored(name))
+
+
+def _vendored(name: str) -> str:
+    return files("skipstone.report").joinpath("vendor", name).read_text(encoding="utf-8")
