@@ -178,12 +178,16 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Where and why recording had to end before the forward pass did."""
+    """Where and why recording had to end before the forward pass did.
+
+    `own` says that the network's own code raised, rather than torch or the recorder.
+    """
 
     error: str
     message: str
     module: str
     place: Place | None
+    own: bool = False
 
     def __str__(self) -> str:
         return f"stopped at {self.module or 'forward'}{f' ({self.place})' if self.place else ''}: {self.message}"

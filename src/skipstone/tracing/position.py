@@ -10,7 +10,7 @@ import torch
 from skipstone.core.graph import Place
 
 _TORCH = os.path.dirname(torch.__file__) + os.sep
-_OURS = os.path.dirname(__file__) + os.sep
+_OURS = os.path.dirname(os.path.dirname(__file__)) + os.sep
 # Files through which torch passes a call on: the call site is further out.
 _RELAYS = tuple(
     _TORCH + name
@@ -21,9 +21,13 @@ _RELAYS = tuple(
 def places(frame: FrameType | None = None) -> tuple[Place | None, Place | None]:
     """The user's place (outside torch) and the site of the call itself (perhaps in torch), innermost frames first."""
     frame = frame or sys._getframe(1)
+    while frame is not None and _is_ours(frame.f_code.co_filename):
+        frame = frame.f_back  # the recorder itself
     site: Place | None = None
     while frame is not None:
         file = frame.f_code.co_filename
+        if _is_ours(file):
+            break  # whoever called the recorder
         if _is_user(file):
             place = _place(frame.f_code, frame.f_lasti)
             return place, site or place
@@ -33,10 +37,20 @@ def places(frame: FrameType | None = None) -> tuple[Place | None, Place | None]:
     return None, site
 
 
+def raised_at(frame: FrameType, last_instruction: int) -> Place | None:
+    """The place of an error raised in this frame, None where the frame is not the user's."""
+    return _place(frame.f_code, last_instruction) if _is_user(frame.f_code.co_filename) else None
+
+
 @cache
 def _is_user(file: str) -> bool:
-    internal = file.startswith((_TORCH, _OURS, "<frozen")) or file.endswith("contextlib.py")
-    return not internal
+    return not (_is_ours(file) or file.startswith((_TORCH, "<frozen")) or file.endswith("contextlib.py"))
+
+
+@cache
+def _is_ours(file: str) -> bool:
+    """Part of skipstone's machinery; its networks and blocks are code like any user's."""
+    return file.startswith(_OURS) and not file.startswith((_OURS + "models" + os.sep, _OURS + "blocks" + os.sep))
 
 
 @cache

@@ -16,6 +16,7 @@ from skipstone.core.graph import Graph, ModuleInfo, Stop
 from skipstone.tracing.autograd import backward_nodes, parameters, refusals
 from skipstone.tracing.clone import FakeClone, fake_tensor
 from skipstone.tracing.example import Example, parse_example
+from skipstone.tracing.position import raised_at
 from skipstone.tracing.recorder import Recorder, tensors_in
 
 _MAX_PASSES = 8  # re-recordings that look for the assumed shapes behind which least goes wrong
@@ -87,7 +88,7 @@ def record(
             with recorder.link, recorder:
                 result = clone.model(*args, **kwargs)
         except Exception as error:  # noqa: BLE001 - whatever the user's forward raises is reported as the place it stopped
-            stopped = Stop(type(error).__name__, _one_line(error), recorder._last_path, recorder._last_place)
+            stopped = _stop(error, recorder)
     calls = recorder.finish()
     outputs = tensors_in(result)
     visited = backward_nodes(outputs)
@@ -103,6 +104,16 @@ def record(
         stopped=stopped,
     )
     return graph, recorder.options
+
+
+def _stop(error: Exception, recorder: Recorder) -> Stop:
+    """Where the error came from: the user's own line if the innermost frame is theirs, else the last operation's."""
+    innermost = error.__traceback__
+    while innermost is not None and innermost.tb_next is not None:
+        innermost = innermost.tb_next
+    place = raised_at(innermost.tb_frame, innermost.tb_lasti) if innermost else None
+    where = place or recorder._last_place
+    return Stop(type(error).__name__, _one_line(error), recorder._last_path, where, own=place is not None)
 
 
 def _one_line(error: Exception) -> str:

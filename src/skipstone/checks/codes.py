@@ -1,0 +1,39 @@
+"""The one table of findings: code, rule name, severity. Rule, file, page and test share the name."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+
+from skipstone.core.finding import Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A finding's stable code and its rule: `SK101`, `channel-mismatch`, held in `rules/channel_mismatch.py`."""
+
+    code: str
+    rule: str
+    severity: Severity
+    summary: str
+
+    @property
+    def module(self) -> ModuleType:
+        return import_module(f"skipstone.checks.rules.{self.rule.replace('-', '_')}")
+
+
+# 1xx: it does not run. 2xx: it runs and is wrong. 3xx: worth knowing.
+CODES: tuple[Code, ...] = (
+    Code("SK101", "channel-mismatch", "error", "the branches of an addition have different numbers of channels"),
+    Code("SK102", "spatial-mismatch", "error", "the branches of a merge have different sizes"),
+    Code("SK103", "wrong-width", "error", "a layer meets another number of features than it was made for"),
+    Code("SK104", "rank-mismatch", "error", "the branches of a merge have different numbers of axes"),
+    Code("SK105", "reshape-mismatch", "error", "a view, reshape or expand does not fit the tensor it gets"),
+    Code("SK106", "fixed-table", "error", "a learned table of fixed length meets another number of tokens"),
+    Code("SK107", "too-small", "error", "a map is smaller than the window, padding or pooling laid on it"),
+    Code("SK108", "one-value-per-channel", "error", "a batch norm in training gets one value per channel"),
+    Code("SK109", "inplace-saved", "error", "an in-place operation overwrites what the backward pass needs"),
+    Code("SK110", "refused-operation", "error", "torch refuses an operation"),
+    Code("SK111", "own-error", "error", "the network's own code raises on this input"),
+)
+BY_CODE = {code.code: code for code in CODES}
+BY_RULE = {code.rule: code for code in CODES}

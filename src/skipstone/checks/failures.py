@@ -1,0 +1,119 @@
+"""Sorts the operations torch refused by what went wrong: one fault, one rule."""
+
+from collections.abc import Iterator
+
+from skipstone.checks.layout import sizes_text
+from skipstone.checks.ledger import branches
+from skipstone.checks.subject import Subject
+from skipstone.core.finding import Finding
+from skipstone.core.graph import Graph, Node, shape_text
+from skipstone.tracing.operations import SIZED
+from skipstone.tracing.roles import CONV, NORM, POOL, PRODUCT
+
+_ARITHMETIC = frozenset("add sub rsub mul div maximum minimum max where lerp addcmul logaddexp pow".split())
+_JOINS = frozenset("cat stack hstack vstack dstack".split())
+_WIDTH = CONV | NORM | PRODUCT | {"linear", "prelu", "lstm", "gru", "rnn_tanh", "rnn_relu", "multi_head_attention_forward"}
+_VERBS = {"add": "add", "sub": "subtract", "rsub": "subtract", "mul": "multiply", "div": "divide", "cat": "concatenate"}
+
+
+def failing(subject: Subject, rule: str) -> Iterator[Node]:
+    """The failed nodes that belong to a rule, by its name."""
+    for node in subject.graph.failures:
+        if fault(subject, node) == rule:
+            yield node
+
+
+def fault(subject: Subject, node: Node) -> str:
+    """The rule that a failed node belongs to."""
+    assert node.failure is not None
+    text = node.failure.message
+    if "more than 1 value per channel" in text or "more than 1 spatial element" in text:
+        return "one-value-per-channel"
+    if node.op in SIZED or node.op == "unflatten":
+        return "reshape-mismatch"
+    if node.op in _ARITHMETIC | _JOINS:
+        return _merge_fault(subject, node)
+    if node.op in CONV and _width_fits(subject.graph, node):
+        return "too-small"
+    if node.op in POOL or node.op in ("pad", "unfold"):
+        return "too-small"
+    return "wrong-width" if node.op in _WIDTH else "refused-operation"
+
+
+def _merge_fault(subject: Subject, node: Node) -> str:
+    assert node.failure is not None
+    shapes = node.failure.operands
+    if len(shapes) < 2:
+        return "refused-operation"
+    if len({len(shape) for shape in shapes}) > 1:
+        return "rank-mismatch"
+    axes = parting_axes(node)
+    if not axes:
+        return "refused-operation"
+    if node.op in _ARITHMETIC and any(is_table(subject, i) for i in node.inputs[:2]):
+        return "fixed-table"
+    features = subject.layout.feature_axis(node.inputs[0])
+    return "channel-mismatch" if features in axes else "spatial-mismatch"
+
+
+def parting_axes(node: Node) -> tuple[int, ...]:
+    """The axes on which a merge's operands cannot meet: unequal and not 1 (for a concatenation: unequal, but its own axis)."""
+    assert node.failure is not None
+    shapes = node.failure.operands
+    rank = len(shapes[0])
+    own = node.argument("dim", 0) if node.op == "cat" else None
+    own = own % rank if isinstance(own, int) else None
+    axes = []
+    for axis in range(rank):
+        sizes = {shape[axis] for shape in shapes}
+        broadcast = {1} if node.op in _ARITHMETIC else set()
+        if axis != own and len(sizes - broadcast) > 1:
+            axes.append(axis)
+    return tuple(axes)
+
+
+def is_table(subject: Subject, index: int) -> bool:
+    """Does a tensor hold learned or stored values alone, nothing that came of the input, be it only its shape?"""
+    graph, ancestry = subject.graph, subject.ancestry
+    stored = any(node.kind in ("parameter", "buffer") and ancestry.leads_to(node.index, index) for node in graph)
+    return stored and not any(ancestry.leads_to(i, index) for i in graph.inputs)
+
+
+def _width_fits(graph: Graph, node: Node) -> bool:
+    source, weight = graph[node.inputs[0]].shape, graph[node.inputs[1]].shape
+    groups = node.argument("groups", 1)
+    width = weight[0] if "transpose" in node.op else weight[1] * (groups if isinstance(groups, int) else 1)
+    axis = 1 if len(source) == len(weight) else 0
+    return source[axis] == width
+
+
+def merge_finding(subject: Subject, node: Node, *, channels: bool) -> Finding:
+    """The finding of a merge whose operands cannot meet, with the ledger of both branches."""
+    assert node.failure is not None
+    graph = subject.graph
+    shapes = node.failure.operands
+    axes = parting_axes(node)
+    features = subject.layout.feature_axis(node.inputs[0])
+    spatial = [axis for axis in range(1, len(shapes[0])) if axis != features]
+    told = []
+    if channels and features is not None:
+        told.append([f"{shape[features]} channels" for shape in shapes])
+    if not channels or any(axis in spatial for axis in axes):
+        told.append([sizes_text([shape[axis] for axis in spatial]) or shape_text(shape) for shape in shapes])
+    message = ", ".join(merge_text(node, words) for words in told)
+    return finding(
+        node, message, module=node.module, branches=branches(graph, subject.ancestry, node), data={"axes": axes, "features": features}
+    )
+
+
+def merge_text(node: Node, words: list[str]) -> str:
+    verb = _VERBS.get(node.op, node.op)
+    link = {"add": "to", "subtract": "from", "concatenate": "with"}.get(verb, "by")
+    return f"cannot {verb} {f' {link} '.join(dict.fromkeys(words))}"
+
+
+def finding(node: Node, message: str, **rest: object) -> Finding:
+    """A finding at a node; code, rule and severity are filled in from the table."""
+    operands = node.failure.operands if node.failure else ()
+    values = {"module": node.module, "place": node.place, "operands": operands, **rest}
+    return Finding("", "", "error", message, node=node.index, **values)  # type: ignore[arg-type]

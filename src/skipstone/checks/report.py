@@ -1,0 +1,45 @@
+"""The outcome of a check: findings, skips, what could not be seen."""
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+
+from skipstone.core.finding import Finding
+from skipstone.core.graph import Graph
+from skipstone.core.skip import Skip
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `check` returns. Prints as text; `findings` come worst first."""
+
+    findings: tuple[Finding, ...]
+    skips: tuple[Skip, ...]
+    graph: Graph
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if finding.severity == "error")
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if finding.severity == "warning")
+
+    @property
+    def partial(self) -> str | None:
+        """Where recording stopped before the forward pass ended, None if it did not."""
+        return f"partial: {self.graph.stopped}" if self.graph.stopped else None
+
+    @cached_property
+    def summary(self) -> str:
+        """One line: how many skips of which kind, how many findings."""
+        kinds = Counter(skip.kind for skip in self.skips if skip.is_block_skip)
+        skips = f"{sum(kinds.values())} skips" + (f" ({', '.join(f'{n} {k}' for k, n in kinds.items())})" if kinds else "")
+        counts = Counter(finding.severity for finding in self.findings)
+        found = ", ".join(f"{counts[s]} {s}{'s' * (counts[s] > 1)}" for s in ("error", "warning", "note") if counts[s])
+        return f"{skips}; {found or 'nothing to report'}"
+
+    def __str__(self) -> str:
+        from skipstone.checks.text import report_text
+
+        return report_text(self)

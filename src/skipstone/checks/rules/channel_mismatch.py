@@ -1,0 +1,26 @@
+"""Channel mismatch: the branches of an addition have different numbers of channels.
+
+What it finds:
+    An addition (or product) of two branches whose channel axes differ, so that torch raises.
+Why it matters:
+    The identity shortcut of a residual block is defined for equal shapes only (He et al. 2015, 1512.03385, section 3.2).
+Example:
+    `Conv2d(64, 128, 3, stride=2, padding=1)` on the branch, `x` itself on the shortcut.
+Repair:
+    A 1x1 projection on the shortcut (option B), zero channels (option A), or a last layer of the branch as wide as `x`.
+Effect of the repair:
+    A projection adds in x out parameters; option A none. Either changes what the network computes: it did not run before.
+References:
+    He et al. 2015, Deep Residual Learning for Image Recognition, 1512.03385, section 3.3.
+"""
+
+from collections.abc import Iterator
+
+from skipstone.checks.failures import failing, merge_finding
+from skipstone.checks.subject import Subject
+from skipstone.core.finding import Finding
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    for node in failing(subject, "channel-mismatch"):
+        yield merge_finding(subject, node, channels=True)

@@ -1,0 +1,35 @@
+"""Fixed table: a learned table of fixed length meets another number of tokens.
+
+What it finds:
+    An addition of activations and a parameter or buffer (a position table) whose lengths differ.
+Why it matters:
+    The table was made for one input size; every other size fails, or needs the table resampled.
+Example:
+    A vision transformer for 32x32 images (65 positions) on a 16x16 image (17 tokens).
+Repair:
+    The input size that the table was made for, or a table of the new length (interpolated from the old one).
+Effect of the repair:
+    A table of another length is another parameter: trained values must be resampled.
+References:
+    Dosovitskiy et al. 2020, An Image is Worth 16x16 Words, 2010.11929, section 3.2.
+"""
+
+from collections.abc import Iterator
+
+from skipstone.checks.failures import failing, finding, is_table
+from skipstone.checks.subject import Subject
+from skipstone.core.finding import Finding
+from skipstone.core.graph import shape_text
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    graph = subject.graph
+    for node in failing(subject, "fixed-table"):
+        table = next(graph[i] for i in node.inputs if is_table(subject, i))
+        other = next((graph[i] for i in node.inputs if i != table.index), table)
+        name = f" {table.name}" if table.name else ""
+        yield finding(
+            node,
+            f"the table{name} {shape_text(table.shape)} was made for another size: {shape_text(other.shape)} meets it",
+            data={"table": table.index},
+        )

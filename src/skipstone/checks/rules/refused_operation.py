@@ -1,0 +1,27 @@
+"""Refused operation: torch refuses an operation for a reason no other rule explains.
+
+What it finds:
+    Any operation that raises on the recorded shapes and is neither a merge nor a layer of the wrong width.
+Why it matters:
+    The network does not run on this input.
+Example:
+    A matrix product of (2, 8) and (4, 2).
+Repair:
+    None is proposed: torch's own words are given.
+Effect of the repair:
+    None.
+References:
+    The operation's page in the PyTorch documentation.
+"""
+
+from collections.abc import Iterator
+
+from skipstone.checks.failures import failing, finding
+from skipstone.checks.subject import Subject
+from skipstone.core.finding import Finding
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    for node in failing(subject, "refused-operation"):
+        assert node.failure is not None
+        yield finding(node, f"{node.op}: {node.failure.message}")

@@ -1,0 +1,91 @@
+"""Wrong width: a layer meets another number of features than it was made for.
+
+What it finds:
+    A convolution, linear layer, norm or recurrent layer whose weight does not fit its input's channels or features.
+    Where an earlier concatenation along another axis would have given the right width, that is named as the cause.
+Why it matters:
+    After a concatenation the next layer must be as wide as all operands together; a flatten fixes the input's size.
+Example:
+    `Linear(32 * 8 * 8, 10)` behind one 2x2 pool of a 32x32 image: 8,192 features meet 2,048.
+Repair:
+    A layer made for the width that arrives, or a projection before it.
+Effect of the repair:
+    The layer's weights are new; its parameters grow or shrink with its width.
+References:
+    Huang et al. 2016, DenseNet, 1608.06993, section 3 (k0 + l*k channels behind l concatenations).
+"""
+
+from collections.abc import Iterator
+
+from skipstone.checks.failures import failing, finding
+from skipstone.checks.subject import Subject
+from skipstone.core.finding import Finding
+from skipstone.core.graph import Graph, Node
+from skipstone.tracing.roles import CONV, NORM, RECTIFIER, RESAMPLE, TRANSPARENT
+
+_PASSES = TRANSPARENT | RESAMPLE | RECTIFIER | NORM | {"mean", "sum", "amax"}
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    for node in failing(subject, "wrong-width"):
+        wanted, got = widths(subject.graph, node)
+        cause = _misjoined(subject, node, wanted) if wanted is not None else None
+        if cause is not None:
+            yield _cat_finding(subject, cause, node, wanted)
+        else:
+            yield finding(node, _message(subject.graph, node, wanted, got), data={"wanted": wanted, "got": got})
+
+
+def widths(graph: Graph, node: Node) -> tuple[int | None, int | None]:
+    """The features a failed layer wants, and those it gets; None where its kind does not tell."""
+    if len(node.inputs) < 2:
+        return None, None
+    source, weight = graph[node.inputs[0]].shape, graph[node.inputs[1]].shape
+    groups = node.argument("groups", 1)
+    if node.op in CONV and isinstance(groups, int):
+        axis = 1 if len(source) == len(weight) else 0
+        return (weight[0] if "transpose" in node.op else weight[1] * groups), source[axis]
+    if node.op == "linear":
+        return weight[-1], source[-1]
+    if node.op in ("batch_norm", "instance_norm", "group_norm") and len(source) > 1:
+        return weight[0], source[1]
+    if node.op in ("layer_norm", "rms_norm"):
+        return weight[-1], source[-1]
+    return None, None
+
+
+def _message(graph: Graph, node: Node, wanted: int | None, got: int | None) -> str:
+    info = graph.modules.get(node.module)
+    name = f"{info.type} {node.module}" if info and node.module and info.module.startswith("torch.nn") else node.op
+    if wanted is None or wanted == got:
+        return f"{name} does not fit its input: {node.failure.message if node.failure else ''}"
+    return f"{name} is made for {wanted} features and meets {got}"
+
+
+def _misjoined(subject: Subject, node: Node, wanted: int) -> Node | None:
+    """The concatenation before the layer that would have given the wanted width along the features' axis."""
+    graph, layout = subject.graph, subject.layout
+    index = node.inputs[0]
+    while True:
+        source = graph[index]
+        if source.op == "cat" and source.failure is None:
+            features = layout.feature_axis(source.inputs[0])
+            dim = source.argument("dim", 0)
+            rank = len(source.shape)
+            if features is None or not isinstance(dim, int) or dim % rank == features:
+                return None
+            return source if sum(graph[i].shape[features] for i in source.inputs) == wanted else None
+        if source.kind != "op" or source.op not in _PASSES or not source.inputs:
+            return None
+        index = source.inputs[0]
+
+
+def _cat_finding(subject: Subject, cause: Node, node: Node, wanted: int | None) -> Finding:
+    features = subject.layout.feature_axis(cause.inputs[0])
+    shapes = tuple(subject.graph[i].shape for i in cause.inputs)
+    message = (
+        f"concatenated along axis {cause.argument('dim', 0)}, but {node.module or node.op} behind it is made for "
+        f"{wanted} features: axis {features} would give them"
+    )
+    data = {"wanted": wanted, "axis": features, "cause": cause.index}
+    return finding(cause, message, operands=shapes, data=data)

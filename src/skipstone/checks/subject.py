@@ -1,0 +1,99 @@
+"""What a rule looks at: the recorded network and, when asked for, records of it under other circumstances."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import torch
+from torch import nn
+
+from skipstone.checks.layout import Layout
+from skipstone.core.graph import Graph, Node
+from skipstone.core.skip import Skip
+from skipstone.skips import Ancestry, find_skips
+from skipstone.tracing import Example, parse_example, trace
+
+
+@dataclass
+class Subject:
+    """One network under check. `example` is what it was recorded with; every other record is made once, when needed."""
+
+    model: nn.Module
+    example: Example
+    graph: Graph
+    _variants: dict[object, Graph] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, model: nn.Module, example: object) -> "Subject":
+        parsed = parse_example(example)
+        return cls(model, parsed, trace(model, parsed))
+
+    @cached_property
+    def ancestry(self) -> Ancestry:
+        return Ancestry(self.graph)
+
+    @cached_property
+    def layout(self) -> Layout:
+        return Layout(self.graph)
+
+    @cached_property
+    def skips(self) -> tuple[Skip, ...]:
+        return find_skips(self.graph)
+
+    @cached_property
+    def out_of_place(self) -> Graph:
+        """The same pass with in-place flags and augmented assignments taken as making new tensors."""
+        return trace(self.model, self.example, out_of_place=True)
+
+    def with_batch(self, size: int) -> Graph:
+        """The same pass with another size of the first axis, for every input tensor that shares the first input's."""
+        return self._variant(("batch", size), lambda shape: (size, *shape[1:]), first_axis=True)
+
+    def with_axis(self, axis: int, size: int) -> Graph:
+        """The same pass with another size of one axis of the first input."""
+        return self._variant(("axis", axis, size), lambda shape: (*shape[:axis], size, *shape[axis + 1 :]), first_axis=False)
+
+    def in_mode(self, training: bool) -> Graph:
+        """The same pass in training or evaluation mode."""
+        if self.model.training == training:
+            return self.graph
+        key = ("mode", training)
+        if key not in self._variants:
+            modes = {module: module.training for module in self.model.modules()}
+            try:
+                self.model.train(training)
+                self._variants[key] = trace(self.model, self.example)
+            finally:
+                for module, mode in modes.items():
+                    module.training = mode
+        return self._variants[key]
+
+    def _variant(self, key: object, change: Callable[[tuple[int, ...]], tuple[int, ...]], *, first_axis: bool) -> Graph:
+        if key not in self._variants:
+            self._variants[key] = trace(self.model, _resized(self.example, change, every=first_axis))
+        return self._variants[key]
+
+    def operand(self, node: Node, index: int) -> Node:
+        return self.graph[node.inputs[index]]
+
+
+def _resized(example: Example, change: Callable[[tuple[int, ...]], tuple[int, ...]], *, every: bool) -> Example:
+    """The example with its first tensor, or every tensor of the same first axis, reshaped."""
+    first: list[torch.Tensor] = []
+
+    def visit(value: object) -> object:
+        if isinstance(value, torch.Tensor):
+            if not first:
+                first.append(value)
+            elif not every or value.dim() == 0 or value.shape[0] != first[0].shape[0]:
+                return value
+            return torch.empty(change(tuple(value.shape)), dtype=value.dtype, device="meta")
+        if type(value) in (tuple, list):
+            return type(value)(map(visit, value))  # type: ignore[call-arg, arg-type]
+        if type(value) is dict:
+            return {key: visit(item) for key, item in value.items()}
+        return value
+
+    args = visit(example.args)
+    kwargs = visit(dict(example.kwargs))
+    return replace(example, args=args, kwargs=kwargs)  # type: ignore[arg-type]

@@ -1,0 +1,79 @@
+"""Findings as text, in the manner of a good compiler's."""
+
+from collections.abc import Iterator
+
+from skipstone.checks.report import Report
+from skipstone.core.finding import Branch, Finding, LedgerStep, Repair, SizeSummary
+from skipstone.core.graph import shape_text
+
+_WIDTH = 100
+
+
+def report_text(report: Report) -> str:
+    """Every finding, then the summary; a partial record is said so."""
+    parts = [finding_text(finding) for finding in report.findings]
+    if report.partial:
+        parts.append(report.partial)
+    parts.extend(f"note: {a.what}{f' ({a.place})' if a.place else ''}" for a in report.graph.assumptions)
+    return "\n\n".join([*parts, report.summary])
+
+
+def finding_text(finding: Finding) -> str:
+    return "\n".join(_lines(finding))
+
+
+def _lines(finding: Finding) -> Iterator[str]:
+    head = f"{finding.code}  {finding.severity}: {finding.message}"
+    where = ", ".join(filter(None, (finding.module or "forward", str(finding.place or ""))))
+    yield f"{head:<{_WIDTH - len(where) - 2}}  {where}"
+    if finding.branches:
+        yield from _ledger(finding.branches)
+    elif finding.operands:
+        yield f"  shapes    {' and '.join(map(shape_text, finding.operands))}"
+    for sizes in finding.sizes:
+        yield _sizes(sizes)
+    for note in finding.notes:
+        yield f"  note: {note}"
+    for repair in finding.repairs[:1]:
+        yield from _repair(repair)
+    others = [repair.title for repair in finding.repairs[1:]]
+    if others:
+        yield f"  or: {'; '.join(others)}"
+
+
+def _ledger(branches: tuple[Branch, ...]) -> Iterator[str]:
+    rows: list[tuple[str, str, str, str]] = []
+    for branch in branches:
+        first = (f"{branch.label:<9}", f"{shape_text(branch.shape)}")
+        if not branch.steps:
+            rows.append((*first, "", "unchanged"))
+        for number, step in enumerate(branch.steps):
+            lead = first if number == 0 else ("", "")
+            mark = "   <- they part here" if branch.parts_at == number else ""
+            rows.append((*lead, _change(step), f"{step.label}{f' {step.rounding}' if step.rounding else ''}{mark}"))
+    widths = [max(len(row[k]) for row in rows) for k in range(3)]
+    for row in rows:
+        yield ("  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)) + f"  {row[3]}").rstrip()
+
+
+def _change(step: LedgerStep) -> str:
+    """What a layer does to the sizes: the changed axes alone, `15x15 -> 8x8`, one number where they are alike."""
+    if len(step.before) != len(step.after):
+        return f"{shape_text(step.before)} -> {shape_text(step.after)}"
+    axes = [axis for axis in range(len(step.after)) if step.before[axis] != step.after[axis]]
+    before = list(dict.fromkeys(step.before[axis] for axis in axes))
+    after = list(dict.fromkeys(step.after[axis] for axis in axes))
+    if len(before) == len(after) == 1:
+        return f"{before[0]} -> {after[0]}"
+    return f"{'x'.join(str(step.before[a]) for a in axes)} -> {'x'.join(str(step.after[a]) for a in axes)}"
+
+
+def _sizes(sizes: SizeSummary) -> str:
+    near = f"; nearest to {sizes.asked}: {', '.join(map(str, sizes.nearest))}" if sizes.nearest else ""
+    broadcast = f". Runs only by broadcasting: {sizes.broadcast}" if sizes.broadcast else ""
+    return f"  legal sizes: {sizes.rule} ({sizes.method}){near}{broadcast}"
+
+
+def _repair(repair: Repair) -> Iterator[str]:
+    cost = f"{repair.cost.num_parameters:+,} parameters"
+    yield f"  repair: {repair.title} - {repair.effect}; {cost}"
