@@ -29,6 +29,7 @@ class StagedNetwork(nn.Module):
         features: int,
         num_classes: int,
         num_skips: int,
+        classifier: nn.Module | None = None,
     ) -> None:
         super().__init__()
         at_least("num_classes", num_classes, 1)
@@ -36,7 +37,7 @@ class StagedNetwork(nn.Module):
         self.stages = nn.ModuleList(nn.Sequential(*blocks) for blocks in stages)
         self.head = nn.Identity() if head is None else head
         self.pool = global_avg_pool()
-        self.fc = nn.Linear(features, num_classes)
+        self.fc = nn.Linear(features, num_classes) if classifier is None else classifier
         self.num_skips = num_skips
 
     def forward(self, x: Tensor) -> Tensor:
