@@ -1,0 +1,1 @@
+"""Exact legal input sizes."""
