@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
-from skipstone.core.graph import Graph, Node, NodeRef
+from skipstone.core.graph import Graph, Node
 from skipstone.tracing.roles import CONV
 
 AxisKind = Literal["carried", "made", "new", "kept", "fixed", "unknown"]
@@ -152,10 +152,8 @@ def _transpose(graph: Graph, node: Node, found: Sequence[Axes]) -> Axes:
     source = list(found[node.inputs[0]])
     if len(source) < 2:
         return tuple(source)
-    last = (-2, -1)
-    a, b = (
-        _number(node, name, d) if node.op == "transpose" else d for name, d in zip(("dim0", "dim1"), last, strict=True)
-    )
+    named = node.op == "transpose"
+    a, b = (_number(node, "dim0", -2), _number(node, "dim1", -1)) if named else (-2, -1)
     source[a], source[b] = source[b], source[a]
     return tuple(source)
 
@@ -230,12 +228,8 @@ def _slices(graph: Graph, node: Node, found: Sequence[Axes]) -> Axes:
             return (UNKNOWN,) * len(node.shape)
         else:
             if isinstance(item, slice):
-                one = (
-                    len(result) < len(node.shape)
-                    and node.shape[len(result)] == 1 < shape[at]
-                    and item.step in (None, 1)
-                )
-                result.append(KEPT if one else source[at])
+                after = node.shape[len(result)] if len(result) < len(node.shape) else 0
+                result.append(KEPT if after == 1 < shape[at] and item.step in (None, 1) else source[at])
             at += 1
     return tuple(result)
 

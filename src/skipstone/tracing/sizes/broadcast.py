@@ -1,6 +1,6 @@
 """Which broadcasts nobody meant: judged by where the operands' axes come from, not by their sizes alone.
 
-Meant are gates, masks, parameters, buffers, maps pooled to one pixel, kept or inserted axes, and layers with one output.
+Meant are gates, masks, parameters, buffers, maps pooled to one pixel, kept or inserted axes, and one-channel layers.
 Not meant are these:
 
 * two tensors made from one axis of the input along which they have different sizes, one of them 1;
@@ -15,8 +15,8 @@ from skipstone.core.graph import Graph, Node
 from skipstone.tracing.roles import SHAPE_ONLY, SQUASH, TRANSPARENT
 from skipstone.tracing.sizes.axes import Axes, axes_of
 
-ARITHMETIC = frozenset("add sub rsub mul div maximum minimum".split())
-_SUMS = frozenset("add sub rsub".split())
+ARITHMETIC = frozenset(("add", "sub", "rsub", "mul", "div", "maximum", "minimum"))
+_SUMS = frozenset(("add", "sub", "rsub"))
 _STEPS_TO_SQUASH = 6
 
 
@@ -85,9 +85,9 @@ def _misaligned(small: Axes, large: Axes, shift: int) -> bool:
     """Does an axis that both have meet, in the larger operand, one that is neither it nor inserted to meet it?"""
     for position, axis in enumerate(small):
         aligned = large[position + shift]
-        if axis.kind == "carried" and not axis.same(aligned) and aligned.kind not in ("new", "unknown"):
-            if any(axis.same(elsewhere) for elsewhere in large):
-                return True
+        lost = axis.kind == "carried" and not axis.same(aligned) and aligned.kind not in ("new", "unknown")
+        if lost and any(axis.same(elsewhere) for elsewhere in large):
+            return True
     return False
 
 
