@@ -26,7 +26,9 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class ModuleSpec:
-    """A layer to be made: a class of `torch.nn`, or `package.module:Class`, and its keyword arguments.
+    """A layer to be made: a class of `torch.nn`, or `package.module:function`, and its keyword arguments.
+
+    `code` is how source text would write it where that differs from the call itself ("" where it does not).
 
     >>> str(ModuleSpec("Conv2d", {"in_channels": 16, "out_channels": 32, "kernel_size": 1}))
     'nn.Conv2d(in_channels=16, out_channels=32, kernel_size=1)'
@@ -34,8 +36,11 @@ class ModuleSpec:
 
     type: str
     arguments: Mapping[str, object] = field(default_factory=dict)
+    code: str = ""
 
     def __str__(self) -> str:
+        if self.code:
+            return self.code
         name = self.type.rpartition(":")[2] if ":" in self.type else f"nn.{self.type}"
         return f"{name}({', '.join(f'{key}={value!r}' for key, value in self.arguments.items())})"
 
