@@ -21,20 +21,29 @@ CATALOGUE = {
     "stochastic_depth": "skipstone.blocks.stochastic_depth",
     "wide": "skipstone.blocks.wide",
     "densenet": "skipstone.blocks.densenet",
+    "fractalnet": "skipstone.blocks.fractalnet",
     "pyramidnet": "skipstone.blocks.pyramidnet",
     "resnext": "skipstone.blocks.resnext",
     "fpn": "skipstone.blocks.fpn",
     "diracnet": "skipstone.blocks.diracnet",
+    "shake_shake": "skipstone.blocks.shake_shake",
+    "dual_path": "skipstone.blocks.dual_path",
     "zero_gamma": "skipstone.blocks.zero_gamma",
     "revnet": "skipstone.blocks.revnet",
     "mobilenetv2": "skipstone.blocks.mobilenetv2",
+    "attention_gate": "skipstone.blocks.attention_gate",
     "resnet_d": "skipstone.blocks.resnet_d",
     "fixup": "skipstone.blocks.fixup",
+    "res2net": "skipstone.blocks.res2net",
     "skipinit": "skipstone.blocks.skipinit",
     "rezero": "skipstone.blocks.rezero",
     "repvgg": "skipstone.blocks.repvgg",
+    "nf_resnet": "skipstone.blocks.nf_resnet",
     "layer_scale": "skipstone.blocks.layer_scale",
     "convnext": "skipstone.blocks.convnext",
+    "denseformer": "skipstone.blocks.denseformer",
+    "hyper_connections": "skipstone.blocks.hyper_connections",
+    "orthogonal_update": "skipstone.blocks.orthogonal_update",
 }
 
 
@@ -63,7 +72,7 @@ def page(slug: str) -> str:
     text = inspect.cleandoc(module(slug).__doc__ or "")
     summary, _, body = text.partition("\n\n")
     rows = {
-        "Paper": f"{design.paper}, section {design.section}",
+        "Paper": design.paper + (f", section {design.section}" if design.section else ""),
         "Authors": f"{', '.join(design.authors)}, {design.year}",
         "arXiv": f"[{design.arxiv}]({design.url})",
         "Equation": f"`{design.equation}`",

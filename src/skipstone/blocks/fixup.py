@@ -29,7 +29,7 @@ DESIGN = Design(
     year=2019,
     authors=("Hongyi Zhang", "Yann N. Dauphin", "Tengyu Ma"),
     arxiv="1901.09321",
-    section="3.2",
+    section="",
     equation="y = relu(x + s W2(relu(W1(x + a) + b) + c) + d)",
     initialisation="last convolution 0, others He times L^(-1/(2m-2)); scalar biases 0, scalar 1",
     shapes="channels may grow and any stride works, by option A; shrinking channels are refused",

@@ -25,7 +25,7 @@ DESIGN = Design(
     year=2020,
     authors=("Soham De", "Samuel L. Smith"),
     arxiv="2002.10444",
-    section="3",
+    section="",
     equation="y = x + alpha F(x)",
     initialisation="alpha = 0, or at most 1 / sqrt(number of blocks)",
     shapes="equal shapes, or a shortcut from the planner",

@@ -81,9 +81,9 @@ class StochasticDepth(Residual):
         short = self.shortcut(x)
         training = self.training and self.survival < 1
         if training and self.per == "batch":
-            if torch.rand(()) >= self.survival:
-                return self._finish(short)
-            return self._finish(short + self._factor() * self.branch(x))
+            if torch.rand(()) < self.survival:
+                return self._finish(short + self._factor() * self.branch(x))
+            return self._finish(short)
         main = self.branch(x)
         if training:
             return self._finish(short + self._factor() * keep_mask(main, self.survival) * main)

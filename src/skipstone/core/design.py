@@ -22,10 +22,10 @@ class DeclaredSkip:
 class Design:
     """One published skip design.
 
-    `slug` names the file, the page and the test; `paper` is the paper's title and `section` where in it the design
-    stands; `arxiv` its id without version. `shapes` says what the two branches must share and what happens where they
-    don't. `fact` is the statement our test executes. `dims` are the numbers of spatial axes it works over. `skips`
-    are the skips in its example.
+    `slug` names the file, the page and the test; `paper` is the paper's title, `section` where in it the design stands
+    (empty where that was not looked up) and `arxiv` its id without version. `shapes` says what the two branches must
+    share and what happens where they don't. `fact` is the statement our test executes. `dims` are the numbers of
+    spatial axes it works over. `skips` are the skips in its example.
     """
 
     slug: str
