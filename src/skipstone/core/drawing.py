@@ -34,7 +34,7 @@ class Row:
     """A layer or an operation. `name` is the module's path, or that of the module around the operation and its name.
 
     `what` is the class or operation; `shape` the output's; `num_parameters` those the module holds itself, counted
-    where it first runs. `failure` is torch's message where it refused the operation; the shape is then an assumed one.
+    where it first runs. `failure` names the shapes that torch refused to combine; `shape` is then an assumed one.
     """
 
     name: str
@@ -95,7 +95,7 @@ def draw(graph: Graph, skips: Iterable[Skip], title: str = "") -> Drawing:
                 rows.append(_leaf_row(graph, leaf, seen, merges))
         elif node.kind == "input" or (node.kind == "op" and node.index in active and _shown(node, merges)):
             row_of[node.index] = len(rows)
-            rows.append(_node_row(node, merges))
+            rows.append(_node_row(graph, node, merges))
     arcs = (_arc(graph, skip, row_of) for skip in drawn)
     total = sum(_numel(parameter.spec.shape) for parameter in graph.parameters)
     return Drawing(title, tuple(rows), tuple(arc for arc in arcs if arc), total)
@@ -158,7 +158,7 @@ def _leaf_row(graph: Graph, leaf: ModuleCall, seen: set[str], merges: set[int]) 
     shape = graph[leaf.outputs[0]].shape if leaf.outputs else nodes[-1].shape
     count = 0 if leaf.path in seen else _own_parameters(graph, leaf.path)
     seen.add(leaf.path)
-    failure = next((node.failure.message for node in nodes if node.failure), "")
+    failure = next((_refused(graph, node) for node in nodes if node.failure), "")
     return Row(leaf.path, info.type if info else nodes[-1].op, _leaf_kind(nodes, merges), shape, count, failure)
 
 
@@ -171,12 +171,17 @@ def _leaf_kind(nodes: Sequence[Node], merges: set[int]) -> RowKind:
     return ranked[0] if ranked else "other"
 
 
-def _node_row(node: Node, merges: set[int]) -> Row:
+def _node_row(graph: Graph, node: Node, merges: set[int]) -> Row:
     if node.kind == "input":
         return Row(node.name or "input", "input", "input", node.shape)
     kind: RowKind = "merge" if node.index in merges else _kind(node.op)
-    failure = node.failure.message if node.failure else ""
+    failure = _refused(graph, node) if node.failure else ""
     return Row(f"{node.module}.{node.op}" if node.module else node.op, node.op, kind, node.shape, 0, failure)
+
+
+def _refused(graph: Graph, node: Node) -> str:
+    """`add of (2, 3, 11, 11) and (2, 3, 32, 32)`."""
+    return f"{node.op} of {' and '.join(str(graph[i].spec) for i in node.inputs)}"
 
 
 def _arc(graph: Graph, skip: Skip, row_of: dict[int, int]) -> Arc | None:

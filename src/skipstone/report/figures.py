@@ -6,6 +6,7 @@ Text and axes take the colour of the page (`currentColor`), so one figure serves
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from skipstone.core.codec import Json
@@ -16,6 +17,8 @@ SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 PALETTE = ("#d1661a", "#2f7fd1", "#2b9a78", "#9a62d8", "#a8852a", "#cf4f7c", "#6f8296")
 """Readable on white and on near-black; a family keeps its colour throughout a report."""
 
+# 0.01, 1, 100 as they are, beyond that powers of ten: 1e-20.
+_POWER = "datum.value >= 0.009 && datum.value < 9999 ? format(datum.value, '~g') : format(datum.value, '.0e')"
 _FONT = "system-ui, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
 _CONFIG: Json = {
     "background": None,
@@ -87,8 +90,11 @@ def curves(group: Group, runs: Sequence[RunRecord], colour: str) -> Figure:
     return Figure(group.label, _spec(values, 190, layer=[seeds, mean]))
 
 
-def dots(groups: Sequence[Group], measure: str, title: str) -> Figure:
-    """Every seed's value of a measure, the mean as a bar and its 95 % interval, a line a group."""
+def dots(groups: Sequence[Group], measure: str, title: str, *, in_points: bool = False) -> Figure:
+    """Every seed's value of a measure, the mean as a bar and its 95 % interval, a line a group.
+
+    A difference of accuracies is labelled in percentage points.
+    """
     colour = colours(groups)
     points, means = [], []
     for group in groups:
@@ -99,6 +105,8 @@ def dots(groups: Sequence[Group], measure: str, title: str) -> Figure:
     y = {"field": "network", "type": "nominal", "sort": [g.label for g in groups], "title": None}
     scale = {"domain": _bounds(groups, measure), "nice": False, "clamp": True}
     x = {"field": "value", "type": "quantitative", "title": title, "scale": scale, "axis": _percent()}
+    if in_points:
+        x["title"], x["axis"] = f"{title}, points", {"labelExpr": "format(datum.value * 100, '~g')", "tickCount": 6}
     ink = {"field": "family", "type": "nominal", "legend": None,
            "scale": {"domain": list(colour), "range": list(colour.values())}}  # fmt: skip
     layers = [
@@ -131,28 +139,38 @@ def flow(title: str, lines: Sequence[FlowLine], colour: dict[str, str]) -> Figur
     values = [
         {
             "layer": i, "name": layer.name, "network": line.label, "family": line.family, "seed": line.seed,
-            "norm": layer.grad_norm or foot, "log": math.log10(layer.grad_norm or foot), "zero": layer.grad_norm == 0,
+            "norm": layer.grad_norm or foot, "zero": layer.grad_norm == 0,
         }
         for line in lines
         for i, layer in enumerate(line.record.layers, start=1)
         if math.isfinite(layer.grad_norm)
     ]  # fmt: skip
+    means = _geometric_means(values)
     ink = {"field": "family", "type": "nominal", "scale": {"domain": list(colour), "range": list(colour.values())},
            "legend": {"symbolType": "stroke", "symbolStrokeWidth": 3}}  # fmt: skip
     x = {"field": "layer", "type": "quantitative", "title": "layer, from the input", "axis": {"grid": False}}
-    y = {"type": "quantitative", "title": "gradient norm",
-         "axis": {"labelExpr": "format(pow(10, datum.value), '.0e')", "tickMinStep": 1, "tickCount": 6},
-         "scale": {"zero": False}}  # fmt: skip
+    y = {"field": "norm", "type": "quantitative", "title": "gradient norm",
+         "axis": {"labelExpr": _POWER, "tickCount": 6}, "scale": {"type": "log"}}  # fmt: skip
     layers = [
         {"mark": {"type": "line", "strokeWidth": 1, "opacity": 0.4}, "encoding": {
-            "x": x, "y": {"field": "log", **y}, "color": ink, "detail": {"field": "seed"},
+            "x": x, "y": y, "color": ink, "detail": {"field": "seed"},
             "tooltip": _tips("network", "seed", "name", norm=".3g")}},
-        {"mark": {"type": "line", "strokeWidth": 2.4}, "encoding": {
-            "x": x, "y": {"field": "log", "aggregate": "mean", **y}, "color": ink}},
+        {"data": {"values": means}, "mark": {"type": "line", "strokeWidth": 2.4},
+         "encoding": {"x": x, "y": y, "color": ink}},
         {"transform": [{"filter": "datum.zero"}], "mark": {"type": "point", "shape": "cross", "size": 24},
-         "encoding": {"x": x, "y": {"field": "log", **y}, "color": ink}},
+         "encoding": {"x": x, "y": y, "color": ink}},
     ]  # fmt: skip
     return Figure(title, _spec(values, 200, layer=layers), _flow_caption(norms))
+
+
+def _geometric_means(values: Sequence[Json]) -> list[Json]:
+    """The mean over seeds of every layer of every network, taken of logarithms."""
+    gathered: dict[tuple[str, int], list[float]] = {}
+    for value in values:
+        gathered.setdefault((value["family"], value["layer"]), []).append(math.log(value["norm"]))
+    return [
+        {"family": family, "layer": layer, "norm": math.exp(fmean(logs))} for (family, layer), logs in gathered.items()
+    ]
 
 
 def _flow_caption(norms: Sequence[float | None]) -> str:

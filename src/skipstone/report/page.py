@@ -87,7 +87,7 @@ def page(records: Records, *, title: str | None = None) -> str:
         percent=words.percent, spread=words.spread, points=words.points,
         colours=records.colours,
         accuracy=figures.dots(comparison.groups, "test_accuracy", "test accuracy") if comparison.groups else None,
-        gap=figures.dots(comparison.groups, "overfitting_gap", "training less validation accuracy")
+        gap=figures.dots(comparison.groups, "overfitting_gap", "training less validation accuracy", in_points=True)
         if comparison.groups else None,
         curves=[figures.curves(g, records.runs[g.label], records.colours[g.family]) for g in comparison.groups],
         turned={g.label: _turned(records.runs[g.label]) for g in comparison.groups},
@@ -109,7 +109,7 @@ class FlowRow:
 
     title: str
     figures: tuple[Figure, ...]
-    notes: tuple[str, ...]
+    notes: tuple[words.FlowNote, ...]
 
 
 def _flow_rows(records: Records) -> list[FlowRow]:
@@ -124,7 +124,7 @@ def _flow_rows(records: Records) -> list[FlowRow]:
             ("no normalisation, first step", records.bare(members)),
         )
         shown = tuple(figures.flow(name, lines, records.colours) for name, lines in moments if lines)
-        notes = tuple(note for name, lines in moments if lines for note in words.flow_notes(lines, name))
+        notes = tuple(note for name, lines in moments for note in words.flow_notes(lines, name))
         if shown:
             rows.append(FlowRow("Networks" if depth is None else f"Depth {depth}", shown, notes))
     return rows

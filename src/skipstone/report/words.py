@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import fmean
 
 from skipstone.experiments import Comparison, Difference, Group, Sample
@@ -9,6 +10,18 @@ from skipstone.report.figures import FlowLine
 
 SAME_ORDER = 10.0
 """A gradient whose first and last layer differ by less than this factor is said to be of one order of magnitude."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlowNote:
+    """What the gradient of one network does towards the input: its `course`, its norm at either end, over n seeds."""
+
+    label: str
+    condition: str
+    course: str
+    first: str
+    last: str
+    n: int
 
 
 def percent(value: float, digits: int = 1) -> str:
@@ -31,7 +44,7 @@ def points(value: float) -> str:
 def findings(comparison: Comparison) -> list[str]:
     """A sentence a difference in test accuracy: between families first, then between depths and options."""
     ordered = sorted(comparison.differences, key=lambda d: d.factor != "family")
-    return [_difference(comparison, difference) for difference in ordered]
+    return [sentence(comparison, difference) for difference in ordered]
 
 
 def lead(comparison: Comparison) -> str:
@@ -66,29 +79,33 @@ def training_notes(groups: Sequence[Group]) -> list[str]:
     return notes
 
 
-def flow_notes(lines: Sequence[FlowLine], condition: str) -> list[str]:
+def flow_notes(lines: Sequence[FlowLine], condition: str) -> list[FlowNote]:
     """For each network, what the gradient does on its way from the last convolution to the first, under `condition`."""
-    return [_flow_note([line for line in lines if line.label == label], label, condition)
-            for label in dict.fromkeys(line.label for line in lines)]  # fmt: skip
+    labels = dict.fromkeys(line.label for line in lines)
+    return [_flow_note([line for line in lines if line.label == label], label, condition) for label in labels]
 
 
-def _flow_note(lines: Sequence[FlowLine], label: str, condition: str) -> str:
+def _flow_note(lines: Sequence[FlowLine], label: str, condition: str) -> FlowNote:
     ends = [_ends(line) for line in lines]
-    n = f"n = {len(lines)}"
     if any(not math.isfinite(value) for pair in ends for value in pair):
-        return f"{label}, {condition}: the gradient is NaN or infinite in at least one seed ({n})."
+        return FlowNote(label, condition, "NaN or infinite", "", "", len(lines))
     zeros = sum(layer.grad_norm == 0 for line in lines for layer in line.record.layers) / len(lines)
-    total = len(lines[0].record.layers)
     if zeros:
-        return f"{label}, {condition}: the gradient is exactly zero in {zeros:.3g} of {total} layers (mean, {n})."
+        course = f"exactly zero in {zeros:.3g} of {len(lines[0].record.layers)} layers"
+        first, last = (fmean(pair[i] for pair in ends) for i in (0, 1))
+        return FlowNote(label, condition, course, _size(first), _size(last), len(lines))
     first, last = (math.exp(fmean(math.log(pair[i]) for pair in ends)) for i in (0, 1))
-    ratio = first / last
-    sizes = f"norm {first:.2g} at the first convolution, {last:.2g} at the last ({n})"
+    return FlowNote(label, condition, _course(first / last), _size(first), _size(last), len(lines))
+
+
+def _course(ratio: float) -> str:
     if ratio > SAME_ORDER:
-        return f"{label}, {condition}: the gradient grows {ratio:,.3g}-fold towards the input: {sizes}."
-    if ratio < 1 / SAME_ORDER:
-        return f"{label}, {condition}: the gradient shrinks {1 / ratio:,.3g}-fold towards the input: {sizes}."
-    return f"{label}, {condition}: the gradient stays of one order of magnitude: {sizes}."
+        return f"grows {_size(ratio)}-fold"
+    return f"shrinks {_size(1 / ratio)}-fold" if ratio < 1 / SAME_ORDER else "same order of magnitude"
+
+
+def _size(value: float) -> str:
+    return f"{value:,.0f}" if 100 <= value < 1e5 else f"{value:.2g}"
 
 
 def _ends(line: FlowLine) -> tuple[float, float]:
@@ -97,7 +114,8 @@ def _ends(line: FlowLine) -> tuple[float, float]:
     return layers[0].grad_norm, layers[-1].grad_norm
 
 
-def _difference(comparison: Comparison, difference: Difference) -> str:
+def sentence(comparison: Comparison, difference: Difference) -> str:
+    """Both means with their spread, the difference, its interval, and whether it is established."""
     first, second = comparison.group(difference.first), comparison.group(difference.second)
     interval = difference.test_accuracy
     means = f"{first.label} {spread(first.test_accuracy)}, {second.label} {spread(second.test_accuracy)}"
@@ -105,10 +123,14 @@ def _difference(comparison: Comparison, difference: Difference) -> str:
     if interval.low is None or interval.high is None:
         why = "a single seed" if min(first.test_accuracy.n, second.test_accuracy.n) < 2 else "no spread between seeds"
         return f"{means}: {points(interval.estimate)} apart, without an interval ({why}; {n})."
-    bounds = f"95 % interval {100 * interval.low:.1f} to {100 * interval.high:.1f}, {n}"
+    bounds = f"95 % interval {_signed(interval.low)} to {_signed(interval.high)}, {n}"
     if difference.established:
         return f"{means}: {first.label} is {points(interval.estimate)} higher ({bounds})."
     return f"{means}: no difference established; {points(interval.estimate)} apart ({bounds})."
+
+
+def _signed(value: float) -> str:
+    return f"{100 * value:.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _times(count: int) -> str:

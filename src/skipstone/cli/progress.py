@@ -1,0 +1,52 @@
+"""Progress of many runs on stderr: a bar for all epochs, and one for each run that is under way."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skipstone.core.run import RunSpec
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from skipstone.experiments import Progress as Step
+    from skipstone.experiments.local import Watcher
+
+
+@contextmanager
+def progress_bars(specs: Sequence[RunSpec]) -> Iterator["Watcher"]:
+    """A watcher for `skipstone.compare` that draws bars while this block runs, and none where stderr is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"), BarColumn(bar_width=28), MofNCompleteColumn(), TextColumn("epochs"),
+        TimeElapsedColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bars:
+        bars.start()
+        yield _Bars(bars, specs).update
+
+
+class _Bars:
+    def __init__(self, bars: "Progress", specs: Sequence[RunSpec]) -> None:
+        self._bars = bars
+        self._specs = specs
+        self._done = [0] * len(specs)
+        self._of: dict[int, TaskID] = {}
+        self._all = bars.add_task(f"{len(specs)} runs", total=sum(spec.epochs for spec in specs))
+
+    def update(self, step: "Step") -> None:
+        spec = self._specs[step.run]
+        self._done[step.run] = spec.epochs if step.outcome else step.epochs
+        if step.run not in self._of and not step.outcome:
+            self._of[step.run] = self._bars.add_task(f"  {Path(str(spec.out)).name}", total=spec.epochs)
+        if step.run in self._of:
+            self._bars.update(self._of[step.run], completed=step.epochs)
+            if step.outcome:
+                self._bars.remove_task(self._of.pop(step.run))
+        self._bars.update(self._all, completed=sum(self._done))
+        if step.outcome and not step.outcome.complete:
+            self._bars.console.print(f"{step.outcome.run}: {step.outcome.status}: {step.outcome.message}", style="red")
