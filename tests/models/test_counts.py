@@ -1,5 +1,7 @@
 """Exact numbers of parameters and multiply-adds, of networks built without memory and recorded without computing."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -37,6 +39,14 @@ COUNTS = [
     ("imagenet_resnet50_d", {}, 25_576_264, None),
     ("imagenet_resnext50_32x4d", {}, 25_028_904, None),
     ("imagenet_densenet121", {}, 7_978_856, None),
+    ("stochastic_depth110", {}, 1_727_962, 252_887_680),
+    ("pyramidnet110_48", {}, 1_772_706, None),
+    ("fixup110", {}, 1_720_138, 252_887_680),
+    ("repvgg_a0", {}, 9_108_968, None),
+    ("mobilenetv2", {}, 3_504_872, None),
+    ("convnext_tiny", {}, 28_589_128, None),
+    ("unet", {}, 31_030_658, None),
+    ("unet", {"norm": "batch", "in_channels": 3}, 31_037_698, None),
 ]
 # The same for the slow run: deep networks take seconds to record.
 SLOW_MACS = [
@@ -111,3 +121,43 @@ def test_channels_of_dense_blocks_grow_by_k():
     network = build("densenet40_12")
     widths = [stage[-1].branch.conv2.out_channels + stage[-1].branch.norm2.num_features for stage in network.stages]
     assert widths == [160, 304, 448]
+
+
+def test_highway_counts_by_hand():
+    """Layer by layer: a 3x3 layer has 9ab + b parameters, a highway layer those of its gate too."""
+    widths = [32, 32, 32, 48, 48, *[80] * 6, *[128] * 6]
+    layers = list(zip([3, *widths], widths, strict=False))
+    convolutions = sum(9 * a * b + b for a, b in layers)
+    gates = sum(9 * a * b + b for a, b in layers if a == b)
+    assert num_parameters(build("highway19")) == convolutions + gates + 128 * 10 + 10 == 2_274_186
+
+
+@pytest.mark.parametrize(
+    ("depth", "widths", "expected"), [(38, (32, 64, 112), 464_922), (110, (32, 64, 128), 1_729_226)]
+)
+def test_revnet_counts_by_hand(depth: int, widths: tuple[int, ...], expected: int):
+    """Two branches of two 3x3 convolutions on half the channels, each after a batch norm; nothing else in a unit."""
+
+    def branch(before: int, after: int) -> int:
+        return 2 * before + 9 * before * after + 2 * after + 9 * after * after
+
+    n, halves = (depth - 2) // 12, [w // 2 for w in widths]
+    units = sum(2 * n * branch(h, h) for h in halves)
+    for before, after in pairwise(halves):
+        units += branch(before, after) - branch(after, after)
+    ends = 27 * widths[0] + 2 * widths[0] + 2 * widths[-1] + 10 * widths[-1] + 10
+    assert num_parameters(build(f"revnet{depth}")) == units + ends == expected
+
+
+def test_resnext_counts_by_hand():
+    def block(before: int, inner: int, after: int, groups: int) -> int:
+        weights = before * inner + 9 * inner * inner // groups + inner * after
+        return weights + 4 * inner + 2 * after + (before * after + 2 * after if before != after else 0)
+
+    total = 27 * 64 + 128 + 1024 * 10 + 10
+    before = 64
+    for stage in range(3):
+        for _ in range(3):
+            total += block(before, 8 * 64 * 2**stage, 256 * 2**stage, 8)
+            before = 256 * 2**stage
+    assert num_parameters(build("resnext29_8x64d")) == total
