@@ -7,6 +7,7 @@ from torch import nn
 
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.run import RunSpec
+from skipstone.models.target import parse_target, resolve
 
 Builder = Callable[[RunSpec, tuple[int, int, int], int], nn.Module]
 """(spec, (C, H, W), number of classes) -> the network."""
@@ -22,15 +23,12 @@ def build_model(spec: RunSpec, shape: tuple[int, int, int], num_classes: int) ->
         SkipstoneError: the target cannot be found or built, or the network does not map (2, C, H, W) to
             (2, num_classes).
     """
-    scheme, _, name = spec.model.partition(":")
-    if scheme == "skipstone":
-        from skipstone.models import create
-
-        model = create(name, **{"num_classes": num_classes, "in_channels": shape[0], **spec.options})
-    else:
-        from skipstone.tracing.target import resolve
-
-        model = resolve(spec.model, **spec.options)
+    target = parse_target(spec.model)
+    given = dict(spec.options)
+    if target.where == "skipstone":
+        defaults = {"num_classes": num_classes, "in_channels": shape[0]}
+        given = {key: value for key, value in defaults.items() if key not in target.kwargs} | given
+    model = resolve(spec.model, **given)
     _demand_fit(spec, model, shape, num_classes)
     return model
 
