@@ -1,0 +1,213 @@
+"""skipstone train: train one network and write a run folder."""
+
+import ast
+import json
+import sys
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from skipstone.core.errors import SkipstoneError
+from skipstone.core.run import SPEC_FILE, EpochRecord, Optimizer, Precision, RunResult, RunSpec, Schedule, read_run
+
+
+def _help(text: str) -> Any:
+    return Parameter(help=text, group="Recipe")
+
+
+@dataclass(frozen=True)
+class RecipeFlags:
+    """The fields of `Recipe` as flags; None where the flag is not given and file or default decide."""
+
+    optimizer: Annotated[Optimizer | None, _help("sgd (default) or adamw.")] = None
+    lr: Annotated[float | None, _help("Peak learning rate. Default 0.1.")] = None
+    momentum: Annotated[float | None, _help("SGD's momentum. Default 0.9.")] = None
+    nesterov: Annotated[bool | None, _help("Nesterov's form of it. On by default.")] = None
+    weight_decay: Annotated[float | None, _help("Not on biases and normalisation. Default 5e-4.")] = None
+    schedule: Annotated[Schedule | None, _help("one-cycle (default), cosine, step or constant.")] = None
+    warmup: Annotated[float | None, _help("Share of all steps in which the rate rises. Default 0.2.")] = None
+    batch_size: Annotated[int | None, _help("Images a step. Default 128.")] = None
+    label_smoothing: Annotated[float | None, _help("Default 0.")] = None
+    augmentation: Annotated[
+        Literal["auto", "none", "crop", "crop-flip"] | None,
+        _help("auto (default: crop-flip on CIFAR, none on digits), none, crop or crop-flip."),
+    ] = None
+    clip: Annotated[float | None, _help("Largest norm of the whole gradient. Default: none.")] = None
+    precision: Annotated[Precision | None, _help("fp32 (default) or bf16 (autocast).")] = None
+
+    def given(self) -> dict[str, object]:
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def run(
+    *,
+    out: Path,
+    model: str | None = None,
+    options: Annotated[list[str] | None, Parameter(name=["--option", "--options"], negative="")] = None,
+    data: str | None = None,
+    data_dir: Path | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+    flow: bool | None = None,
+    val_fraction: float | None = None,
+    split_seed: int | None = None,
+    recipe: Path | None = None,
+    flags: Annotated[RecipeFlags | None, Parameter(name="*")] = None,
+    resume: Annotated[bool, Parameter(negative="")] = False,
+    format: Literal["text", "json"] = "text",
+) -> int:
+    """Train one network and write a run folder.
+
+    The folder holds spec, environment, a line of metrics and of gradient flow an epoch, a checkpoint, and the result
+    once the run has finished. Ctrl-C, or worse, leaves a run that --resume takes up after its last whole epoch.
+    Exit status: 0 finished, 2 could not run, 130 interrupted.
+
+    Parameters
+    ----------
+    out
+        The run folder: a new one, or with --resume the one to go on in.
+    model
+        The network: skipstone:resnet20, file.py:Name, file.py:factory(64, 128), package.module:Name.
+    options
+        An argument for it, as name=value (width=8, shortcut=A); may be repeated.
+    data
+        digits (default), cifar10 or cifar100.
+    data_dir
+        Where CIFAR's binary version lies, a folder or the archive; fetched from its official address if not given.
+    epochs
+        Times through the training images. Default 10.
+    seed
+        Decides initialisation, order and augmentation. Default 0.
+    device
+        auto (default), cpu, cuda, cuda:1, mps.
+    flow
+        Record each layer's gradient and weight norms. On by default.
+    val_fraction
+        Share of the training images held out for validation. Default 0.1.
+    split_seed
+        Which images those are. Default 0.
+    recipe
+        A TOML file with the fields below (lr = 0.05); flags win over it.
+    resume
+        Go on with the run in --out. Other flags are not needed, and if given must be those of the run.
+    format
+        text, or json for the content of result.json.
+    """
+    from skipstone.training import train
+
+    given = {
+        "model": model, "options": None if options is None else dict(map(_assignment, options)), "data": data,
+        "data_dir": None if data_dir is None else str(data_dir), "epochs": epochs, "seed": seed, "device": device,
+        "flow": flow, "val_fraction": val_fraction, "split_seed": split_seed,
+    }  # fmt: skip
+    spec = _spec(str(out), {k: v for k, v in given.items() if v is not None}, recipe, flags or RecipeFlags(), resume)
+    progress = _Progress()
+    try:
+        with progress:
+            result = train(spec, resume=resume, progress=progress)
+    except KeyboardInterrupt:
+        print(progress.interrupted(spec), file=sys.stderr)
+        return 130
+    print(json.dumps(result.to_dict(), indent=1) if format == "json" else summary(spec, result))
+    return 0
+
+
+def summary(spec: RunSpec, result: RunResult) -> str:
+    """What came of a run, in a few lines."""
+    turned = (
+        f"validation turned after epoch {result.turned_epoch}" if result.turned_epoch else "validation never turned"
+    )
+    ahead = f"{100 * result.overfitting_gap:.1f} points" if result.overfitting_gap >= 0 else "no points"
+    lines = [
+        f"{spec.model} on {spec.data}, seed {spec.seed}: test accuracy {100 * result.test_accuracy:.2f} %",
+        f"  validation   {100 * result.last_val_accuracy:.2f} % after epoch {result.epochs}, best "
+        f"{100 * result.best_val_accuracy:.2f} % after epoch {result.best_val_epoch}",
+        f"  overfitting  training images {ahead} ahead of validation images; {turned}",
+        f"  network      {result.num_parameters:,} parameters",
+        f"  time         {result.wall_seconds:.1f} s",
+        f"  folder       {result.out}",
+    ]
+    if not result.finite:
+        lines.insert(1, "  diverged     a loss became NaN or infinite")
+    return "\n".join(lines)
+
+
+def _spec(out: str, given: dict[str, Any], recipe: Path | None, flags: RecipeFlags, resume: bool) -> RunSpec:
+    from skipstone.training import override, read_recipe
+
+    if resume:
+        if not (Path(out) / SPEC_FILE).is_file():
+            raise SkipstoneError(f"{out} holds no run to resume; start one without --resume")
+        base = replace(read_run(out).spec, out=out)
+    elif "model" not in given:
+        raise SkipstoneError("no network to train; give --model, or --resume to go on with the run in --out")
+    else:
+        base = RunSpec(out=out)
+    wanted = read_recipe(recipe, flags.given()) if recipe else override(base.recipe, flags.given())
+    return replace(base, recipe=wanted, **given)
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    """`width=8` as ("width", 8); a value that is no Python literal is taken as a text."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier() or not value:
+        raise SkipstoneError(f"option {text!r} is not understood, expected name=value")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
+
+
+class _Progress:
+    """A bar and a line an epoch on stderr; the lines alone where it is no terminal."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        columns = (
+            TextColumn("{task.description}"), BarColumn(bar_width=28), MofNCompleteColumn(), TextColumn("steps"),
+            TimeRemainingColumn(),
+        )  # fmt: skip
+        self._bar = Progress(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
+        self._task = self._bar.add_task("loading", total=None)
+        self._spec: RunSpec | None = None
+        self._done = 0
+
+    def __enter__(self) -> "_Progress":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.stop()
+
+    def started(self, spec: RunSpec, steps_per_epoch: int, epochs_done: int) -> None:
+        self._spec, self._done = spec, epochs_done
+        total, done = spec.epochs * steps_per_epoch, epochs_done * steps_per_epoch
+        self._bar.update(self._task, description=f"epoch {epochs_done + 1}", total=total, completed=done)
+        if epochs_done:
+            self._console.print(f"resumed after epoch {epochs_done} of {spec.epochs}")
+        self._console.print(f"{'epoch':>9}  train loss  accuracy   val loss  accuracy      gap       s", style="dim")
+
+    def stepped(self, epoch: int) -> None:
+        self._bar.update(self._task, advance=1, description=f"epoch {epoch}")
+
+    def finished_epoch(self, record: EpochRecord) -> None:
+        self._done = record.epoch
+        of = self._spec.epochs if self._spec else record.epoch
+        self._console.print(
+            f"{record.epoch:>4}/{of:<4}  {record.train_loss:10.4f}  {100 * record.train_accuracy:6.2f} %  "
+            f"{record.val_loss:9.4f}  {100 * record.val_accuracy:6.2f} %  {100 * record.train_gap:+7.2f}"
+            f"  {record.seconds:6.1f}"
+        )
+
+    def interrupted(self, spec: RunSpec) -> str:
+        if self._spec is None:
+            return "skipstone: interrupted before the first step"
+        after = f"after epoch {self._done} of {spec.epochs}" if self._done else "in its first epoch"
+        return f"skipstone: interrupted {after}; go on with: skipstone train --resume --out {spec.out}"
