@@ -1,17 +1,23 @@
 """A stand-in for the user's model: the same modules, with fake tensors for its weights.
 
 Nothing of the user's is copied or touched: each module gets a twin of its own class with a copied `__dict__`, so that
-a forward that stores things on `self` stores them on the twin. Tied weights stay tied.
+a forward that stores things on `self` stores them on the twin. Tied weights stay tied, and a function that closed over
+a module, a list or a dict (a hook that collects features, say) gets a twin closed over theirs.
 """
 
 import copy
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
 
 import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensor, FakeTensorMode
 
-_PLAIN = (type(None), bool, int, float, complex, str, bytes, type, torch.dtype, torch.device, torch.Size)
+_PLAIN = frozenset((
+    type(None), bool, int, float, complex, str, bytes, type, torch.dtype, torch.device, torch.Size, BuiltinFunctionType,
+    ModuleType,
+))  # fmt: skip
 
 
 class FakeClone:
@@ -21,58 +27,132 @@ class FakeClone:
         self.fake = fake
         self._memo: dict[int, object] = {}
         self._keep: list[object] = []
-        self.model = self._module(model)
+        self.model = self._tree(model)
         self.paths = {id(module): path for path, module in self.model.named_modules()}
         self.names = {id(tensor): name for name, tensor in self._state()}
 
     def _state(self) -> Iterator[tuple[str, torch.Tensor]]:
         # Backwards, so that of several names of a tied weight the first one stays.
-        named = [*self.model.named_parameters(remove_duplicate=False), *self.model.named_buffers(remove_duplicate=False)]
+        named = [
+            *self.model.named_parameters(remove_duplicate=False),
+            *self.model.named_buffers(remove_duplicate=False),
+        ]
         yield from reversed(named)
 
     def tensor(self, tensor: torch.Tensor) -> torch.Tensor:
         """The fake twin of a tensor, the same for every ask."""
         if isinstance(tensor, FakeTensor):
             return tensor
-        if id(tensor) not in self._memo:
-            self._memo[id(tensor)] = fake_tensor(tensor, self.fake)
-            self._keep.append(tensor)
-        twin = self._memo[id(tensor)]
+        twin = self._memo.get(id(tensor))
+        if twin is None:
+            twin = self._remember(tensor, fake_tensor(tensor, self.fake))
         assert isinstance(twin, torch.Tensor)
         return twin
 
-    def _module(self, module: nn.Module) -> nn.Module:
-        twins: list[tuple[nn.Module, nn.Module]] = []
-        for original in module.modules():
-            twin = original.__class__.__new__(original.__class__)
-            self._memo[id(original)] = twin
-            twins.append((original, twin))
-        for original, _ in twins:
-            for tensor in [*original._parameters.values(), *original._buffers.values()]:
-                if tensor is not None:
-                    self.tensor(tensor)
-        for original, twin in twins:
-            twin.__dict__.update({key: self._attribute(value) for key, value in original.__dict__.items()})
-        result = self._memo[id(module)]
-        assert isinstance(result, nn.Module)
-        return result
-
-    def _attribute(self, value: object) -> object:
-        if isinstance(value, _PLAIN):
+    def value(self, value: object) -> object:
+        """The twin of anything a module may hold; what cannot be copied (a lock, an open file) is shared."""
+        kind = type(value)
+        if kind in _PLAIN:
             return value
-        if id(value) in self._memo:
-            return self._memo[id(value)]
+        twin = self._memo.get(id(value))
+        if twin is not None:
+            return twin
         if isinstance(value, torch.Tensor):
             return self.tensor(value)
-        if type(value) is dict:
-            return {key: self._attribute(item) for key, item in value.items()}
-        if type(value) in (list, tuple, set):
-            return type(value)(map(self._attribute, value))  # type: ignore[call-arg, arg-type]
+        if isinstance(value, nn.Module):
+            return self._tree(value)
+        copier = _COPIERS.get(kind)
+        if copier is not None:
+            return copier(self, value)
         try:
             with FakeCopyMode(self.fake):
-                return copy.deepcopy(value, self._memo)
-        except Exception:  # noqa: BLE001 - an object that cannot be copied (a lock, an open file) is shared instead
+                return self._remember(value, copy.deepcopy(value, self._memo))
+        except Exception:  # noqa: BLE001 - copying runs code of the user's that may raise anything; sharing is the fallback
             return value
+
+    def _remember(self, original: object, twin: object) -> object:
+        self._memo[id(original)] = twin
+        self._keep.append(original)  # an id is only as good as the life of its object
+        return twin
+
+    def _tree(self, root: nn.Module) -> nn.Module:
+        fresh = [module for module in root.modules() if id(module) not in self._memo]
+        for module in fresh:
+            self._remember(module, module.__class__.__new__(module.__class__))
+        for module in fresh:
+            for tensor in (*module._parameters.values(), *module._buffers.values()):
+                if tensor is not None:
+                    self.tensor(tensor)
+        for module in fresh:
+            own = {key: self.value(value) for key, value in module.__dict__.items()}
+            self._memo[id(module)].__dict__.update(own)
+        twin = self._memo[id(root)]
+        assert isinstance(twin, nn.Module)
+        return twin
+
+    def _mapping(self, value: object) -> object:
+        assert isinstance(value, dict)
+        twin = type(value)()
+        if not value and type(value) is OrderedDict:
+            return twin  # the six empty hook tables of every module: not worth remembering
+        self._remember(value, twin)
+        twin.update((key, self.value(item)) for key, item in value.items())
+        return twin
+
+    def _list(self, value: object) -> object:
+        assert isinstance(value, list)
+        twin: list[object] = []
+        self._remember(value, twin)
+        twin.extend(map(self.value, value))
+        return twin
+
+    def _collection(self, value: object) -> object:
+        assert isinstance(value, tuple | set)
+        return self._remember(value, type(value)(map(self.value, value)))
+
+    def _function(self, value: object) -> object:
+        """A function as it is, unless it closed over something that has a twin or can be changed."""
+        assert isinstance(value, FunctionType)
+        if not value.__closure__ or not any(map(_holds_state, value.__closure__)):
+            return value
+        cells = tuple(CellType() for _ in value.__closure__)
+        twin = FunctionType(value.__code__, value.__globals__, value.__name__, value.__defaults__, cells)
+        twin.__kwdefaults__ = value.__kwdefaults__
+        twin.__dict__.update(value.__dict__)
+        self._remember(value, twin)
+        for cell, own in zip(value.__closure__, cells, strict=True):
+            if _filled(cell):
+                own.cell_contents = self.value(cell.cell_contents)
+        return twin
+
+    def _method(self, value: object) -> object:
+        assert isinstance(value, MethodType)
+        function = self.value(value.__func__)
+        return MethodType(function, self.value(value.__self__))  # type: ignore[arg-type]
+
+
+_COPIERS: Mapping[type, Callable[[FakeClone, object], object]] = {
+    dict: FakeClone._mapping,
+    OrderedDict: FakeClone._mapping,
+    list: FakeClone._list,
+    tuple: FakeClone._collection,
+    set: FakeClone._collection,
+    FunctionType: FakeClone._function,
+    MethodType: FakeClone._method,
+}
+
+
+def _filled(cell: CellType) -> bool:
+    try:
+        return cell.cell_contents is not None
+    except ValueError:  # a cell that nothing was written to yet
+        return False
+
+
+def _holds_state(cell: CellType) -> bool:
+    return _filled(cell) and isinstance(
+        cell.cell_contents, nn.Module | torch.Tensor | dict | list | set | FunctionType | MethodType
+    )
 
 
 def fake_tensor(tensor: torch.Tensor, fake: FakeTensorMode) -> torch.Tensor:
@@ -82,7 +162,8 @@ def fake_tensor(tensor: torch.Tensor, fake: FakeTensorMode) -> torch.Tensor:
         return fake.from_tensor(tensor, static_shapes=True)
     meta = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
     twin = FakeTensor(fake, meta, device)
-    twin.requires_grad_(tensor.requires_grad)
+    if tensor.requires_grad:
+        twin.requires_grad_(True)
     if isinstance(tensor, nn.Parameter):
         twin._is_param = True  # type: ignore[attr-defined]  # what makes isinstance(twin, nn.Parameter) true
     return twin
