@@ -44,8 +44,8 @@ def pool_size(
     stride = kernel if stride is None else stride
     _positive(kernel=kernel, stride=stride, dilation=dilation)
     covered = extent(kernel, dilation)
-    if padding < 0 or padding > covered // 2:
-        raise SizeError(f"pooling takes padding of 0 to half the kernel, {covered // 2}; not {padding}")
+    if not 0 <= padding <= kernel // 2:
+        raise SizeError(f"pooling takes padding of 0 to half the kernel, {kernel // 2}; not {padding}")
     room = size + 2 * padding - covered
     out = (room + (stride - 1 if ceil_mode else 0)) // stride + 1
     if ceil_mode and (out - 1) * stride >= size + padding:
@@ -89,9 +89,9 @@ def pad_size(size: int, before: int, after: int, mode: str = "constant") -> int:
     limit = {"reflect": size - 1, "circular": size}.get(mode)
     if limit is not None and max(before, after) > limit:
         raise SizeError(f"{mode} padding of {size} positions can add {limit} on a side, not {max(before, after)}")
-    out = size + before + after
-    if out < 1:
-        raise SizeError(f"cropping {-before} and {-after} from {size} leaves {max(out, 0)} positions")
+    kept, out = size + min(before, 0) + min(after, 0), size + before + after
+    if kept < 0 or out < 1:
+        raise SizeError(f"cropping {max(-before, 0)} and {max(-after, 0)} from {size} leaves nothing")
     return out
 
 
