@@ -1,25 +1,19 @@
 """Fixtures that any test may use: torchvision and timm, importable beside a torch without its compiled operators."""
 
+from importlib.util import find_spec
 from types import ModuleType
 
 import pytest
-import torch
 
-_NMS = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-
-
-def _define_missing_operators() -> None:
-    """Declare the two operators torchvision looks up while it is imported; none of the networks here calls them."""
-    for name in ("nms", "qnms"):
-        if not hasattr(torch.ops.torchvision, name):
-            torch.library.define(f"torchvision::{name}", _NMS)
+from skipstone.models.zoos import import_torchvision
 
 
 @pytest.fixture(scope="session")
 def torchvision() -> ModuleType:
     """The torchvision package; skips where it is not installed."""
-    _define_missing_operators()
-    return pytest.importorskip("torchvision")
+    if find_spec("torchvision") is None:
+        pytest.skip("torchvision is not installed")
+    return import_torchvision("torchvision:")
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from skipstone.blocks.parts.layers import NormName
-from skipstone.models.residual import resnet
+from skipstone.models.residual import after_addition
 
 
 def plain(
@@ -30,7 +30,8 @@ def plain(
 
     `blocks_per_stage` overrides n, `dropout` stands between the two convolutions of a block.
     """
-    return resnet(
-        depth, num_classes=num_classes, in_channels=in_channels, width=width, blocks_per_stage=blocks_per_stage,
-        dropout=dropout, norm=norm, init=init, shortcut="none", block="basic", family="plain",
+    return after_addition(
+        "plain", depth, num_classes=num_classes, in_channels=in_channels, width=width,
+        blocks_per_stage=blocks_per_stage, shortcut="none", layout="after", block="basic", dropout=dropout, norm=norm,
+        init=init,
     )  # fmt: skip

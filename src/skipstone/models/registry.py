@@ -40,7 +40,7 @@ def options(name: str) -> dict[str, object]:
     """The options of the network `name` with their defaults (imports its builder, and torch with it)."""
     return {
         option.name: option.default
-        for option in inspect.signature(_builder(family_of(name))).parameters.values()
+        for option in inspect.signature(builder_of(name)).parameters.values()
         if option.kind is inspect.Parameter.KEYWORD_ONLY
     }
 
@@ -56,7 +56,7 @@ def create(name: str, **options: object) -> "nn.Module":
     269722
     """
     family = family_of(name)
-    build = _builder(family)
+    build = builder_of(name)
     keywords = inspect.signature(build).parameters
     allowed = [p.name for p in keywords.values() if p.kind is inspect.Parameter.KEYWORD_ONLY]
     for option in options:
@@ -66,6 +66,7 @@ def create(name: str, **options: object) -> "nn.Module":
     return build(*(int(text) if text.isdigit() else text for text in match.groups()), **options)
 
 
-def _builder(family: Family) -> "Callable[..., nn.Module]":
-    module, _, function = family.builder.partition(":")
+def builder_of(name: str) -> "Callable[..., nn.Module]":
+    """The function that builds the network `name` from the numbers in its name and the options."""
+    module, _, function = family_of(name).builder.partition(":")
     return cast("Callable[..., nn.Module]", getattr(import_module(module), function))

@@ -60,14 +60,37 @@ def resnet(
     dropout: float = 0.0,
     norm: NormName = "batch",
     init: str = "he",
-    family: str = "resnet",
 ) -> nn.Module:
-    """The residual network of depth 6n+2 (basic blocks) or 9n+2 (bottlenecks).
+    """The residual network of depth 6n+2 (basic blocks) or 9n+2 (bottlenecks): images (N, in_channels, H, W) to logits.
 
     `shortcut` is "A" (parameter-free; the default of basic blocks), "B" (1x1 where the shape changes; that of
-    bottlenecks), "C" (1x1 everywhere) or "none"; `layout` says where A puts its zero channels. `dropout` stands between
-    a basic block's convolutions. `blocks_per_stage` overrides n. `family` is the name that errors use.
+    bottlenecks), "C" (1x1 everywhere) or "none"; `layout` says where A puts its zero channels. `block` "auto" takes
+    bottlenecks at 164 and 1001 layers. `dropout` stands between a basic block's convolutions, `blocks_per_stage`
+    overrides n.
     """
+    return after_addition(
+        "resnet", depth, num_classes=num_classes, in_channels=in_channels, width=width,
+        blocks_per_stage=blocks_per_stage, shortcut=shortcut, layout=layout, block=block, dropout=dropout, norm=norm,
+        init=init,
+    )  # fmt: skip
+
+
+def after_addition(
+    family: str,
+    depth: int,
+    *,
+    num_classes: int,
+    in_channels: int,
+    width: int,
+    blocks_per_stage: int | Sequence[int] | None,
+    shortcut: ShortcutName | None,
+    layout: Layout,
+    block: BlockName,
+    dropout: float,
+    norm: NormName,
+    init: str,
+) -> nn.Module:
+    """A network of blocks that activate after the addition, with or without skips; `family` is its name in errors."""
     check_options(in_channels=in_channels, width=width, dropout=dropout, init=init)
     bottleneck = is_bottleneck(depth, block)
     name = _shortcut(shortcut, bottleneck)
