@@ -1,0 +1,131 @@
+"""The trainer's pure parts: rates, recipes, groups, the overfitting watch, seeds."""
+
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from skipstone.core.codec import RecordError
+from skipstone.core.errors import SkipstoneError
+from skipstone.core.run import EpochRecord, Recipe
+from skipstone.training import override, read_recipe
+from skipstone.training.environment import changed
+from skipstone.training.memory import keep_freed_memory
+from skipstone.training.optimizer import make_optimizer
+from skipstone.training.overfitting import best_epoch, turned_epoch
+from skipstone.training.schedule import learning_rate
+from skipstone.training.seeding import seeded
+
+
+def rates(**recipe: object) -> list[float]:
+    return [learning_rate(Recipe(lr=1.0, **recipe), step, 10) for step in range(10)]
+
+
+def test_schedules():
+    assert rates(schedule="one-cycle", warmup=0.2) == pytest.approx(
+        [1 / 3, 2 / 3, 1, 7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8]
+    )
+    assert rates(schedule="constant", warmup=0.0) == [1] * 10
+    assert rates(schedule="step", warmup=0.0) == pytest.approx([1] * 5 + [0.1] * 3 + [0.01] * 2)
+    cosine = rates(schedule="cosine", warmup=0.0)
+    assert cosine[0] == 1
+    assert cosine[5] == pytest.approx(0.5)
+    assert cosine == sorted(cosine, reverse=True)
+
+
+@pytest.mark.parametrize("schedule", ["one-cycle", "cosine", "step", "constant"])
+@pytest.mark.parametrize("warmup", [0.0, 0.3, 0.99])
+@pytest.mark.parametrize("total", [1, 2, 7])
+def test_no_step_has_rate_zero_or_above_the_peak(schedule, warmup, total):
+    recipe = Recipe(lr=1.0, schedule=schedule, warmup=warmup)
+    assert all(0 < learning_rate(recipe, step, total) <= 1 for step in range(total))
+
+
+def test_recipe_files(tmp_path):
+    path = tmp_path / "r.toml"
+    path.write_text('lr = 1\nschedule = "cosine"\n')
+    assert read_recipe(path) == Recipe(lr=1.0, schedule="cosine")
+    assert read_recipe(path, {"lr": 0.5}) == Recipe(lr=0.5, schedule="cosine")
+    assert override(Recipe(clip=1.0), {"lr": 0.5}) == Recipe(lr=0.5, clip=1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("lr = ", r"r\.toml: cannot be read as TOML"),
+        ("rate = 1", r"r\.toml: unknown key rate; known: optimizer, lr"),
+        ('lr = "big"', r"r\.toml: lr is 'big', expected float"),
+        ("batch_size = 1.5", r"r\.toml: batch_size is 1\.5, expected int"),
+        ("lr = -1", r"lr is -1\.0, expected a number above 0"),
+    ],
+)
+def test_recipe_files_that_are_none(tmp_path, text, message):
+    path = tmp_path / "r.toml"
+    path.write_text(text)
+    with pytest.raises(SkipstoneError, match=message):
+        read_recipe(path)
+
+
+def test_recipe_file_missing(tmp_path):
+    with pytest.raises(RecordError, match=r"no\.toml: cannot be read as TOML"):
+        read_recipe(tmp_path / "no.toml")
+
+
+def test_weight_decay_spares_biases_and_norms():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Linear(2, 2))
+    decayed, spared = make_optimizer(model, Recipe(weight_decay=0.1)).param_groups
+    assert [p.ndim for p in decayed["params"]] == [4, 2]
+    assert (decayed["weight_decay"], spared["weight_decay"]) == (0.1, 0.0)
+    assert len(spared["params"]) == 4
+    assert isinstance(make_optimizer(model, Recipe(optimizer="adamw")), torch.optim.AdamW)
+    with pytest.raises(SkipstoneError, match="ReLU has no trainable parameter: nothing to train"):
+        make_optimizer(nn.ReLU(), Recipe())
+
+
+def history(*val_losses: float) -> list[EpochRecord]:
+    base = EpochRecord(1, 1.0, 0.5, 1.0, 0.5, 0.1, 0.0, 1.0, 1.0)
+    return [
+        replace(base, epoch=i, val_loss=loss, val_accuracy=1 / (1 + loss)) for i, loss in enumerate(val_losses, start=1)
+    ]
+
+
+def test_the_overfitting_watch():
+    assert turned_epoch(history(3, 2, 1, 1.005)) is None  # within the tolerance
+    assert turned_epoch(history(3, 1, 2, 1.5)) == 2
+    assert turned_epoch(history(3, 1, 2, 1.0)) is None  # it came back
+    assert turned_epoch(history(3, 1, float("nan"))) == 2
+    assert turned_epoch(history(float("nan"), float("nan"))) is None
+    assert turned_epoch([]) is None
+    assert best_epoch(history(3, 1, 2, 1)).epoch == 2
+
+
+def test_seeded_gives_the_callers_randomness_back():
+    def draw():
+        return float(torch.rand(())), random.random(), float(np.random.rand())
+
+    torch.manual_seed(1)
+    random.seed(1)
+    np.random.seed(1)
+    alone = [draw(), draw()]
+    torch.manual_seed(1)
+    random.seed(1)
+    np.random.seed(1)
+    between = [draw()]
+    inner = []
+    for _ in range(2):
+        with seeded(5):
+            inner.append(draw())
+    between.append(draw())
+    assert between == alone
+    assert inner[0] == inner[1]
+
+
+def test_changed_environment_is_told():
+    assert changed({"threads": 2, "started": "a"}, {"threads": 1, "started": "b"}) == {"threads": [2, 1]}
+
+
+def test_keeping_memory_is_possible_or_politely_not():
+    assert keep_freed_memory() in (True, False)
