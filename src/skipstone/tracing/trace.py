@@ -82,7 +82,7 @@ def record(
     args, kwargs = _map_tensors((example.args, dict(example.kwargs)), make_input)  # type: ignore[misc]
     stopped: Stop | None = None
     result: object = None
-    with _quiet_and_restored(), fake, torch.enable_grad():
+    with quiet_and_restored(), fake, torch.enable_grad():
         inputs = tuple(recorder.add("input", "input", (), t, name=f"input{i}") for i, t in enumerate(tensors_in((args, kwargs))))
         try:
             with recorder.link, recorder:
@@ -131,7 +131,7 @@ def _map_tensors(value: object, change: Callable[[torch.Tensor], torch.Tensor]) 
 
 
 @contextmanager
-def _quiet_and_restored() -> Iterator[None]:
+def quiet_and_restored() -> Iterator[None]:
     """Torch's complaints off, attention's fast path off (it hides its operations), random states as they were."""
     numpy = sys.modules.get("numpy")
     states = torch.get_rng_state(), random.getstate(), numpy.random.get_state() if numpy else None
