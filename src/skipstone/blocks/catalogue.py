@@ -83,5 +83,10 @@ def page(slug: str) -> str:
         "Held by a test": design.fact,
         "Code": f"`{CATALOGUE[slug]}`",
     }
-    table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
+    table = "\n".join(f"| {name} | {cell(value)} |" for name, value in rows.items())
     return f"# {design.title}\n\n{summary}\n\n| | |\n|-|-|\n{table}\n\n{body.rstrip()}\n"
+
+
+def cell(text: str) -> str:
+    """Text for a cell of a Markdown table."""
+    return text.replace("|", "\\|")
