@@ -71,7 +71,8 @@ def curves(group: Group, runs: Sequence[RunRecord], colour: str) -> Figure:
     ]
     x = {"field": "epoch", "type": "quantitative", "title": "epoch", "axis": {"tickMinStep": 1, "grid": False}}
     dash = {
-        "field": "images", "type": "nominal", "legend": {"symbolStrokeColor": colour},
+        "field": "images", "type": "nominal",
+        "legend": {"symbolStrokeColor": colour, "symbolOpacity": 1, "symbolStrokeWidth": 2, "symbolSize": 300},
         "scale": {"domain": ["training", "validation"], "range": [[1, 0], [5, 4]]},
     }  # fmt: skip
     accuracy = {"type": "quantitative", "title": "accuracy", "scale": {"domain": [0, 1]}, "axis": _percent()}
@@ -104,9 +105,9 @@ def dots(groups: Sequence[Group], measure: str, title: str, *, in_points: bool =
         means.append({**head, "value": _finite(found.mean), "low": found.low, "high": found.high, "n": found.n})
     y = {"field": "network", "type": "nominal", "sort": [g.label for g in groups], "title": None}
     scale = {"domain": _bounds(groups, measure), "nice": False, "clamp": True}
-    x = {"field": "value", "type": "quantitative", "title": title, "scale": scale, "axis": _percent()}
+    x = {"field": "value", "type": "quantitative", "title": None, "scale": scale, "axis": _percent()}
     if in_points:
-        x["title"], x["axis"] = f"{title}, points", {"labelExpr": "format(datum.value * 100, '~g')", "tickCount": 6}
+        x["title"], x["axis"] = "percentage points", {"labelExpr": "format(datum.value * 100, '~g')", "tickCount": 6}
     ink = {"field": "family", "type": "nominal", "legend": None,
            "scale": {"domain": list(colour), "range": list(colour.values())}}  # fmt: skip
     layers = [
@@ -145,12 +146,14 @@ def flow(title: str, lines: Sequence[FlowLine], colour: dict[str, str]) -> Figur
         for i, layer in enumerate(line.record.layers, start=1)
         if math.isfinite(layer.grad_norm)
     ]  # fmt: skip
-    means = _geometric_means(values)
+    means, ticks = _geometric_means(values), log_ticks([norm or foot for norm in norms if norm is not None])
     ink = {"field": "family", "type": "nominal", "scale": {"domain": list(colour), "range": list(colour.values())},
-           "legend": {"symbolType": "stroke", "symbolStrokeWidth": 3}}  # fmt: skip
-    x = {"field": "layer", "type": "quantitative", "title": "layer, from the input", "axis": {"grid": False}}
+           "legend": {"symbolType": "stroke", "symbolStrokeWidth": 3, "symbolOpacity": 1}}  # fmt: skip
+    x = {"field": "layer", "type": "quantitative", "title": "layer, from the input",
+         "axis": {"grid": False, "tickCount": 6, "labelOverlap": True}}  # fmt: skip
     y = {"field": "norm", "type": "quantitative", "title": "gradient norm",
-         "axis": {"labelExpr": _POWER, "tickCount": 6}, "scale": {"type": "log"}}  # fmt: skip
+         "axis": {"labelExpr": _POWER, "values": ticks},
+         "scale": {"type": "log", "domain": [ticks[0], ticks[-1]], "nice": False}}  # fmt: skip
     layers = [
         {"mark": {"type": "line", "strokeWidth": 1, "opacity": 0.4}, "encoding": {
             "x": x, "y": y, "color": ink, "detail": {"field": "seed"},
@@ -161,6 +164,20 @@ def flow(title: str, lines: Sequence[FlowLine], colour: dict[str, str]) -> Figur
          "encoding": {"x": x, "y": y, "color": ink}},
     ]  # fmt: skip
     return Figure(title, _spec(values, 200, layer=layers), _flow_caption(norms))
+
+
+def log_ticks(values: Sequence[float]) -> list[float]:
+    """About six round numbers that enclose the values: powers of ten, with 2 and 5 between where they span little."""
+    if not values:
+        return [0.1, 1.0]
+    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+    if high - low <= 2:
+        fine = [m * 10.0**e for e in range(low, high + 1) for m in (1, 2, 5)]
+        first = max((i for i, tick in enumerate(fine) if tick <= min(values)), default=0)
+        last = min((i for i, tick in enumerate(fine) if tick >= max(values)), default=len(fine) - 1)
+        return fine[first : max(last, first + 1) + 1]
+    step = math.ceil((high - low) / 6)
+    return [10.0**e for e in range(high - step * math.ceil((high - low) / step), high + 1, step)]
 
 
 def _geometric_means(values: Sequence[Json]) -> list[Json]:

@@ -82,18 +82,19 @@ def page(records: Records, *, title: str | None = None) -> str:
         comparison=comparison,
         subtitle=_subtitle(comparison),
         lead=words.lead(comparison),
-        findings=words.findings(comparison),
+        differences=words.ordered(comparison),
         training_notes=words.training_notes(comparison.groups),
-        percent=words.percent, spread=words.spread, points=words.points,
+        percent=words.percent, spread=words.spread, points=words.points, interval=words.interval_text,
         colours=records.colours,
-        accuracy=figures.dots(comparison.groups, "test_accuracy", "test accuracy") if comparison.groups else None,
-        gap=figures.dots(comparison.groups, "overfitting_gap", "training less validation accuracy", in_points=True)
+        accuracy=figures.dots(comparison.groups, "test_accuracy", "Test accuracy") if comparison.groups else None,
+        gap=figures.dots(comparison.groups, "overfitting_gap", "Training less validation accuracy", in_points=True)
         if comparison.groups else None,
         curves=[figures.curves(g, records.runs[g.label], records.colours[g.family]) for g in comparison.groups],
         turned={g.label: _turned(records.runs[g.label]) for g in comparison.groups},
         drawings=[(d, arcs.strip_svg(d), arcs.describe(d)) for d in drawings],
         undrawn=[n for n in records.networks.values() if n.drawing is None],
         legend=arcs.legend(drawings),
+        arc_kinds=dict.fromkeys(arc.kind for drawing in drawings for arc in drawing.arcs),
         flow_rows=_flow_rows(records),
         steps=update_rule.steps(), gradient=update_rule.GRADIENT, rate=update_rule.RATE,
         bound=bound, exponent=round(math.log2(bound)),
@@ -119,9 +120,9 @@ def _flow_rows(records: Records) -> list[FlowRow]:
     for depth in dict.fromkeys(group.depth for group in groups):
         members = [group for group in groups if group.depth == depth]
         moments = (
-            ("as trained, first step", records.flow(members, 0)),
-            ("as trained, last epoch", records.flow(members, -1)),
-            ("no normalisation, first step", records.bare(members)),
+            ("As trained, first step", records.flow(members, 0)),
+            ("As trained, last epoch", records.flow(members, -1)),
+            ("No normalisation, first step", records.bare(members)),
         )
         shown = tuple(figures.flow(name, lines, records.colours) for name, lines in moments if lines)
         notes = tuple(note for name, lines in moments for note in words.flow_notes(lines, name))
@@ -139,7 +140,9 @@ def _at(flow: Sequence[FlowRecord], epoch: int) -> FlowRecord | None:
 def _turned(runs: Sequence[RunRecord]) -> str:
     """In how many seeds the validation loss turned upwards, and at which epochs."""
     epochs = [run.result.turned_epoch for run in runs if run.result and run.result.turned_epoch]
-    return f"{len(epochs)} of {len(runs)} (epoch {', '.join(map(str, epochs))})" if epochs else f"0 of {len(runs)}"
+    if not epochs:
+        return f"0 of {len(runs)}"
+    return f"{len(epochs)} of {len(runs)} (epoch{'s' * (len(epochs) > 1)} {', '.join(map(str, epochs))})"
 
 
 def _subtitle(comparison: Comparison) -> str:

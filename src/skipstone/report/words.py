@@ -11,6 +11,8 @@ from skipstone.report.figures import FlowLine
 SAME_ORDER = 10.0
 """A gradient whose first and last layer differ by less than this factor is said to be of one order of magnitude."""
 
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 
 @dataclass(frozen=True, slots=True)
 class FlowNote:
@@ -41,24 +43,46 @@ def points(value: float) -> str:
     return f"{100 * value:.1f} points"
 
 
-def findings(comparison: Comparison) -> list[str]:
-    """A sentence a difference in test accuracy: between families first, then between depths and options."""
-    ordered = sorted(comparison.differences, key=lambda d: d.factor != "family")
-    return [sentence(comparison, difference) for difference in ordered]
+def ordered(comparison: Comparison) -> list[Difference]:
+    """The differences between families first, then those between depths and options."""
+    return sorted(comparison.differences, key=lambda d: d.factor != "family")
+
+
+def interval_text(difference: Difference) -> str:
+    """`43.4 to 57.6`, in percentage points; `none` where none can be given."""
+    low, high = difference.test_accuracy.low, difference.test_accuracy.high
+    return "none" if low is None or high is None else f"{_signed(low)} to {_signed(high)}"
 
 
 def lead(comparison: Comparison) -> str:
-    """The comparison in one sentence: how many differences between families were established, and where."""
+    """The differences between families in a few sentences, one a set of networks that differ in nothing else."""
     between = [d for d in comparison.differences if d.factor == "family"]
     if not between:
         return "No two groups differ in their family alone."
-    shown = [d for d in between if d.established]
+    settings = dict.fromkeys(_setting(comparison.group(d.first)) for d in between)
+    return " ".join(
+        _lead_at(setting, [d for d in between if _setting(comparison.group(d.first)) == setting])
+        for setting in settings
+    )
+
+
+def _lead_at(setting: str, differences: Sequence[Difference]) -> str:
+    shown = [d for d in differences if d.established]
+    names = list(dict.fromkeys(name for d in differences for name in (d.first, d.second)))
     if not shown:
-        return f"No difference in test accuracy between families was established, in {_times(len(between))} compared."
-    seen = "; ".join(f"{d.first} above {d.second} by {points(d.test_accuracy.estimate)}" for d in shown)
-    unseen = [f"{d.first} and {d.second}" for d in between if not d.established]
-    rest = f" No difference was established between {_listed(unseen)}." if unseen else ""
-    return f"In test accuracy: {seen}.{rest}"
+        return f"{setting}, no difference in test accuracy was established between {_listed(names, 'and')}."
+    seen = _listed([f"{d.first} is {points(d.test_accuracy.estimate)} above {d.second}" for d in shown], "and")
+    unseen = [f"{d.first} and {d.second}" for d in differences if not d.established]
+    rest = f"; no difference was established between {_listed(unseen, 'or between')}" if unseen else ""
+    return f"{setting}, in test accuracy, {seen}{rest}."
+
+
+def _setting(group: Group) -> str:
+    """What networks of several families have in common: `At depth 56`, `At depth 56 with width=8`."""
+    options = _listed([f"{key}={value}" for key, value in group.options.items()], "and") if group.options else ""
+    depth = "" if group.depth is None else f"at depth {group.depth}"
+    text = " ".join(part for part in (depth, f"with {options}" if options else "") if part)
+    return text[:1].upper() + text[1:] if text else "Between families"
 
 
 def training_notes(groups: Sequence[Group]) -> list[str]:
@@ -105,7 +129,13 @@ def _course(ratio: float) -> str:
 
 
 def _size(value: float) -> str:
-    return f"{value:,.0f}" if 100 <= value < 1e5 else f"{value:.2g}"
+    """Two digits, in powers of ten where they are large or small: `0.38`, `214`, `2.9 × 10⁷`."""
+    if 100 <= value < 1e5:
+        return f"{value:,.0f}"
+    mantissa, _, exponent = f"{value:.1e}".partition("e")
+    if value == 0 or -3 <= int(exponent) < 3:
+        return f"{value:.2g}"
+    return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPT)}"
 
 
 def _ends(line: FlowLine) -> tuple[float, float]:
@@ -133,9 +163,5 @@ def _signed(value: float) -> str:
     return f"{100 * value:.1f}".replace("-", "\N{MINUS SIGN}")
 
 
-def _times(count: int) -> str:
-    return "one pair" if count == 1 else f"{count} pairs"
-
-
-def _listed(items: Sequence[str]) -> str:
-    return items[0] if len(items) == 1 else f"{'; '.join(items[:-1])}; or {items[-1]}"
+def _listed(items: Sequence[str], word: str) -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {word} {items[-1]}"
