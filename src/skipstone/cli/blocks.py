@@ -1,0 +1,44 @@
+"""skipstone blocks: list the catalogue of skip designs."""
+
+from typing import Any, Literal
+
+
+def run(*, format: Literal["text", "json"] = "text") -> int:
+    """List the catalogue of skip designs, oldest first.
+
+    `skipstone explain SLUG` prints a design's page. Exit status: 0.
+
+    Parameters
+    ----------
+    format
+        text, or json for every field of every record.
+    """
+    import json
+    from dataclasses import asdict
+
+    from skipstone import blocks
+
+    designs = [blocks.get(slug) for slug in blocks.names()]
+    if format == "json":
+        print(json.dumps({"version": 1, "designs": [asdict(design) for design in designs]}, indent=2))
+    else:
+        _print_table(designs)
+    return 0
+
+
+def _print_table(designs: list[Any]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("design", no_wrap=True)
+    table.add_column("equation", overflow="fold")
+    table.add_column("source", no_wrap=True)
+    for design in designs:
+        source = f"{design.authors[0].split()[-1]} {design.year}, arXiv:{design.arxiv}"
+        table.add_row(*map(Text, (design.slug, design.equation, source)))
+    console = Console()
+    console.print(table)
+    console.print(f"{len(designs)} designs; `skipstone explain {designs[0].slug}` prints a page", highlight=False)
