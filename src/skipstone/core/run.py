@@ -152,9 +152,9 @@ class LayerFlow:
     """A layer's state at one step.
 
     `grad_norm` and `weight_norm` are 2-norms of its weight's gradient (before clipping; 0 where none arrived) and of
-    its weight; `output_grad_norm` that of the gradient with respect to the layer's output for the whole batch, None where
-    it was not watched. `lost_updates` is the share of the weight's elements with a gradient other than zero that the
-    optimizer's step left exactly as they were, because the change was below half the distance between neighbouring
+    its weight; `output_grad_norm` that of the gradient with respect to the layer's output for the whole batch, None
+    where it was not watched. `lost_updates` is the share of the weight's elements with a gradient other than zero that
+    the optimizer's step left exactly as they were, because the change was below half the distance between neighbouring
     floats; None where no step was taken, or no gradient arrived. Weight decay and momentum are part of a step: a weight
     that they alone move counts as moved.
     """
