@@ -24,10 +24,15 @@ class Site:
     occurrence: int | None = None
 
 
+ConnectMerge = Literal["add", "cat", "mul", "gate"]
+AtInit = Literal["zero", "plain"]
+
+
 @dataclass(frozen=True, slots=True)
 class ModuleSpec:
-    """A layer to be made: a class of `torch.nn`, or `package.module:function`, and its keyword arguments.
+    """A layer to be made: a class of `torch.nn`, or `package.module:name` of a class or function, and its arguments.
 
+    The layers of a `Sequential` are arguments too, each a `ModuleSpec`, in order; their names do not matter.
     `code` is how source text would write it where that differs from the call itself ("" where it does not).
 
     >>> str(ModuleSpec("Conv2d", {"in_channels": 16, "out_channels": 32, "kernel_size": 1}))
@@ -42,7 +47,10 @@ class ModuleSpec:
         if self.code:
             return self.code
         name = self.type.rpartition(":")[2] if ":" in self.type else f"nn.{self.type}"
-        return f"{name}({', '.join(f'{key}={value!r}' for key, value in self.arguments.items())})"
+        parts = self.type == "Sequential"
+        texts = (str(v) if isinstance(v, ModuleSpec) else repr(v) for v in self.arguments.values())
+        pairs = zip(self.arguments, texts, strict=True)
+        return f"{name}({', '.join(text if parts else f'{key}={text}' for key, text in pairs)})"
 
 
 TransformKind = Literal[
@@ -56,12 +64,16 @@ TransformKind = Literal[
     "expand-like",  # repeat along axes of size 1 up to the other operand's size
     "flatten",  # all axes from 1 on into one
     "unsqueeze",  # new axes of size 1: `arguments["dims"]`, in the order applied
+    "permute",  # axes in the order `arguments["dims"]`
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Transform:
-    """What happens to one operand. `like` is the index of the operand whose size is matched, for the `-like` kinds."""
+    """What happens to one operand. `like` is the index of the operand whose size is matched, for the `-like` kinds.
+
+    Sizes are matched on the spatial axes, 2 and on; `arguments["axes"]` names other ones for cropping and padding.
+    """
 
     kind: TransformKind
     module: ModuleSpec | None = None
@@ -121,21 +133,58 @@ class DropOperand:
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """Add a skip from the output of one module to the output of another.
+    """Add a skip from the output of one module to the output of another; a source "" is the model's first input.
 
-    `shortcut` reconciles the shapes (None: identity); `gain` multiplies the shortcut at initialisation ("zero" makes
-    the new network's output equal to the old one's); `name` is the prefix of the new parameters in the target.
+    `shortcut` reconciles the shapes (None: identity). With `at_init="zero"` a factor that starts at 0 makes the new
+    network's output equal to the old one's. `name` is the prefix of the new parameters in the target. An occurrence
+    says which run of a module is meant, counted from 0; None where it runs once.
     """
 
     source: str
     target: str
-    merge: Literal["add", "cat", "mul", "gate"]
+    merge: ConnectMerge
     shortcut: ModuleSpec | None = None
-    at_init: Literal["zero", "plain"] = "plain"
+    at_init: AtInit = "plain"
     name: str = "skipstone_skip"
-    source_occurrence: int = 0
-    target_occurrence: int = 0
+    source_occurrence: int | None = None
+    target_occurrence: int | None = None
 
 
-Edit = SetAttributes | ReplaceModule | MapOperand | SetArgument | OutOfPlace | DropOperand | Connect
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    """Take away a skip that `Connect` added: `target.name` is what it registered there."""
+
+    target: str
+    name: str = "skipstone_skip"
+
+
+@dataclass(frozen=True, slots=True)
+class NarrowInput:
+    """Let a layer (convolution, linear, norm) read some of its input channels only: those of `ranges`, [start, stop)."""
+
+    module: str
+    ranges: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WidenInput:
+    """Let a layer read `count` further input channels, after the others; their weights start at zero, or as drawn."""
+
+    module: str
+    count: int
+    at_init: AtInit = "plain"
+
+
+Edit = (
+    SetAttributes
+    | ReplaceModule
+    | MapOperand
+    | SetArgument
+    | OutOfPlace
+    | DropOperand
+    | Connect
+    | Disconnect
+    | NarrowInput
+    | WidenInput
+)
 Edits = tuple[Edit, ...]

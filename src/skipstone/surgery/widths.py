@@ -1,0 +1,82 @@
+"""Layers made to read fewer or more input channels, for concatenations that lose or gain an operand."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from skipstone.core.edit import NarrowInput, WidenInput
+from skipstone.surgery.errors import SurgeryError
+
+_NORMS = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm)
+_PER_CHANNEL = ("weight", "bias", "running_mean", "running_var")
+
+
+def input_channels(module: nn.Module) -> int | None:
+    """How many input channels a layer reads, where it is one that can be narrowed and widened."""
+    if isinstance(module, nn.modules.conv._ConvNd) and module.groups == 1:
+        return module.in_channels
+    if isinstance(module, nn.Linear):
+        return module.in_features
+    if isinstance(module, _NORMS):
+        return int(module.num_features)
+    return None
+
+
+def narrow(module: nn.Module, edit: NarrowInput) -> None:
+    """Carry out a `NarrowInput`: the other channels' weights are dropped."""
+    width = _width(module, edit.module)
+    if not edit.ranges or any(not 0 <= start < stop <= width for start, stop in edit.ranges):
+        raise SurgeryError(f"{edit.module} reads channels 0 to {width}; ranges {edit.ranges} do not lie within them")
+    keep = torch.cat([torch.arange(start, stop) for start, stop in edit.ranges])
+    _resize(module, len(keep), lambda tensor, axis: tensor.index_select(axis, keep.to(tensor.device)))
+
+
+def widen(module: nn.Module, edit: WidenInput) -> None:
+    """Carry out a `WidenInput`."""
+    width = _width(module, edit.module)
+    if edit.count < 1:
+        raise SurgeryError(f"{edit.module} can be widened by 1 channel or more, not by {edit.count}")
+
+    def more(tensor: Tensor, axis: int) -> Tensor:
+        shape = list(tensor.shape)
+        shape[axis] = edit.count
+        new = tensor.new_zeros(shape)
+        if edit.at_init == "plain" and tensor.dim() > 1 and tensor.numel():
+            bound = float(tensor.abs().max())
+            new.uniform_(-bound, bound)
+        if tensor.dim() == 1 and (
+            tensor is getattr(module, "weight", None) or tensor is getattr(module, "running_var", None)
+        ):
+            new.fill_(1)
+        return torch.cat((tensor, new), axis)
+
+    _resize(module, width + edit.count, more)
+
+
+def _width(module: nn.Module, path: str) -> int:
+    width = input_channels(module)
+    if width is None:
+        raise SurgeryError(
+            f"{path} ({type(module).__name__}) cannot read fewer or more channels; "
+            "convolutions without groups, linear layers and batch and instance norms can"
+        )
+    return width
+
+
+def _resize(module: nn.Module, width: int, change) -> None:  # type: ignore[no-untyped-def]
+    with torch.no_grad():
+        if isinstance(module, _NORMS):
+            names: Sequence[str] = _PER_CHANNEL
+            axis = 0
+            module.num_features = width
+        else:
+            names = ("weight",)
+            axis = 0 if isinstance(module, nn.modules.conv._ConvTransposeNd) else 1
+            setattr(module, "in_features" if isinstance(module, nn.Linear) else "in_channels", width)
+        for name in names:
+            tensor = getattr(module, name, None)
+            if isinstance(tensor, nn.Parameter):
+                setattr(module, name, nn.Parameter(change(tensor, axis), tensor.requires_grad))
+            elif isinstance(tensor, Tensor):
+                setattr(module, name, change(tensor, axis))
