@@ -118,10 +118,10 @@ def dense(
     norm: NormName = "batch",
     init: str = "he",
 ) -> nn.Module:
-    """The concatenating network beside `plain` and `resnet` of one depth 6n+2; growth is 3/4 of width by default."""
+    """The concatenating network beside `plain` and `resnet` of one depth 6n+2; growth is width/2 by default."""
     sizes = stage_sizes("dense", depth, blocks_per_stage, step=6, extra=2)
     at_least("width", width, 2 if growth is None else 1)
-    growth = 3 * width // 4 if growth is None else growth
+    growth = width // 2 if growth is None else growth
     return _densenet(
         sizes, growth, num_classes=num_classes, in_channels=in_channels, width=width,
         bottleneck=True, compression=compression, dropout=dropout, norm=norm, init=init,
