@@ -54,7 +54,7 @@ def sample(values: Sequence[float], *, floor: float = 0.0, ceiling: float = 1.0)
     Raises:
         ValueError: there is no value.
     """
-    if not values:
+    if len(values) == 0:
         raise ValueError("no values to describe")
     mean = fmean(values)
     if len(values) < 2:

@@ -1,0 +1,85 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from skipstone.core.codec import RecordError
+from skipstone.core.errors import SkipstoneError
+from skipstone.core.run import EpochRecord, RunRecord, RunResult, RunSpec
+from skipstone.experiments import Comparison, Outcome, compare, read_comparison
+from skipstone.experiments.comparison import summarise
+
+
+def record(model, seed, test, **options):
+    """A finished run of two epochs."""
+    spec = RunSpec(model=f"skipstone:{model}", seed=seed, options=options, epochs=2)
+    epochs = [EpochRecord(e, 0.5, test + 0.01, 0.6, test - 0.01, 0.1, 0.02, 1.0, 1.0) for e in (1, 2)]
+    result = RunResult(test, 0.6, test, 2, test, None, 0.02, True, 1000, 2, 2.0)
+    return RunRecord(Path(f"{model}-{options}-{seed}"), spec, {}, tuple(epochs), (), result)
+
+
+def three(model, tests, **options):
+    return [record(model, seed, test, **options) for seed, test in enumerate(tests)]
+
+
+def test_groups_differ_in_their_seed_alone():
+    records = [*three("plain20", (0.9, 0.91, 0.92)), *three("resnet20", (0.95, 0.96, 0.97))]
+    found = summarise(records[::-1], [Outcome("x", "finished")])
+    group = found.group("plain20")
+    assert (group.family, group.depth, group.seeds) == ("plain", 20, (0, 1, 2))
+    assert group.test_accuracy.values == (0.9, 0.91, 0.92)
+    assert group.train_accuracy.mean == pytest.approx(0.92)
+    assert group.val_accuracy.mean == pytest.approx(0.9)
+    assert group.overfitting_gap.sd == 0.0
+    (difference,) = found.differences
+    assert (difference.first, difference.second, difference.factor) == ("resnet20", "plain20", "family")
+    assert difference.established
+    assert found.complete
+    assert Comparison.from_dict(found.to_dict()) == found
+
+
+def test_only_pairs_that_differ_in_one_factor_are_compared():
+    records = [
+        *three("plain20", (0.9, 0.91, 0.92), width=8), *three("plain56", (0.5, 0.4, 0.45), width=8),
+        *three("plain20", (0.93, 0.94, 0.95), width=16), *three("resnet56", (0.9, 0.91, 0.94), width=8),
+    ]  # fmt: skip
+    found = {(d.first, d.second, d.factor) for d in summarise(records, []).differences}
+    assert found == {
+        ("plain20 width=8", "plain56 width=8", "depth"),
+        ("plain20 width=16", "plain20 width=8", "width"),
+        ("resnet56 width=8", "plain56 width=8", "family"),
+    }
+
+
+def test_what_is_missing_is_said():
+    unfinished = replace(record("plain20", 2, 0.5), result=None)
+    infinite = record("resnet20", 2, 0.1)
+    infinite = replace(infinite, result=replace(infinite.result, finite=False))
+    records = [*three("plain20", (0.9, 0.91)), unfinished, *three("resnet20", (0.9, 0.9)), infinite]
+    found = summarise(records, [Outcome("plain20_seed2", "killed", "killed by SIGKILL")])
+    assert not found.complete
+    assert found.warnings[:3] == (
+        "plain20_seed2 killed: killed by SIGKILL",
+        "plain20 has 2 of 3 seeds: means are not over the same seeds",
+        "resnet20: in 1 of 3 seeds the loss became NaN or infinite",
+    )
+    assert found.warnings[3].startswith("2 seeds a network are few")
+
+
+def test_no_finished_run_is_a_comparison_without_groups():
+    found = summarise([replace(record("plain20", 0, 0.5), result=None)], [Outcome("a", "failed", "planted")])
+    assert (found.groups, found.warnings) == ((), ("a failed: planted",))
+
+
+def test_runs_must_be_comparable(tmp_path):
+    with pytest.raises(SkipstoneError, match="nothing to compare"):
+        compare([], tmp_path)
+    with pytest.raises(SkipstoneError, match="must share their epochs, found 1, 2"):
+        compare([RunSpec(epochs=1), RunSpec(epochs=2)], tmp_path)
+    with pytest.raises(SkipstoneError, match="two runs would share the folder"):
+        compare([RunSpec(), RunSpec()], tmp_path)
+
+
+def test_a_folder_without_comparison_is_named(tmp_path):
+    with pytest.raises(RecordError, match=r"comparison\.json"):
+        read_comparison(tmp_path)
