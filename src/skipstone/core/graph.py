@@ -133,7 +133,7 @@ class ModuleCall:
     """One run of a module's forward: `occurrence` counts the runs of the same module from 0.
 
     `first` and `last` bound the nodes recorded while it ran (`last` excluded); `parent` is the call around it.
-    `completed` is False where an error left it.
+    `completed` is False where an error left it. `place` is the line of the user's code that called it.
     """
 
     index: int
@@ -145,6 +145,7 @@ class ModuleCall:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     completed: bool = True
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
