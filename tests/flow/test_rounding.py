@@ -55,6 +55,7 @@ def test_the_example_says_so():
     assert all(e.lost for e in examples.values())
     assert examples["float16"].largest_movable == 0  # 1e-19 is 0 in float16
     assert "so it is lost" in str(examples["float64"])
+    assert "float16 rounds it to 0" in str(examples["float16"])
 
 
 @pytest.mark.parametrize(

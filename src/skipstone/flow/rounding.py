@@ -95,10 +95,13 @@ class UpdateExample:
 
     def __str__(self) -> str:
         what = "is lost" if self.lost else "moves it"
+        moves = f"it moves only weights below {self.largest_movable:.4g}"
+        if not self.largest_movable:
+            moves = f"{self.dtype} rounds it to 0, which moves no weight"
         return (
             f"{self.dtype}: a gradient of {self.gradient:g} at learning rate {self.lr:g} is an update of "
             f"{self.update:g}; at weight {self.weight:g} the threshold is {self.threshold:.3g}, so it {what}; "
-            f"it moves only weights below {self.largest_movable:.4g}"
+            f"{moves}"
         )
 
 
