@@ -38,8 +38,7 @@ broken on purpose, and `skipstone check` says how.
 | `TwoConvResidualRepaired` | kernel 3, stride 1, padding 1 | runs for every size |
 | `ResNetBlock(64, 128)` | a residual block that widens, without projection | fails: 64 channels meet 128 |
 | `ResNetBlockRepaired(64, 128)` | the same with a 1x1 convolution | runs |
-| `keras_block.keras_residual_block` | the block in Keras on the torch backend (extra `keras`) | runs; fails with \
-`filters=128` |
+| `keras_block.keras_residual_block` | the block in Keras on the torch backend (extra `keras`) | runs |
 | `ResidualBlock(16, 32)` | conv-norm-ReLU-conv-norm, add, ReLU | fails: right for equal channels alone |
 | `SkipConnectionBlock` | conv-ReLU-conv concatenated with its input | runs |
 | `DeepCNN` | conv-norm-ReLU-pool and a linear layer for 2,048 features | fails: 8,192 features meet 2,048 |
