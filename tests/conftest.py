@@ -20,3 +20,7 @@ def torchvision() -> ModuleType:
 def timm(torchvision: ModuleType) -> ModuleType:
     """The timm package, which imports torchvision; skips where it is not installed."""
     return pytest.importorskip("timm")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--golden", action="store_true", help="write the golden files anew")

@@ -13,6 +13,9 @@ __version__ = "0.1.0.dev0"
 _EXPORTS = {
     "trace": "skipstone.tracing",
     "find_skips": "skipstone.skips",
+    "legal_sizes": "skipstone.tracing.sizes",
+    "check": "skipstone.checks",
+    "assert_skips_ok": "skipstone.checks",
 }
 
 __all__ = ["__version__", *_EXPORTS]  # noqa: PLE0604 - the table is the list
@@ -29,5 +32,8 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
+    from skipstone.checks import assert_skips_ok as assert_skips_ok
+    from skipstone.checks import check as check
     from skipstone.skips import find_skips as find_skips
     from skipstone.tracing import trace as trace
+    from skipstone.tracing.sizes import legal_sizes as legal_sizes

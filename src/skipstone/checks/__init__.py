@@ -1,8 +1,9 @@
 """Find what is wrong with a network's skip connections, explain it, propose verified repairs."""
 
+from skipstone.checks.assertion import assert_skips_ok
 from skipstone.checks.check import check
-from skipstone.checks.codes import BY_CODE, CODES, Code
+from skipstone.checks.codes import BY_CODE, BY_RULE, CODES, Code
 from skipstone.checks.report import Report
 from skipstone.checks.subject import Subject
 
-__all__ = ["BY_CODE", "CODES", "Code", "Report", "Subject", "check"]
+__all__ = ["BY_CODE", "BY_RULE", "CODES", "Code", "Report", "Subject", "assert_skips_ok", "check"]

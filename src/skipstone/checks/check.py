@@ -1,18 +1,15 @@
 """Check a network: record it, find its skips, run every rule, propose and verify repairs."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable
 
+import torch
 from torch import nn
 
-from skipstone.checks.codes import CODES, Code
+from skipstone.checks.comments import parse_codes, silenced
 from skipstone.checks.repair import with_repairs
 from skipstone.checks.report import Report
+from skipstone.checks.run import findings_of
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
-
-_ORDER = {"error": 0, "warning": 1, "note": 2}
-
 
 def check(
     model: nn.Module,
@@ -27,21 +24,23 @@ def check(
     Args:
         model: any module, in the mode it is to be used in. It is not run and stays as it was.
         example: a shape with the batch axis `(2, 3, 32, 32)`, a tensor, a tuple of them, or a dict of arguments.
-        select: codes to look for (default: all); `ignore`: codes to leave out.
+        select: codes to look for (default: all), `ignore`: codes to leave out; `"SK2"` stands for all SK2xx.
         repairs: propose repairs, each verified on a copy.
+
+    A finding whose line bears `# skipstone: ignore[CODE]` is left out.
 
     Raises:
         ExampleError: an example of no known form.
+        UnknownNameError: a code that does not exist.
     """
     subject = Subject.of(model, example)
-    wanted = [code for code in CODES if (select is None or code.code in set(select)) and code.code not in set(ignore)]
-    findings = sorted(_findings(subject, wanted), key=lambda finding: (_ORDER[finding.severity], finding.node))
+    everything = findings_of(subject, _codes(select), _codes(ignore) or ())
+    findings = tuple(finding for finding in everything if not silenced(finding))
     if repairs:
-        findings = [with_repairs(subject, finding) for finding in findings]
-    return Report(tuple(findings), subject.skips, subject.graph)
+        with torch.random.fork_rng(devices=[]):  # new layers draw their weights
+            findings = tuple(with_repairs(subject, finding, everything) for finding in findings)
+    return Report(findings, subject.skips, subject.graph, num_silenced=len(everything) - len(findings))
 
 
-def _findings(subject: Subject, codes: Iterable[Code]) -> Iterator[Finding]:
-    for code in codes:
-        for finding in code.module.check(subject):
-            yield replace(finding, code=code.code, rule=code.rule, severity=code.severity)
+def _codes(texts: Iterable[str] | None) -> set[str] | None:
+    return None if texts is None else parse_codes(texts)

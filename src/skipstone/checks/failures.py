@@ -102,8 +102,18 @@ def merge_finding(subject: Subject, node: Node, *, channels: bool) -> Finding:
         told.append([sizes_text([shape[axis] for axis in spatial]) or shape_text(shape) for shape in shapes])
     message = ", ".join(merge_text(node, words) for words in told)
     return finding(
-        node, message, module=node.module, branches=branches(graph, subject.ancestry, node), data={"axes": axes, "features": features}
+        node, message, operands=met(node), branches=branches(graph, subject.ancestry, node), data={"axes": axes, "features": features}
     )
+
+
+def met(node: Node) -> tuple[tuple[int, ...], ...]:
+    """The shapes that met, up to and including the first that does not fit those before it."""
+    assert node.failure is not None
+    shapes, axes = node.failure.operands, parting_axes(node)
+    for k in range(1, len(shapes)):
+        if any(shapes[k][axis] != shapes[0][axis] for axis in axes):
+            return shapes[: k + 1]
+    return shapes
 
 
 def merge_text(node: Node, words: list[str]) -> str:

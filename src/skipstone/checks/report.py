@@ -16,6 +16,7 @@ class Report:
     findings: tuple[Finding, ...]
     skips: tuple[Skip, ...]
     graph: Graph
+    num_silenced: int = 0
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -34,12 +35,19 @@ class Report:
     def summary(self) -> str:
         """One line: how many skips of which kind, how many findings."""
         kinds = Counter(skip.kind for skip in self.skips if skip.is_block_skip)
-        skips = f"{sum(kinds.values())} skips" + (f" ({', '.join(f'{n} {k}' for k, n in kinds.items())})" if kinds else "")
+        total = sum(kinds.values())
+        skips = f"{total} skip{'s' * (total != 1)}" + (f" ({', '.join(f'{n} {k}' for k, n in kinds.items())})" if kinds else "")
         counts = Counter(finding.severity for finding in self.findings)
         found = ", ".join(f"{counts[s]} {s}{'s' * (counts[s] > 1)}" for s in ("error", "warning", "note") if counts[s])
-        return f"{skips}; {found or 'nothing to report'}"
+        quiet = f"; {self.num_silenced} silenced by comments" if self.num_silenced else ""
+        return f"{skips}; {found or 'nothing to report'}{quiet}"
 
     def __str__(self) -> str:
         from skipstone.checks.text import report_text
 
         return report_text(self)
+
+    def _repr_html_(self) -> str:
+        from skipstone.checks.text import report_html
+
+        return report_html(self)

@@ -12,6 +12,7 @@ from skipstone.core.graph import Graph, Node
 from skipstone.core.skip import Skip
 from skipstone.skips import Ancestry, find_skips
 from skipstone.tracing import Example, parse_example, trace
+from skipstone.tracing.sizes.axes import Axes, axes_of
 
 
 @dataclass
@@ -35,6 +36,11 @@ class Subject:
     @cached_property
     def layout(self) -> Layout:
         return Layout(self.graph)
+
+    @cached_property
+    def axes(self) -> tuple[Axes, ...]:
+        """Where each axis of each node comes from."""
+        return axes_of(self.graph)
 
     @cached_property
     def skips(self) -> tuple[Skip, ...]:

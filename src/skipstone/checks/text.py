@@ -1,6 +1,8 @@
 """Findings as text, in the manner of a good compiler's."""
 
 from collections.abc import Iterator
+from html import escape
+from pathlib import PurePath
 
 from skipstone.checks.report import Report
 from skipstone.core.finding import Branch, Finding, LedgerStep, Repair, SizeSummary
@@ -77,3 +79,30 @@ def _sizes(sizes: SizeSummary) -> str:
 def _repair(repair: Repair) -> Iterator[str]:
     cost = f"{repair.cost.num_parameters:+,} parameters"
     yield f"  repair: {repair.title} - {repair.effect}; {cost}"
+
+
+def report_html(report: Report) -> str:
+    """For a notebook: the text of the findings, then the skips as a table."""
+    head = "".join(f"<th>{name}</th>" for name in SKIP_COLUMNS)
+    rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in skip_rows(report))
+    return f"<pre>{escape(report_text(report))}</pre><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+SKIP_COLUMNS = ("#", "kind", "merge", "from", "into", "span", "shortcut", "place")
+
+
+def skip_rows(report: Report) -> list[tuple[str, ...]]:
+    """One row a skip, under `SKIP_COLUMNS`."""
+    return [
+        (
+            str(skip.index),
+            skip.kind,
+            skip.merge,
+            skip.source,
+            skip.target,
+            str(skip.span),
+            ", ".join(skip.shortcut_ops) or "-",
+            f"{PurePath(skip.file).name}:{skip.line}" if skip.file else "",
+        )
+        for skip in report.skips
+    ]

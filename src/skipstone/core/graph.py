@@ -181,7 +181,8 @@ class Parameter:
 class Stop:
     """Where and why recording had to end before the forward pass did.
 
-    `own` says that the network's own code raised, rather than torch or the recorder.
+    `own`: the network's own code raised; `refused`: torch refused an operation on these shapes. Neither: the recorder
+    could not follow.
     """
 
     error: str
@@ -189,6 +190,7 @@ class Stop:
     module: str
     place: Place | None
     own: bool = False
+    refused: bool = False
 
     def __str__(self) -> str:
         return f"stopped at {self.module or 'forward'}{f' ({self.place})' if self.place else ''}: {self.message}"

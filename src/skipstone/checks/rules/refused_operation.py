@@ -5,7 +5,7 @@ What it finds:
 Why it matters:
     The network does not run on this input.
 Example:
-    A matrix product of (2, 8) and (4, 2).
+    A cross product of vectors of length 8.
 Repair:
     None is proposed: torch's own words are given.
 Effect of the repair:
@@ -25,3 +25,6 @@ def check(subject: Subject) -> Iterator[Finding]:
     for node in failing(subject, "refused-operation"):
         assert node.failure is not None
         yield finding(node, f"{node.op}: {node.failure.message}")
+    stop = subject.graph.stopped
+    if stop is not None and stop.refused and not subject.graph.assumptions:
+        yield Finding("", "", "error", stop.message, stop.module, stop.place, (), len(subject.graph) - 1)

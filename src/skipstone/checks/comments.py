@@ -1,0 +1,33 @@
+"""Comments that silence a finding on its line: `# skipstone: ignore[SK201, SK202]`, or `# skipstone: ignore` for all."""
+
+import linecache
+import re
+from collections.abc import Iterable
+
+from skipstone.checks.codes import BY_CODE
+from skipstone.core.errors import UnknownNameError
+from skipstone.core.finding import Finding
+
+_COMMENT = re.compile(r"#\s*skipstone:\s*ignore(?:\[([^\]]*)\])?")
+
+
+def silenced(finding: Finding) -> bool:
+    """Does the finding's own line say to ignore it?"""
+    if finding.place is None:
+        return False
+    match = _COMMENT.search(linecache.getline(finding.place.file, finding.place.line))
+    if match is None:
+        return False
+    return match.group(1) is None or finding.code in parse_codes(match.group(1).split(","))
+
+
+def parse_codes(texts: Iterable[str]) -> set[str]:
+    """Codes as typed: `SK101`, or a prefix such as `SK2` for all that begin with it. Unknown ones raise."""
+    codes: set[str] = set()
+    for text in texts:
+        wanted = text.strip().upper()
+        matching = {code for code in BY_CODE if code.startswith(wanted)} if wanted else set()
+        if not matching:
+            raise UnknownNameError("code", text.strip(), BY_CODE)
+        codes |= matching
+    return codes

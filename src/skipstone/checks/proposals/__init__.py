@@ -1,0 +1,24 @@
+"""What could mend a finding: for each rule, the possible edits, likeliest first. None is shown before it is verified."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from skipstone.checks.proposals.inplace import inplace_saved
+from skipstone.checks.proposals.merge import mismatch
+from skipstone.checks.proposals.proposal import Proposal
+from skipstone.checks.proposals.shape import fixed_table, one_value_per_channel, rank_mismatch, reshape_mismatch
+from skipstone.checks.proposals.width import wrong_width
+from skipstone.checks.subject import Subject
+from skipstone.core.finding import Finding
+
+PROPOSALS: Mapping[str, Callable[[Subject, Finding], Iterator[Proposal]]] = {
+    "channel-mismatch": mismatch,
+    "spatial-mismatch": mismatch,
+    "wrong-width": wrong_width,
+    "rank-mismatch": rank_mismatch,
+    "reshape-mismatch": reshape_mismatch,
+    "fixed-table": fixed_table,
+    "one-value-per-channel": one_value_per_channel,
+    "inplace-saved": inplace_saved,
+}
+
+__all__ = ["PROPOSALS", "Proposal"]
