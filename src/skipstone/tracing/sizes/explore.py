@@ -1,0 +1,106 @@
+"""Cover all points by passes: each speaks for every point that takes its path; the next starts at one left over."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from skipstone.tracing.sizes.broadcast import accidental_broadcasts
+from skipstone.tracing.sizes.passes import Mask, single_pass, sweep_pass
+from skipstone.tracing.sizes.request import Request
+from skipstone.tracing.sizes.vector import Sweep
+
+Points = Mapping[str, NDArray[np.int64]]
+# Sizes beyond those asked: an axis that is 1 at all of them too is 1 by design, not by chance.
+_PROBES = (1, 2, 3, 5, 7, 12, 31, 64, 97, 224, 333, 1001)
+_SMALL_REGIONS = 6  # after so many passes in a row that cover next to nothing, go through the sizes in order
+
+
+@dataclass
+class Exploration:
+    """What is known so far about each point: does the network run, does it rest on a broadcast, is it known at all."""
+
+    known: Mask
+    runs: Mask
+    broadcast: Mask
+    passes: int = 0
+    singles: int = 0
+    refusals: list[tuple[int, int, str]] = field(default_factory=list)  # focus, number of points, reason
+
+    @classmethod
+    def of(cls, count: int) -> "Exploration":
+        return cls(np.zeros(count, np.bool_), np.zeros(count, np.bool_), np.zeros(count, np.bool_))
+
+    @property
+    def legal(self) -> Mask:
+        return self.known & self.runs & ~self.broadcast
+
+
+def explore(
+    model: nn.Module, request: Request, points: Points, seconds: float, first: int | None = None
+) -> Exploration:
+    """Cover `points` within about `seconds`, beginning with the point number `first`, else with the last."""
+    count = len(next(iter(points.values())))
+    padded = {name: np.concatenate([values, np.array(_PROBES, dtype=np.int64)]) for name, values in points.items()}
+    found = Exploration.of(count)
+    end = time.monotonic() + seconds
+    focus: int | None = count - 1 if first is None else first
+    tiny = 0
+    while focus is not None:
+        covered = _one(model, request, padded, focus, count, found, end)
+        tiny = tiny + 1 if covered <= 2 else 0
+        left = np.flatnonzero(~found.known)
+        if not len(left) or time.monotonic() > end:
+            break
+        focus = int(left[0] if tiny >= _SMALL_REGIONS else left[len(left) // 2])
+    return found
+
+
+def _one(
+    model: nn.Module, request: Request, padded: Points, focus: int, count: int, found: Exploration, end: float
+) -> int:
+    """One pass from `focus`, confirmed at one size where it says that the network does not run."""
+    outcome = sweep_pass(model, request, Sweep(padded, focus))
+    covers = outcome.covers[:count] & ~found.known
+    found.passes += 1
+    if not outcome.runs and len(covers) > 1:
+        graph, _ = single_pass(model, request, _at(padded, focus))
+        if graph is not None:  # what failed was the pass with many sizes, not the network: look at each size
+            return _one_by_one(model, request, padded, np.flatnonzero(covers), found, end)
+    found.known |= covers
+    found.runs |= covers & outcome.runs
+    found.broadcast |= covers & outcome.broadcast[:count]
+    if not outcome.runs:
+        found.refusals.append((focus, int(covers.sum()), outcome.reason))
+    return int(covers.sum())
+
+
+def _one_by_one(
+    model: nn.Module, request: Request, padded: Points, indices: NDArray[np.int64], found: Exploration, end: float
+) -> int:
+    for number, index in enumerate(indices.tolist()):
+        if number and time.monotonic() > end:
+            return number
+        graph, reason = single_pass(model, request, _at(padded, index))
+        found.singles += 1
+        found.known[index] = True
+        found.runs[index] = graph is not None
+        found.broadcast[index] = graph is not None and bool(accidental_broadcasts(graph))
+        if graph is None:
+            found.refusals.append((index, 1, reason))
+    return len(indices)
+
+
+def explore_singly(model: nn.Module, request: Request, points: Points, seconds: float) -> Exploration:
+    """Every point by a pass of its own, in order: slow, and independent of sizes that stand for many."""
+    count = len(next(iter(points.values())))
+    found = Exploration.of(count)
+    _one_by_one(model, request, points, np.arange(count), found, time.monotonic() + seconds)
+    return found
+
+
+def _at(points: Points, index: int) -> dict[str, int]:
+    return {name: int(values[index]) for name, values in points.items()}

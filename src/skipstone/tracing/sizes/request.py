@@ -1,0 +1,135 @@
+"""What is asked: inputs whose axes are numbers or letters, and the sizes each letter may take."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from skipstone.core.errors import SkipstoneError
+from skipstone.tracing.example import ExampleError
+
+DEFAULT_RANGE = range(1, 513)
+Size = int | torch.SymInt
+Maker = Callable[[torch.Tensor, Sequence[Size]], torch.Tensor]
+
+
+class SizesError(SkipstoneError, ValueError):
+    """A question about sizes that has no free axis, or a range that belongs to none."""
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A tensor input: the shape asked for (letters are free axes), the tensor that gives its dtype."""
+
+    shape: tuple[int | str, ...]
+    like: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Request:
+    """The model's arguments with a `Pattern` for each tensor, and the range of each free axis."""
+
+    args: tuple[object, ...]
+    kwargs: Mapping[str, object]
+    ranges: Mapping[str, Sequence[int]]
+
+    def build(self, size: Callable[[str], Size], make: Maker) -> tuple[tuple[object, ...], dict[str, object]]:
+        """The arguments, each free axis of the size that `size` gives its letter."""
+        known: dict[str, Size] = {}
+
+        def value(item: object) -> object:
+            if isinstance(item, Pattern):
+                shape = [axis if isinstance(axis, int) else known.setdefault(axis, size(axis)) for axis in item.shape]
+                return make(item.like, shape)
+            if isinstance(item, tuple | list):
+                return type(item)(map(value, item))
+            if type(item) is dict:
+                return {key: value(part) for key, part in item.items()}
+            return item
+
+        return tuple(map(value, self.args)), {key: value(item) for key, item in self.kwargs.items()}
+
+
+def parse_request(inputs: object, ranges: Mapping[str, Sequence[int]]) -> Request:
+    """Read the inputs in any form an example may take, with letters for free axes: `(2, 3, "h", "w")`.
+
+    A shape may end in a dtype: `("n", "t", torch.int64)`.
+
+    Raises:
+        SizesError: no axis is free, a range is given for no axis, or holds something else than sizes from 0 on.
+        ExampleError: inputs of no known form.
+    """
+    if isinstance(inputs, Mapping):
+        args: tuple[object, ...] = ()
+        kwargs = {str(key): _value(item) for key, item in inputs.items()}
+    elif isinstance(inputs, torch.Tensor) or _is_pattern(inputs):
+        args, kwargs = (_value(inputs),), {}
+    elif isinstance(inputs, tuple | list) and inputs:
+        args, kwargs = tuple(map(_value, inputs)), {}
+    else:
+        raise ExampleError(
+            f"input {inputs!r} is not understood; give a shape with letters for its free axes such as "
+            "(2, 3, 'h', 'w'), a tensor, a tuple of them, or a dict of keyword arguments"
+        )
+    letters = list(dict.fromkeys(_letters((args, tuple(kwargs.values())))))
+    if not letters:
+        raise SizesError(
+            f"input {inputs!r} has no free axis; write a letter in place of a size, as in (2, 3, 'h', 'w')"
+        )
+    if extra := sorted(set(ranges) - set(letters)):
+        raise SizesError(f"a range is given for {', '.join(extra)}, but the free axes are {', '.join(letters)}")
+    return Request(args, kwargs, {name: _range(name, ranges.get(name, DEFAULT_RANGE)) for name in letters})
+
+
+def _range(name: str, sizes: object) -> Sequence[int]:
+    try:
+        values = sorted(set(map(int, sizes)))  # type: ignore[call-overload]
+    except (TypeError, ValueError):
+        raise SizesError(f"the range of {name} is {sizes!r}; give sizes, such as range(1, 513)") from None
+    if not values:
+        raise SizesError(f"the range of {name} is empty; give sizes, such as range(1, 513)")
+    if values[0] < 0:
+        raise SizesError(f"the range of {name} holds {values[0]}; a size is 0 or more")
+    return values
+
+
+def _is_pattern(value: object) -> bool:
+    if not isinstance(value, tuple | list) or not value:
+        return False
+    sizes = value[:-1] if isinstance(value[-1], torch.dtype) else value
+    return bool(sizes) and all(isinstance(s, int | str) and not isinstance(s, bool) for s in sizes)
+
+
+def _value(item: object) -> object:
+    if isinstance(item, torch.Tensor):
+        return Pattern(tuple(item.shape), item)
+    if _is_pattern(item):
+        assert isinstance(item, tuple | list)
+        dtype = item[-1] if isinstance(item[-1], torch.dtype) else torch.float32
+        shape = tuple(_axis(s) for s in item if not isinstance(s, torch.dtype))
+        return Pattern(shape, torch.empty((), dtype=dtype, device="meta"))
+    if isinstance(item, tuple | list):
+        return type(item)(map(_value, item))
+    if type(item) is dict:
+        return {key: _value(part) for key, part in item.items()}
+    return item
+
+
+def _axis(size: object) -> int | str:
+    if isinstance(size, str):
+        if not re.fullmatch(r"[A-Za-z_]\w*", size):
+            raise ExampleError(f"free axis {size!r} is no name; write a letter such as 'h'")
+        return size
+    assert isinstance(size, int)
+    if size < 0:
+        raise ExampleError(f"an axis has size {size}; every size must be 0 or more")
+    return size
+
+
+def _letters(value: object) -> list[str]:
+    if isinstance(value, Pattern):
+        return [axis for axis in value.shape if isinstance(axis, str)]
+    if isinstance(value, dict):
+        value = tuple(value.values())
+    return [name for item in value for name in _letters(item)] if isinstance(value, tuple | list) else []
