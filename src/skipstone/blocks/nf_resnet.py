@@ -3,15 +3,16 @@
     y = x + alpha F(x / beta),   beta^2 the variance of x predicted: beta^2 <- beta^2 + alpha^2 after each block
 
 F keeps unit variance: its convolutions have each filter standardised to mean 0 and variance 1 / fan-in, and its ReLUs
-the gain sqrt(2 / (1 - 1/pi)) = 1.7139. In the first block of a stage the projection takes x / beta too, and beta begins
+the gain sqrt(2 / (1 - 1/pi)) = 1.7129. In the first block of a stage the projection takes x / beta too, and beta begins
 again at sqrt(1 + alpha^2).
 
 Shapes: (N, C, H, ...) -> the branch's shape, by a projection of the scaled input.
 
 Initialisation: He normal, then standardised in every forward pass; a learned gain a filter, at 1.
 
-How ours differs: the projection's input is scaled but not activated unless the branch's first layer is given to both;
-the paper's skip gain ("SkipInit") is left to the user.
+How ours differs: code in circulation has 1.7139... for the gain, which is not that formula's value. The projection's
+input is scaled but not activated unless the branch's first layer is given to both; the paper's learned scalar on the
+branch is left to the user.
 """
 
 from math import pi, sqrt
@@ -74,7 +75,7 @@ class StandardisedConv(nn.Module):
 
 
 class GainedReLU(nn.Module):
-    """relu(x) * 1.7139: variance 1 for a unit normal input."""
+    """relu(x) * 1.7129: variance 1 for a unit normal input."""
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.relu(x) * RELU_GAIN

@@ -35,9 +35,9 @@ def _print_table(designs: list[Any]) -> None:
     table = Table(box=SIMPLE_HEAD)
     table.add_column("design", no_wrap=True)
     table.add_column("equation", overflow="fold")
-    table.add_column("source", no_wrap=True)
+    table.add_column("first author, year, arXiv", no_wrap=True)
     for design in designs:
-        source = f"{design.authors[0].split()[-1]} {design.year}, arXiv:{design.arxiv}"
+        source = f"{design.authors[0].split()[-1]} {design.year}, {design.arxiv}"
         table.add_row(*map(Text, (design.slug, design.equation, source)))
     console = Console()
     console.print(table)
