@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,11 @@ def folder(tmp_path: Path) -> Path:
     networks = Networks(tuple(NetworkRecord(name, drawing(name), "", (0, 1), bare(name), 128) for name in FINALS))
     write_json(tmp_path / NETWORKS_FILE, networks.to_dict())
     return tmp_path
+
+
+@pytest.fixture
+def make_drawing() -> Callable[[str], Drawing]:
+    return drawing
 
 
 def write_run(spec: RunSpec, train: float, val: float, test: float) -> None:

@@ -83,7 +83,7 @@ def draw(graph: Graph, skips: Iterable[Skip], title: str = "") -> Drawing:
     ends = {skip.merge_node for skip in drawn} | {skip.source_node for skip in drawn}
     merges = {skip.merge_node for skip in drawn}
     active = _active(graph)
-    leaves = _leaf_calls(graph, ends, active)
+    leaves = _leaf_calls(graph, ends, merges, active)
     row_of: dict[int, int] = {}
     rows: list[Row] = []
     seen: set[str] = set()
@@ -127,15 +127,17 @@ def lanes(arcs: Sequence[Arc]) -> tuple[int, ...]:
     return tuple(lane_of)
 
 
-def _leaf_calls(graph: Graph, ends: set[int], active: set[int]) -> dict[int, ModuleCall]:
+def _leaf_calls(graph: Graph, ends: set[int], merges: set[int], active: set[int]) -> dict[int, ModuleCall]:
     """For each node made inside a module that calls no other: that call, where it is drawn as one row."""
     parents = {call.parent for call in graph.calls}
     leaves = {}
     for call in graph.calls:
-        inside = any(call.first <= end < call.last and end not in call.outputs for end in ends)
-        runs = any(i in active for i in range(call.first, call.last))
-        if call.path and call.index not in parents and runs and not inside:
-            leaves.update(dict.fromkeys(range(call.first, call.last), call))
+        nodes = range(call.first, call.last)
+        ran = [i for i in nodes if i in active and graph[i].kind == "op"]
+        # A module may begin or end a skip; one that holds a skip's end and works besides is opened.
+        closed = not any(i in ends and i not in call.outputs for i in nodes)
+        if call.path and call.index not in parents and ran and closed and (len(ran) == 1 or merges.isdisjoint(ran)):
+            leaves.update(dict.fromkeys(nodes, call))
     return leaves
 
 

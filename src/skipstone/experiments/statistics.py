@@ -21,7 +21,8 @@ class Sample:
     """One number from every seed, in the order of the seeds.
 
     `sd` has n - 1 in its denominator. `low` and `high` bound the mean's 95 % interval, cut to [`floor`, `ceiling`] of
-    the measure. All three are None for a single seed; the interval alone where every seed gave the same number.
+    the measure. All three are None for a single seed, or where a value is not finite; the interval alone where every
+    seed gave the same number.
     """
 
     values: tuple[float, ...]
@@ -57,7 +58,7 @@ def sample(values: Sequence[float], *, floor: float = 0.0, ceiling: float = 1.0)
     if len(values) == 0:
         raise ValueError("no values to describe")
     mean = fmean(values)
-    if len(values) < 2:
+    if len(values) < 2 or not all(map(math.isfinite, values)):
         return Sample(tuple(values), mean)
     sd = stdev(values)
     if sd == 0:

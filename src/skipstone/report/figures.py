@@ -126,7 +126,7 @@ def dots(groups: Sequence[Group], measure: str, title: str, *, in_points: bool =
             "encoding": {"y": y, "x": x, "color": ink, "tooltip": _tips("network", "seed", value=".2%")},
         },
     ]  # fmt: skip
-    return Figure(title, _spec(None, {"step": 30}, layer=layers))
+    return Figure(title, _spec(None, 30 * len(groups), layer=layers))
 
 
 def flow(title: str, lines: Sequence[FlowLine], colour: dict[str, str]) -> Figure:
@@ -160,9 +160,10 @@ def flow(title: str, lines: Sequence[FlowLine], colour: dict[str, str]) -> Figur
             "tooltip": _tips("network", "seed", "name", norm=".3g")}},
         {"data": {"values": means}, "mark": {"type": "line", "strokeWidth": 2.4},
          "encoding": {"x": x, "y": y, "color": ink}},
-        {"transform": [{"filter": "datum.zero"}], "mark": {"type": "point", "shape": "cross", "size": 24},
-         "encoding": {"x": x, "y": y, "color": ink}},
     ]  # fmt: skip
+    if zeros := [value for value in values if value["zero"]]:
+        cross = {"type": "point", "shape": "cross", "size": 24}
+        layers.append({"data": {"values": zeros}, "mark": cross, "encoding": {"x": x, "y": y, "color": ink}})
     return Figure(title, _spec(values, 200, layer=layers), _flow_caption(norms))
 
 
@@ -200,7 +201,7 @@ def _flow_caption(norms: Sequence[float | None]) -> str:
     return "; ".join(parts)
 
 
-def _spec(values: list[Json] | None, height: object, **body: Any) -> Json:
+def _spec(values: list[Json] | None, height: int, **body: Any) -> Json:
     data = {} if values is None else {"data": {"values": values}}
     return {
         "$schema": SCHEMA, **data, "width": "container", "height": height,

@@ -45,7 +45,7 @@ def epoch_table(folder: str | Path, comparison: Comparison) -> "Table":
     last = comparison.epochs
     shown = sorted({1 + round(i * (last - 1) / 5) for i in range(6)})
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", header_style="bold", title_style="")
-    table.title = "Training / validation accuracy in %, mean over seeds"
+    table.title = "Training/validation accuracy, %"
     table.add_column("epoch", no_wrap=True)
     for epoch in shown:
         table.add_column(str(epoch), justify="right", no_wrap=True)

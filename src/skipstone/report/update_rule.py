@@ -34,13 +34,14 @@ def steps(weights: Sequence[float] = WEIGHTS, *, gradient: float = GRADIENT, rat
 
 
 def largest_movable(update: float) -> float:
-    """The power of two below which every float32 weight moves under this update, and at and above which none grows.
+    """The power of two below which every float32 weight moves under this update.
 
     A weight in [2**e, 2**(e+1)) has its neighbours 2**(e-23) apart and keeps its value under anything smaller than
-    half of that, 2**(e-24).
+    half of that, 2**(e-24); so no weight above the bound moves, unless the update is itself a power of two and the
+    weight within a factor of two of the bound, where every other one does.
 
     >>> largest_movable(1e-19) == 2.0**-39
     True
     """
-    exponent = math.floor(math.log2(float(np.float32(update))))
-    return math.ldexp(1.0, exponent + 25)
+    mantissa, exponent = math.frexp(float(np.float32(update)))
+    return math.ldexp(1.0, exponent + 24 - (mantissa == 0.5))
