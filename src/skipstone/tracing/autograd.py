@@ -30,13 +30,20 @@ def backward_nodes(outputs: Iterable[torch.Tensor]) -> list[Any]:
 def parameters(clone: FakeClone, recorder: Recorder, visited: Sequence[Any]) -> tuple[Parameter, ...]:
     """Each parameter: was it used, and does a gradient reach it?"""
     reached = {id(function.variable) for function in visited if hasattr(function, "variable")}
+    inside = {
+        recorder.nodes[i].name
+        for function in visited
+        for inner in recorder.spans.get(function, ())
+        for i in recorder.nodes[inner].inputs
+        if recorder.nodes[i].kind == "parameter"
+    }
     return tuple(
         Parameter(
             name,
             TensorSpec(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")),
             tensor.requires_grad,
             name in recorder.used,
-            id(tensor) in reached,
+            id(tensor) in reached or (tensor.requires_grad and name in inside),
         )
         for name, tensor in clone.model.named_parameters()
     )
@@ -56,7 +63,7 @@ def _refusals(recorder: Recorder, visited: Sequence[Any], writers: Sequence[Node
         if saver is None or saver in recorder.hooked:
             continue
         for name in dir(function):
-            if not name.startswith("_saved_"):
+            if not name.startswith("_saved_") and name != "saved_tensors":
                 continue
             message = _unpack(function, name)
             if message is not None:
@@ -79,5 +86,3 @@ def _writer(nodes: Sequence[Node], saver: int, writers: Sequence[Node]) -> int |
     """The first in-place operation after `saver` on memory that it read or made."""
     memory = {nodes[saver].storage, *(nodes[i].storage for i in nodes[saver].inputs)}
     return next((node.index for node in writers if node.index > saver and node.storage in memory), None)
-
-

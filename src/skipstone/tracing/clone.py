@@ -9,6 +9,7 @@ import copy
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
+from typing import Any
 
 import torch
 from torch import nn
@@ -21,7 +22,7 @@ _PLAIN = frozenset((
 
 
 class FakeClone:
-    """Clones one module tree under one fake mode; `names` maps the id of every clone's parameter and buffer to its name."""
+    """Clones one module tree under one fake mode; `names` gives the name of each clone's parameter and buffer by id."""
 
     def __init__(self, model: nn.Module, fake: FakeTensorMode) -> None:
         self.fake = fake
@@ -127,8 +128,8 @@ class FakeClone:
 
     def _method(self, value: object) -> object:
         assert isinstance(value, MethodType)
-        function = self.value(value.__func__)
-        return MethodType(function, self.value(value.__self__))  # type: ignore[arg-type]
+        function: Any = self.value(value.__func__)
+        return MethodType(function, self.value(value.__self__))
 
 
 _COPIERS: Mapping[type, Callable[[FakeClone, object], object]] = {
@@ -165,5 +166,5 @@ def fake_tensor(tensor: torch.Tensor, fake: FakeTensorMode) -> torch.Tensor:
     if tensor.requires_grad:
         twin.requires_grad_(True)
     if isinstance(tensor, nn.Parameter):
-        twin._is_param = True  # type: ignore[attr-defined]  # what makes isinstance(twin, nn.Parameter) true
+        twin._is_param = True  # what makes isinstance(twin, nn.Parameter) true
     return twin

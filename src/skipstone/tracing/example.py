@@ -57,7 +57,9 @@ def parse_input_text(text: str) -> torch.Tensor:
     """
     match = re.fullmatch(r"\s*(\d+(?:[x,]\d+)*)(?::(\w+))?\s*", text)
     if not match:
-        raise ExampleError(f"input {text!r} is not understood; write 3x32x32, or 2,3,32,32 with the batch, or 2,16:int64")
+        raise ExampleError(
+            f"input {text!r} is not understood; write 3x32x32, or 2,3,32,32 with the batch, or 2,16:int64"
+        )
     sizes, dtype = match.groups()
     if "x" in sizes and "," in sizes:
         raise ExampleError(f"input {text!r} mixes 'x' and ','; write 3x32x32, or 2,3,32,32 with the batch")
@@ -80,7 +82,7 @@ def _is_shape(value: object) -> bool:
 
 def _value(value: object) -> object:
     if _is_shape(value):
-        sizes = tuple(value)  # type: ignore[arg-type]
+        sizes: tuple[int, ...] = tuple(value)  # type: ignore[arg-type]
         if min(sizes) < 0:
             raise ExampleError(f"shape {sizes} has a negative size; every size must be 0 or more")
         return torch.empty(sizes, device="meta")

@@ -7,6 +7,12 @@ import inspect
 from collections.abc import Callable, Mapping
 from functools import cache
 
+
+def words(text: str) -> frozenset[str]:
+    """The words of a text, as the tables of names here are written."""
+    return frozenset(text.split())
+
+
 _CONV = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
 _CONV_TRANSPOSE = ("input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation")
 _MAX_POOL = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
@@ -84,7 +90,7 @@ def named_arguments(
     if op in SIZED and args:
         sizes = args[1] if len(args) == 2 and isinstance(args[1], tuple | list) else args[1:]
         named = {"input": args[0]}
-        return {**named, **({SIZED[op]: tuple(sizes)} if len(args) > 1 else {}), **kwargs}  # type: ignore[arg-type]
+        return {**named, **({SIZED[op]: tuple(sizes)} if len(args) > 1 else {}), **kwargs}
     names = ARGUMENTS.get(op) or _signature(function)
     pairs = {names[i] if i < len(names) else f"arg{i}": value for i, value in enumerate(args)}
     return {**pairs, **kwargs}
@@ -96,3 +102,33 @@ def _signature(function: Callable[..., object]) -> tuple[str, ...]:
         return tuple(inspect.signature(function).parameters)
     except (TypeError, ValueError):
         return ()
+
+
+_AUGMENTED = frozenset(
+    f"__i{name}__" for name in words("add sub mul truediv floordiv mod pow and or xor matmul lshift rshift")
+)
+_FLAGGED = words(
+    """relu relu6 celu elu leaky_relu hardtanh rrelu selu threshold silu mish hardswish hardsigmoid dropout dropout1d
+    dropout2d dropout3d alpha_dropout feature_alpha_dropout"""
+)
+_INPLACE_ACTIVATIONS = words(
+    """relu_ celu_ elu_ leaky_relu_ hardtanh_ rrelu_ selu_ threshold_ sigmoid_ tanh_ dropout_ hardsigmoid_ hardswish_
+    silu_ mish_"""
+)
+
+
+def is_augmented(name: str) -> bool:
+    """Is it what Python calls for `x += y` and its like?"""
+    return name in _AUGMENTED
+
+
+@cache
+def is_inplace(name: str) -> bool:
+    """Does a function of this name write over its first argument?"""
+    return name in _AUGMENTED or name == "__setitem__" or (name.endswith("_") and not name.endswith("__"))
+
+
+def may_flag_inplace(name: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -> bool:
+    """Is it an activation or a dropout that was asked to work in place?"""
+    flagged = kwargs.get("inplace") is True or (name in _FLAGGED and any(value is True for value in args[1:]))
+    return flagged or name in _INPLACE_ACTIVATIONS

@@ -11,23 +11,29 @@ from skipstone.core.graph import Place
 
 _TORCH = os.path.dirname(torch.__file__) + os.sep
 _OURS = os.path.dirname(os.path.dirname(__file__)) + os.sep
+_RECORD = os.path.join(os.path.dirname(__file__), "trace.py")
 # Files through which torch passes a call on: the call site is further out.
 _RELAYS = tuple(
     _TORCH + name
-    for name in ("overrides.py", "functional.py", "nn/functional.py", "_tensor.py", "_jit_internal.py", "utils/_contextlib.py")
+    for name in (
+        "overrides.py",
+        "functional.py",
+        "nn/functional.py",
+        "_tensor.py",
+        "_jit_internal.py",
+        "utils/_contextlib.py",
+    )
 )
 
 
 def places(frame: FrameType | None = None) -> tuple[Place | None, Place | None]:
     """The user's place (outside torch) and the site of the call itself (perhaps in torch), innermost frames first."""
     frame = frame or sys._getframe(1)
-    while frame is not None and _is_ours(frame.f_code.co_filename):
-        frame = frame.f_back  # the recorder itself
     site: Place | None = None
     while frame is not None:
         file = frame.f_code.co_filename
-        if _is_ours(file):
-            break  # whoever called the recorder
+        if file == _RECORD:
+            break  # further out stands whoever asked for the record
         if _is_user(file):
             place = _place(frame.f_code, frame.f_lasti)
             return place, site or place

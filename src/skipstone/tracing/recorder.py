@@ -1,12 +1,13 @@
 """The recorder: runs a forward pass on fake tensors and writes down every operation, past failures too.
 
-Three hooks see everything: a `TorchFunctionMode` sees each call of torch by the user's code; a thin `TorchDispatchMode`
-below it sees what goes round that (script functions, custom autograd functions, vmap), so that the thread is not lost;
-forward hooks on the cloned modules say which module is running.
+Three hooks see everything: a `TorchFunctionMode` sees each call of torch by the user's code; a thin dispatch mode below
+it (`unseen.Link`) sees what goes round that (script functions, custom autograd functions, vmap), so that the thread is
+not lost; forward hooks on the cloned modules (`calls.Calls`) say which module is running.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import nn
@@ -17,33 +18,25 @@ from torch._subclasses.fake_tensor import (
     UnsupportedOperatorException,
 )
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from skipstone.core.graph import Assumption, Failure, ModuleCall, Node, NodeKind, NodeRef, Place, TensorSpec
+from skipstone.tracing.calls import Calls
 from skipstone.tracing.clone import FakeClone
-from skipstone.tracing.operations import canonical, named_arguments
+from skipstone.tracing.data import made_up
+from skipstone.tracing.guards import REFUSALS, Shapes, guard
+from skipstone.tracing.memory import Memory
+from skipstone.tracing.nests import map_tensors, tensors_in
+from skipstone.tracing.operations import canonical, is_augmented, is_inplace, may_flag_inplace, named_arguments
 from skipstone.tracing.position import places
 from skipstone.tracing.recovery import Refused, candidates, operands
+from skipstone.tracing.unseen import Link, wrapped
 
-REFUSALS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError, NotImplementedError)
+__all__ = ["Recorder", "map_tensors", "tensors_in"]
+
+Function = Callable[..., Any]
+Args = tuple[Any, ...]
+Keywords = Mapping[str, Any]
 _DATA_DEPENDENT = (DataDependentOutputException, DynamicOutputShapeException, UnsupportedOperatorException)
-
-
-def tensors_in(value: object, found: list[torch.Tensor] | None = None, depth: int = 0) -> list[torch.Tensor]:
-    """Every tensor in a nest of tuples, lists, dicts and dataclasses, in order."""
-    found = [] if found is None else found
-    if isinstance(value, torch.Tensor):
-        found.append(value)
-    elif isinstance(value, tuple | list):
-        for item in value:
-            tensors_in(item, found, depth + 1)
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            tensors_in(item, found, depth + 1)
-    elif depth < 4 and hasattr(value, "__dataclass_fields__"):
-        for name in value.__dataclass_fields__:
-            tensors_in(getattr(value, name, None), found, depth + 1)
-    return found
 
 
 class _Assumed(torch.autograd.Function):
@@ -58,38 +51,6 @@ class _Assumed(torch.autograd.Function):
         raise AssertionError("a recorded pass has no backward")
 
 
-class Link(TorchDispatchMode):
-    """Remembers which tensors came of which, for operations that torch functions do not show."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.parents: dict[int, list[int]] = {}
-        self.watching = True
-        self._keep: list[object] = []
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
-        result = func(*args, **(kwargs or {}))
-        if self.watching:
-            sources = tensors_in((args, kwargs))
-            for tensor in tensors_in(result):
-                known = self.parents.setdefault(id(tensor), [])
-                known.extend(id(source) for source in sources if source is not tensor)
-                self._keep.append((tensor, sources))
-        return result
-
-
-@dataclass
-class _Call:
-    """A module call under way."""
-
-    index: int
-    path: str
-    occurrence: int
-    parent: int
-    first: int
-    inputs: tuple[int, ...]
-
-
 class Recorder(TorchFunctionMode):
     """Writes nodes while a cloned model runs. `choices[n]` picks the n-th failure's assumed shape (default: the first).
 
@@ -101,72 +62,42 @@ class Recorder(TorchFunctionMode):
         super().__init__()
         self.clone, self.choices, self.out_of_place = clone, choices, out_of_place
         self.nodes: list[Node] = []
-        self.calls: list[ModuleCall] = []
         self.assumptions: list[Assumption] = []
         self.options: list[int] = []  # for each failure, how many shapes could have been assumed
         self.link = Link()
         self.grad_fns: dict[object, int] = {}
+        self.spans: dict[object, range] = {}  # for a custom autograd function's node, the nodes recorded inside it
         self.hooked: set[int] = set()  # nodes whose saved tensors pass through hooks (checkpointing)
         self.used: set[str] = set()
+        self.refusing: Exception | None = None  # torch's error for which no result could be assumed
         self._index: dict[int, int] = {}
-        self._storages: dict[int, int] = {}
+        self._wrappers: dict[int, int] = {}
+        self._memory = Memory()
         self._keep: list[object] = []
-        self._stack: list[_Call] = []
-        self._occurrences: dict[str, int] = {}
-        self._reserved = 0
+        self._calls = Calls(clone.paths, lambda t: self._index.get(id(t)), self.look_up, lambda: len(self.nodes))
         self._last_path = ""
         self._last_place: Place | None = None
 
-    # ---- modules
-
     def watch(self, modules: Iterable[nn.Module]) -> None:
-        """Follow the calls of the cloned modules."""
+        """Follow the calls of the cloned modules, past the refusals of torch's own among them."""
+        modules = list(modules)
+        self._calls.watch(modules)
         for module in modules:
-            module.register_forward_pre_hook(self._enter, with_kwargs=True, prepend=True)
-            module.register_forward_hook(self._leave, always_call=True)
-
-    def _enter(self, module: nn.Module, args: object, kwargs: object) -> None:
-        path = self.clone.paths.get(id(module), "")
-        occurrence = self._occurrences.get(path, 0)
-        self._occurrences[path] = occurrence + 1
-        inputs = tuple(self._index[id(t)] for t in tensors_in((args, kwargs)) if id(t) in self._index)
-        parent = self._stack[-1].index if self._stack else -1
-        call = _Call(self._reserved, path, occurrence, parent, len(self.nodes), inputs)
-        self._reserved += 1
-        self._stack.append(call)
-
-    def _leave(self, module: nn.Module, args: object, output: object) -> None:
-        path = self.clone.paths.get(id(module), "")
-        while self._stack:
-            call = self._stack.pop()
-            outputs = tuple(self.look_up(t) for t in tensors_in(output)) if call.path == path else ()
-            completed = call.path == path and output is not None
-            self._finish(call, outputs, completed)
-            if call.path == path:
-                return
-
-    def _finish(self, call: _Call, outputs: tuple[int, ...], completed: bool) -> None:
-        self.calls.append(
-            ModuleCall(
-                call.index, call.path, call.occurrence, call.parent, call.first, len(self.nodes), call.inputs,
-                outputs, completed,
-            )
-        )  # fmt: skip
+            guard(module, self._assume_result)
 
     def finish(self) -> tuple[ModuleCall, ...]:
         """Close what an error left open; the calls in the order they began."""
-        while self._stack:
-            self._finish(self._stack.pop(), (), False)
-        return tuple(sorted(self.calls, key=lambda call: call.index))
+        return self._calls.finish()
 
     @property
     def path(self) -> str:
-        return self._stack[-1].path if self._stack else ""
+        return self._calls.path
 
     # ---- nodes
 
     def add(self, op: str, kind: NodeKind, inputs: tuple[int, ...], tensor: torch.Tensor, **rest: object) -> int:
         """Write one node and let `tensor` stand for it from now on."""
+        inner = wrapped(tensor)
         node = Node(
             index=len(self.nodes),
             op=op,
@@ -174,26 +105,25 @@ class Recorder(TorchFunctionMode):
             inputs=inputs,
             spec=TensorSpec(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")),
             module=self.path,
-            call=self._stack[-1].index if self._stack else -1,
-            storage=self._storage(tensor),
-            requires_grad=tensor.requires_grad,
+            call=self._calls.current,
+            storage=self._memory.number(tensor),
+            requires_grad=tensor.requires_grad or (inner is not None and inner.requires_grad),
             **rest,  # type: ignore[arg-type]
         )
         self.nodes.append(node)
-        self._index[id(tensor)] = node.index
-        self._keep.append(tensor)
+        self._stand(tensor, node.index)
+        if inner is not None and id(inner) not in self._index:
+            self._wrappers[id(inner)] = node.index  # what vmap hands out in the end
+            self._keep.append(inner)
         if tensor.grad_fn is not None:
             self.grad_fns[tensor.grad_fn] = node.index
             if torch._C._autograd._top_saved_tensors_default_hooks(True) is not None:
                 self.hooked.add(node.index)
         return node.index
 
-    def _storage(self, tensor: torch.Tensor) -> int:
-        if tensor.layout != torch.strided or torch._C._functorch.is_functorch_wrapped_tensor(tensor):
-            return -1
-        storage = tensor.untyped_storage()
-        self._keep.append(storage)
-        return self._storages.setdefault(storage._cdata, len(self._storages))
+    def _stand(self, tensor: torch.Tensor, index: int) -> None:
+        self._index[id(tensor)] = index
+        self._keep.append(tensor)
 
     def known(self, tensor: torch.Tensor) -> bool:
         return id(tensor) in self._index
@@ -202,39 +132,37 @@ class Recorder(TorchFunctionMode):
         """The node a tensor stands for; a parameter, a constant or a stray one gets its node now."""
         index = self._index.get(id(tensor))
         if index is not None:
-            return index
+            written = self._memory.overwritten(self.nodes[index].storage, index, tensor)
+            return index if written is None else self._seen_anew(tensor, index, *written)
         name = self.clone.names.get(id(tensor))
         if name is not None:
             kind: NodeKind = "parameter" if isinstance(tensor, nn.Parameter) else "buffer"
             self.used.add(name)
             return self.add(kind, kind, (), tensor, name=name)
-        ancestors = self._ancestors(tensor)
+        inner = wrapped(tensor)
+        same = self._wrappers.get(id(tensor)) if inner is None else self._index.get(id(inner))
+        if same is not None:
+            return self._add_derived("alias", (same,), tensor)
+        ancestors = self.link.ancestors(tensor, lambda key: self._index.get(key, self._wrappers.get(key)))
         if ancestors:
-            place, site = places()
-            tainted = any(self.nodes[i].tainted for i in ancestors)
-            return self.add("opaque", "op", ancestors, tensor, place=place, site=site, tainted=tainted)
+            return self._add_derived("opaque", ancestors, tensor)
         if isinstance(tensor, FakeTensor) and tensor.grad_fn is not None:
             self.assume("lost track of where a tensor came from")
         return self.add("constant", "constant", (), tensor)
 
-    def _ancestors(self, tensor: torch.Tensor) -> tuple[int, ...]:
-        """Known nodes behind a tensor that no torch function showed: its base if it is a view, else its parents."""
-        base = tensor._base if tensor._is_view() else None
-        if base is not None and id(base) in self._index:
-            return (self._index[id(base)],)
-        seen: set[int] = set()
-        found: set[int] = set()
-        pending = list(self.link.parents.get(id(tensor), ()))
-        while pending:
-            key = pending.pop()
-            if key in seen:
-                continue
-            seen.add(key)
-            if key in self._index:
-                found.add(self._index[key])
-            else:
-                pending.extend(self.link.parents.get(key, ()))
-        return tuple(sorted(found))
+    def _seen_anew(self, tensor: torch.Tensor, index: int, writer: int, whole: bool) -> int:
+        """A tensor whose memory was written through another one: a view of the writer's result, wholly or in part."""
+        if whole and self.nodes[writer].shape == tuple(tensor.shape):
+            self._index[id(tensor)] = writer
+            return writer
+        if whole:
+            return self._add_derived("alias", (writer,), tensor)
+        return self._add_derived("setitem", (index, writer), tensor, overwrites=index)
+
+    def _add_derived(self, op: str, inputs: tuple[int, ...], tensor: torch.Tensor, **rest: object) -> int:
+        place, site = places()
+        tainted = any(self.nodes[i].tainted or self.nodes[i].failure for i in inputs)
+        return self.add(op, "op", inputs, tensor, place=place, site=site, tainted=tainted, **rest)
 
     def assume(self, what: str) -> None:
         place, _ = places()
@@ -242,81 +170,104 @@ class Recorder(TorchFunctionMode):
 
     # ---- operations
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+    def __torch_function__(self, func: Function, types: Any, args: Args = (), kwargs: Keywords | None = None) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", str(func))
         if name in ("__get__", "__set__", "__delete__"):
             return self._attribute(func, name, args, kwargs)
         operands = tensors_in((args, kwargs))
         versions = [_version(t) for t in operands]
-        place, site = places()
-        self._last_path, self._last_place = self.path, place
-        args, kwargs, copied = self._without_inplace(name, func, args, kwargs)
+        where = places()
+        self._last_path, self._last_place = self.path, where[0]
+        args, copied = self._without_inplace(name, args, kwargs)
         failure: Failure | None = None
         self.link.watching = False
         try:
             result = func(*args, **kwargs)
         except _DATA_DEPENDENT as error:
-            result = self._make_up(name, operands, error)
+            result = self._make_up(name, operands, kwargs, error)
         except REFUSALS as error:
             result, failure = self._recover(canonical(name), func, args, kwargs, operands, error)
         finally:
             self.link.watching = True
         changed = [t for t, v in zip(operands, versions, strict=True) if _version(t) != v and not copied]
-        self._write(canonical(name), func, args, kwargs, result, operands, changed, failure, (place, site))
+        self._write(name, (func, args, kwargs), tensors_in(result), operands, changed, failure, where)
         return result
 
-    def _attribute(self, func, name, args, kwargs):  # type: ignore[no-untyped-def]
+    def _attribute(self, func: Function, name: str, args: Args, kwargs: Keywords) -> Any:
         result = func(*args, **kwargs)
+        attribute = getattr(getattr(func, "__self__", None), "__name__", "get")
+        if name == "__set__" and attribute == "data" and isinstance(args[1], torch.Tensor):
+            self._stand(args[0], self.look_up(args[1]))
         if name == "__get__" and isinstance(result, torch.Tensor) and not self.known(result) and self.known(args[0]):
-            source = self._index[id(args[0])]
-            op = canonical(getattr(getattr(func, "__self__", None), "__name__", "get"))
-            place, site = places()
-            tainted = self.nodes[source].tainted
-            self.add(op, "op", (source,), result, place=place, site=site, tainted=tainted, arguments={"input": NodeRef(source)})
+            source = self.look_up(args[0])
+            self._add_derived(canonical(attribute), (source,), result, arguments={"input": NodeRef(source)})
         return result
 
-    def _without_inplace(self, name, func, args, kwargs):  # type: ignore[no-untyped-def]
+    def _without_inplace(self, name: str, args: Args, kwargs: Keywords) -> tuple[Args, bool]:
         """In an out-of-place pass, give a flagged in-place operation a copy of its input to work on."""
-        if not self.out_of_place or not args or not isinstance(args[0], torch.Tensor):
-            return args, kwargs, False
-        flagged = kwargs.get("inplace") is True or (name in _FLAGGED and any(a is True for a in args[1:]))
-        augmented = name.startswith("__i") and name != "__index__"
-        if not (flagged or augmented or name in _INPLACE_ACTIVATIONS) or not self.known(args[0]):
-            return args, kwargs, False
+        if not self.out_of_place or not args or not isinstance(args[0], torch.Tensor) or not self.known(args[0]):
+            return args, False
+        if not (may_flag_inplace(name, args, kwargs) or is_augmented(name)):
+            return args, False
+        index = self.look_up(args[0])
         self.link.watching = False
         with torch._C.DisableTorchFunction():
             twin = args[0].clone()
         self.link.watching = True
-        self._index[id(twin)] = self._index[id(args[0])]
-        self._keep.append(twin)
-        return (twin, *args[1:]), kwargs, True
+        self._stand(twin, index)
+        return (twin, *args[1:]), True
 
-    def _write(self, op, func, args, kwargs, result, operands, changed, failure, where):  # type: ignore[no-untyped-def]
-        results = tensors_in(result)
-        fresh = [t for t in results if not self.known(t) or any(t is c for c in changed)]
-        if self.out_of_place:
-            fresh = [t for t in results if not any(t is o for o in operands) or any(t is c for c in changed)]
-        if failure is not None and not fresh:
-            fresh = results
-        written = fresh + [t for t in changed if not any(t is f for f in fresh)]
-        written = [t for t in written if id(t) not in self.clone.names]
+    def _write(
+        self,
+        name: str,
+        call: tuple[Function, Args, Keywords],
+        results: Sequence[torch.Tensor],
+        operands: Sequence[torch.Tensor],
+        changed: Sequence[torch.Tensor],
+        failure: Failure | None,
+        where: tuple[Place | None, Place | None],
+    ) -> None:
+        written = self._written(name, results, operands, changed, failure)
         if not written:
             return
+        op = canonical(name)
         inputs = tuple(self.look_up(t) for t in operands)
         tainted = any(self.nodes[i].tainted or self.nodes[i].failure for i in inputs)
-        arguments = self._refer(named_arguments(op, func, args, kwargs))
+        arguments = self._refer(named_arguments(op, *call))
         for output, tensor in enumerate(written):
             overwrites = self._index.get(id(tensor)) if any(tensor is c for c in changed) else None
             index = self.add(
                 op, "op", inputs, tensor, place=where[0], site=where[1], arguments=arguments, overwrites=overwrites,
                 output=output, failure=failure, tainted=tainted,
             )  # fmt: skip
-            base = tensor._base if overwrites is not None and tensor._is_view() else None
-            if base is not None and id(base) in self._index:
-                self._index[id(base)] = index
+            if overwrites is not None:
+                self._memory.write(self.nodes[index].storage, index, tensor)
 
-    def _refer(self, value):  # type: ignore[no-untyped-def]
+    def _written(
+        self,
+        name: str,
+        results: Sequence[torch.Tensor],
+        operands: Sequence[torch.Tensor],
+        changed: Sequence[torch.Tensor],
+        failure: Failure | None,
+    ) -> list[torch.Tensor]:
+        """The tensors that get a node: results not met before, and operands that were changed."""
+        old = operands if self.out_of_place else ()
+        fresh = [
+            t
+            for t in results
+            if any(t is c for c in changed)
+            or (not any(t is o for o in old) if self.out_of_place else not self.known(t))
+        ]
+        if failure is not None and not fresh:
+            fresh = list(results)
+        fresh += [t for t in changed if not any(t is f for f in fresh)]
+        # What a norm keeps for itself (running means, a counter) is no part of the pass; a memory written to is.
+        is_memory = is_inplace(name) and len(operands) > 1
+        return [t for t in fresh if id(t) not in self.clone.names or (is_memory and t is operands[0])]
+
+    def _refer(self, value: Any) -> Any:
         if isinstance(value, torch.Tensor):
             return NodeRef(self.look_up(value))
         if isinstance(value, torch.Size):
@@ -327,31 +278,30 @@ class Recorder(TorchFunctionMode):
             return tuple(map(self._refer, value))
         return value
 
+    def ran_inside(self, result: object, first: int) -> None:
+        """A custom autograd function returned: its results have a gradient though they were made without one."""
+        for tensor in tensors_in(result):
+            if tensor.grad_fn is None:
+                continue
+            index = self.look_up(tensor)
+            self.nodes[index] = replace(self.nodes[index], requires_grad=True)
+            self.grad_fns[tensor.grad_fn] = index
+            self.spans[tensor.grad_fn] = range(first, len(self.nodes))
+
     # ---- going on
 
-    def _make_up(self, name: str, operands: Sequence[torch.Tensor], error: Exception) -> object:
-        """A value for what would need data: true, one, everything selected."""
-        source = operands[0] if operands else None
-        if name == "__bool__":
-            self.assume("took a data-dependent condition as true")
-            return True
-        if name in ("item", "__int__", "__index__", "__float__") and source is not None:
-            self.assume("took a data-dependent number as 1")
-            return 1.0 if source.dtype.is_floating_point and name in ("item", "__float__") else 1
-        if name == "tolist" and source is not None:
-            self.assume("took data-dependent numbers as 1")
-            return torch.ones(tuple(source.shape), device="meta").numel() * [1]
-        if name in ("nonzero", "argwhere") and source is not None:
-            self.assume("took a data-dependent mask as all true")
-            return source.new_empty((source.numel(), source.dim()), dtype=torch.int64)
-        if name in ("__getitem__", "masked_select") and len(operands) > 1 and source is not None:
-            self.assume("took a data-dependent mask as all true")
-            mask = operands[1]
-            kept = source.shape[mask.dim() :] if mask.dtype == torch.bool else source.shape[1:]
-            return source.new_empty((mask.numel(), *kept))
-        raise error
+    def _make_up(
+        self, name: str, operands: Sequence[torch.Tensor], kwargs: Mapping[str, object], error: Exception
+    ) -> object:
+        made = made_up(name, operands, kwargs)
+        if made is None:
+            raise error
+        self.assume(made[1])
+        return made[0]
 
-    def _recover(self, op, func, args, kwargs, operands_, error):  # type: ignore[no-untyped-def]
+    def _recover(
+        self, op: str, func: Function, args: Args, kwargs: Keywords, operands_: Sequence[torch.Tensor], error: Exception
+    ) -> tuple[Any, Failure | None]:
         if op == "numpy" and operands_:
             import numpy
 
@@ -361,26 +311,65 @@ class Recorder(TorchFunctionMode):
         call = Refused(op, func, named_arguments(op, func, args, kwargs), operands_, ages)
         shapes = candidates(call) if operands_ else []
         if not shapes:
+            self.refusing = error
             raise error
+        name = getattr(func, "__name__", "")
+        inplace = is_inplace(name) or kwargs.get("inplace") is True
+        if inplace:
+            own = tuple(operands_[0].shape)
+            shapes = [own, *(shape for shape in shapes if shape != own and is_augmented(name))]
         number = len(self.options)
         self.options.append(len(shapes))
         choice = self.choices[number] if number < len(self.choices) else 0
-        like = operands_[0] if operands_[0].dtype.is_floating_point else operands_[-1]
+        result = self._assumed(shapes[choice], operands_)
+        if inplace and choice == 0 and not self.out_of_place:
+            result = _overwrite(operands_[0], result)
+        return (None if op == "setitem" else result), Failure(type(error).__name__, _first_line(error), operands(call))
+
+    def _assumed(self, shapes: Shapes, operands_: Sequence[torch.Tensor]) -> Any:
+        if shapes is None:
+            return None
+        if any(not isinstance(size, int | torch.SymInt) for size in shapes):
+            return tuple(self._assumed(shape, operands_) for shape in shapes)  # type: ignore[arg-type]
+        like = next((t for t in operands_ if t.dtype.is_floating_point), operands_[0])
         with torch._C.DisableTorchFunction():
-            result = _Assumed.apply(like, shapes[choice], *operands_)
-        text = str(error).strip().split("\n")[0]
-        return result, Failure(type(error).__name__, text, operands(call))
+            return _Assumed.apply(like, shapes, *operands_)  # type: ignore[no-untyped-call]
+
+    def _assume_result(
+        self,
+        op: str,
+        tensors: Sequence[torch.Tensor],
+        shapes: Shapes,
+        met: tuple[tuple[int, ...], ...],
+        error: Exception,
+    ) -> object:
+        """What a module of torch's own that refused its input goes on with; see `guards`."""
+        self.link.watching = False
+        result = self._assumed(shapes, tensors)
+        self.link.watching = True
+        self.options.append(1)
+        failure = Failure(type(error).__name__, _first_line(error), met)
+        named = dict(zip(("input", "weight"), tensors, strict=False))
+        self._write(op, (_no_function, (), named), tensors_in(result), tensors, [], failure, places())
+        return result
 
 
+def _overwrite(target: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+    """The refused in-place operation's target, as changed by it; a new tensor where autograd forbids the change."""
+    with torch._C.DisableTorchFunction():
+        try:
+            return target.copy_(value)
+        except RuntimeError:
+            return value
 
-_INPLACE_ACTIVATIONS = {"relu_", "celu_", "elu_", "leaky_relu_", "hardtanh_", "rrelu_", "selu_", "threshold_", "sigmoid_",
-                        "tanh_", "dropout_", "hardsigmoid_", "hardswish_", "silu_", "mish_"}  # fmt: skip
-_FLAGGED = {"relu", "relu6", "celu", "elu", "leaky_relu", "hardtanh", "rrelu", "selu", "threshold", "silu", "mish",
-            "hardswish", "hardsigmoid", "dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout",
-            "feature_alpha_dropout"}  # fmt: skip
+
+def _no_function() -> None:
+    """Stands for the function of a refusal that no function raised."""
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]
 
 
 def _version(tensor: torch.Tensor) -> int:
     return -1 if tensor.is_inference() else tensor._version
-
-

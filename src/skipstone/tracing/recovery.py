@@ -72,6 +72,9 @@ def _cat(call: Refused) -> list[Shape]:
         shape = list(tensor.shape)
         shape[dim] = total
         found.append(tuple(shape))
+    if len(of_rank) < len(call.tensors) and min(tensor.dim() for tensor in call.tensors) == 2:
+        # The deeper ones were to be flattened.
+        found.append((call.tensors[0].shape[0], sum(prod(tensor.shape[1:]) for tensor in call.tensors)))
     return found
 
 
@@ -125,7 +128,7 @@ def _requested(call: Refused) -> Shape:
 
 
 def _sized(call: Refused) -> list[Shape]:
-    """The requested shape; an axis left open (-1) gets what is over, at least 1; expand keeps the source's size there."""
+    """The requested shape; an axis left open (-1) gets what is over, at least 1, or the source's size in `expand`."""
     source, sizes = tuple(call.tensors[0].shape), _requested(call)
     if not all(isinstance(size, int | torch.SymInt) for size in sizes):
         return []

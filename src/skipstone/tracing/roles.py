@@ -4,35 +4,36 @@ from collections.abc import Callable, Mapping
 
 from skipstone.core.graph import Graph, Node
 from skipstone.core.skip import Merge
+from skipstone.tracing.operations import words
 
 # Values pass through unchanged, or scaled by chance (dropout).
-TRANSPARENT = frozenset(
+TRANSPARENT = words(
     """dropout dropout1d dropout2d dropout3d feature_dropout alpha_dropout feature_alpha_dropout contiguous view reshape
     flatten unflatten permute transpose squeeze unsqueeze clone to type_as float half bfloat16 double type detach alias
-    expand expand_as movedim t requires_grad view_as unbind t ravel opaque_view""".split()
+    expand expand_as movedim t requires_grad view_as unbind t ravel opaque_view"""
 )
-NORM = frozenset("batch_norm layer_norm group_norm instance_norm rms_norm local_response_norm normalize".split())
+NORM = words("batch_norm layer_norm group_norm instance_norm rms_norm local_response_norm normalize")
 _POOLS = tuple(f"{kind}_pool{n}d" for kind in ("avg", "max", "lp", "adaptive_avg", "adaptive_max") for n in (1, 2, 3))
 POOL = frozenset((*_POOLS, "fractional_max_pool2d", "max_unpool2d"))
 # Other sizes of the same values.
-RESAMPLE = POOL | frozenset(
+RESAMPLE = POOL | words(
     """interpolate upsample pad getitem narrow select pixel_shuffle pixel_unshuffle roll chunk split tensor_split
-    index_select unfold repeat tile repeat_interleave flip channel_shuffle""".split()
+    index_select unfold repeat tile repeat_interleave flip channel_shuffle"""
 )
-SLICES = frozenset("chunk split tensor_split unbind getitem narrow select".split())
+SLICES = words("chunk split tensor_split unbind getitem narrow select")
 CONV = frozenset(f"conv{kind}{n}d" for kind in ("", "_transpose") for n in (1, 2, 3))
-LAYER = CONV | frozenset(
+LAYER = CONV | words(
     """linear bilinear lstm gru rnn_tanh rnn_relu lstm_cell gru_cell multi_head_attention_forward embedding
-    embedding_bag _native_multi_head_attention""".split()
+    embedding_bag _native_multi_head_attention"""
 )
-PRODUCT = frozenset("matmul bmm mm addmm baddbmm einsum tensordot".split())
+PRODUCT = words("matmul bmm mm addmm baddbmm einsum tensordot")
 # Results that carry shapes or indices of a tensor, not its values.
-SHAPE_ONLY = frozenset(
+SHAPE_ONLY = words(
     """new_zeros new_ones new_empty new_full zeros_like ones_like empty_like full_like rand_like randn_like new_tensor
-    argmax argmin argsort bernoulli""".split()
+    argmax argmin argsort bernoulli"""
 )
-SQUASH = frozenset("sigmoid hardsigmoid softmax tanh hardtanh relu6 logsigmoid softplus clamp".split())
-RECTIFIER = frozenset("relu relu6 leaky_relu prelu elu celu selu gelu silu mish hardswish softplus threshold rrelu".split())
+SQUASH = words("sigmoid hardsigmoid softmax tanh hardtanh relu6 logsigmoid softplus clamp")
+RECTIFIER = words("relu relu6 leaky_relu prelu elu celu selu gelu silu mish hardswish softplus threshold rrelu")
 
 MERGES: Mapping[str, Merge] = {
     **dict.fromkeys(("add", "sub", "rsub", "addcmul", "lerp", "logaddexp", "addcdiv"), "add"),

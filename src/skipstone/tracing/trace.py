@@ -6,6 +6,7 @@ import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,10 +15,12 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.graph import Graph, ModuleInfo, Stop
 from skipstone.tracing.autograd import backward_nodes, parameters, refusals
+from skipstone.tracing.bypass import watched_functions
 from skipstone.tracing.clone import FakeClone, fake_tensor
 from skipstone.tracing.example import Example, parse_example
+from skipstone.tracing.nests import map_tensors, tensors_in
 from skipstone.tracing.position import raised_at
-from skipstone.tracing.recorder import Recorder, tensors_in
+from skipstone.tracing.recorder import Recorder
 
 _MAX_PASSES = 8  # re-recordings that look for the assumed shapes behind which least goes wrong
 _QUIET = ("torch._subclasses.fake_tensor", "torch.fx.experimental.symbolic_shapes", "torch.fx.experimental.recording")
@@ -79,13 +82,17 @@ def record(
     recorder = Recorder(clone, choices, out_of_place=out_of_place)
     recorder.watch(module for module in clone.model.modules() if not isinstance(module, torch.jit.ScriptModule))
     make_input = make_input or (lambda tensor: fake_tensor(tensor, fake))
-    args, kwargs = _map_tensors((example.args, dict(example.kwargs)), make_input)  # type: ignore[misc]
+    args: Any
+    kwargs: Any
+    args, kwargs = map_tensors((example.args, dict(example.kwargs)), make_input)  # type: ignore[misc]
     stopped: Stop | None = None
     result: object = None
     with quiet_and_restored(), fake, torch.enable_grad():
-        inputs = tuple(recorder.add("input", "input", (), t, name=f"input{i}") for i, t in enumerate(tensors_in((args, kwargs))))
+        inputs = tuple(
+            recorder.add("input", "input", (), t, name=f"input{i}") for i, t in enumerate(tensors_in((args, kwargs)))
+        )
         try:
-            with recorder.link, recorder:
+            with recorder.link, watched_functions(lambda: len(recorder.nodes), recorder.ran_inside), recorder:
                 result = clone.model(*args, **kwargs)
         except Exception as error:  # noqa: BLE001 - whatever the user's forward raises is reported as the place it stopped
             stopped = _stop(error, recorder)
@@ -113,21 +120,14 @@ def _stop(error: Exception, recorder: Recorder) -> Stop:
         innermost = innermost.tb_next
     place = raised_at(innermost.tb_frame, innermost.tb_lasti) if innermost else None
     where = place or recorder._last_place
-    return Stop(type(error).__name__, _one_line(error), recorder._last_path, where, own=place is not None)
+    refused = error is recorder.refusing and not isinstance(error, NotImplementedError)
+    return Stop(
+        type(error).__name__, _one_line(error), recorder._last_path, where, own=place is not None, refused=refused
+    )
 
 
 def _one_line(error: Exception) -> str:
     return (str(error).strip().split("\n") or [""])[0] or type(error).__name__
-
-
-def _map_tensors(value: object, change: Callable[[torch.Tensor], torch.Tensor]) -> object:
-    if isinstance(value, torch.Tensor):
-        return change(value)
-    if type(value) in (tuple, list):
-        return type(value)(_map_tensors(item, change) for item in value)  # type: ignore[call-arg, attr-defined]
-    if type(value) is dict:
-        return {key: _map_tensors(item, change) for key, item in value.items()}
-    return value
 
 
 @contextmanager
@@ -162,7 +162,8 @@ _SOURCES: dict[type, tuple[str | None, int | None]] = {}
 
 def _source(kind: type) -> tuple[str | None, int | None]:
     if kind not in _SOURCES:
-        forward = inspect.unwrap(kind.forward) if callable(getattr(kind, "forward", None)) else None
+        forward = getattr(kind, "forward", None)
+        forward = inspect.unwrap(forward) if callable(forward) else None
         code = getattr(forward, "__code__", None)
         _SOURCES[kind] = (code.co_filename, code.co_firstlineno) if code else (None, None)
     return _SOURCES[kind]
