@@ -13,20 +13,22 @@ _WIDTH = 100
 
 def report_text(report: Report) -> str:
     """Every finding, then the summary; a partial record is said so."""
-    parts = [finding_text(finding) for finding in report.findings]
+    root = report.graph.modules[""].type
+    parts = [finding_text(finding, root) for finding in report.findings]
     if report.partial:
         parts.append(report.partial)
     parts.extend(f"note: {a.what}{f' ({a.place})' if a.place else ''}" for a in report.graph.assumptions)
     return "\n\n".join([*parts, report.summary])
 
 
-def finding_text(finding: Finding) -> str:
-    return "\n".join(_lines(finding))
+def finding_text(finding: Finding, root: str = "forward") -> str:
+    """One finding: the fact and its place, the ledger, legal sizes, notes, repairs. `root` names the model itself."""
+    return "\n".join(_lines(finding, root))
 
 
-def _lines(finding: Finding) -> Iterator[str]:
+def _lines(finding: Finding, root: str) -> Iterator[str]:
     head = f"{finding.code}  {finding.severity}: {finding.message}"
-    where = ", ".join(filter(None, (finding.module or "forward", str(finding.place or ""))))
+    where = ", ".join(filter(None, (finding.module or root, str(finding.place or ""))))
     yield f"{head:<{_WIDTH - len(where) - 2}}  {where}"
     if finding.branches:
         yield from _ledger(finding.branches)
