@@ -15,13 +15,15 @@ class Site:
     """One call in a forward pass: the module whose forward makes it, where it is written, which run of that line.
 
     `occurrence` counts the runs of the same place within one call of the module from 0 (a line in a loop runs often);
-    None means every run. `op` is the recorded operation, by `Node.op`.
+    None means every run. `op` is the recorded operation, by `Node.op`; `operands` counts the tensors it was given (0:
+    not known).
     """
 
     module: str
     place: Place
     op: str
     occurrence: int | None = None
+    operands: int = 0
 
 
 ConnectMerge = Literal["add", "cat", "mul", "gate"]
@@ -99,7 +101,7 @@ class ReplaceModule:
 
 @dataclass(frozen=True, slots=True)
 class MapOperand:
-    """Transform one operand (its index among the call's tensors) before the call. `name` is the new module's, if any."""
+    """Transform one operand (by its index among the call's tensors) first. `name` is that of the new module, if any."""
 
     site: Site
     operand: int
@@ -160,7 +162,7 @@ class Disconnect:
 
 @dataclass(frozen=True, slots=True)
 class NarrowInput:
-    """Let a layer (convolution, linear, norm) read some of its input channels only: those of `ranges`, [start, stop)."""
+    """Let a layer (convolution, linear, norm) read only the input channels of `ranges`, each [start, stop)."""
 
     module: str
     ranges: tuple[tuple[int, int], ...]

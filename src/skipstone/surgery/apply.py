@@ -69,8 +69,9 @@ def _check(model: nn.Module, edits: Sequence[Edit]) -> None:
         for path in paths_of(edit):
             module = layers.find(model, path)
             if len(others := layers.paths_of(model, module)) > 1:
+                names = " and ".join(map(repr, others))
                 warnings.warn(
-                    f"{' and '.join(repr(other) for other in others)} are one module: the edit changes it in every place",
+                    f"{names} are one module: the edit changes it in every place",
                     SurgeryWarning,
                     stacklevel=3,
                 )

@@ -164,14 +164,15 @@ def _assembled(
         "_skipstone_runs": None,
     }
     try:
-        cls = type(base.__name__, (base, *_ordered(mixins)), namespace)
+        cls: Any = type(base.__name__, (base, *_ordered(mixins)), namespace)
     except TypeError as error:
         raise SurgeryError(f"functions of {base.__name__} and of its base classes cannot be edited together") from error
     if replayed:
-        cls.forward = replaying(cls.forward, replayed)  # type: ignore[method-assign]
+        cls.forward = replaying(cls.forward, replayed)
     if counted:
-        cls.forward = _counting(cls.forward)  # type: ignore[method-assign]
-    return cls
+        cls.forward = _counting(cls.forward)
+    made: type[nn.Module] = cls
+    return made
 
 
 def _ordered(mixins: Iterable[type]) -> list[type]:

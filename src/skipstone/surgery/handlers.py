@@ -27,7 +27,8 @@ Stage = tuple[SiteEdit, ...]
 _OPERATORS: Mapping[str, Callable[..., Any]] = {
     name: getattr(operator, name)
     for name in (
-        "add", "sub", "mul", "truediv", "floordiv", "matmul", "pow", "mod", "and_", "or_", "xor", "neg", "invert", "pos",
+        "add", "sub", "mul", "truediv", "floordiv", "matmul", "pow", "mod", "and_", "or_", "xor", "neg", "invert",
+        "pos",
         "iadd", "isub", "imul", "itruediv", "ifloordiv", "imatmul", "ipow", "imod", "iand", "ior", "ixor",
         "getitem", "setitem",
     )
@@ -72,7 +73,8 @@ class Stages:
 
 def _no_drop(op: str, drops: Sequence[int]) -> str:
     which = " and ".join(map(str, drops))
-    return f"operand {which} cannot be taken out of {op!r}; terms can be taken out of {', '.join((*_REST, *sorted(LISTED)))}"
+    possible = ", ".join((*_REST, *sorted(LISTED)))
+    return f"operand {which} cannot be taken out of {op!r}; terms can be taken out of {possible}"
 
 
 def _made_ready(edit: MapOperand, op: str) -> _Change:
@@ -141,7 +143,7 @@ class SiteHandler:
         return args[0] if function is operator.setitem else result
 
     def _count(self, module: nn.Module, runs: Any) -> int:
-        counter = module._skipstone_runs if runs is None else runs
+        counter: dict[str, int] | None = module._skipstone_runs if runs is None else runs  # type: ignore[assignment]
         if counter is None:
             raise SurgeryError(
                 "an edit for one run of a line was reached outside the call of its module, as when activation "
@@ -149,7 +151,7 @@ class SiteHandler:
             )
         number = counter.get(self.key, 0)
         counter[self.key] = number + 1
-        return int(number)
+        return number
 
 
 def _edited(edits: Stages, module: nn.Module, function: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:

@@ -14,7 +14,7 @@ from skipstone.surgery.errors import SurgeryError
 
 def find(model: nn.Module, path: str) -> nn.Module:
     """The module at a dotted path, "" for the model itself; nearest paths offered where there is none."""
-    modules = dict(model.named_modules(remove_duplicate=False))
+    modules: dict[str, nn.Module] = dict(model.named_modules(remove_duplicate=False))
     if path not in modules:
         raise UnknownNameError("module", path, modules)
     return modules[path]

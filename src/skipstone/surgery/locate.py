@@ -9,7 +9,7 @@ import linecache
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from types import CodeType, FunctionType, ModuleType
 from typing import Literal
 
@@ -33,7 +33,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """`owner.__dict__[method]` reaches the function that holds the site by `steps`; `functions` are those on the way."""
+    """`owner.__dict__[method]` reaches the function with the site by `steps`; `functions` are those on the way."""
 
     owner: type
     method: str
@@ -45,8 +45,13 @@ class Location:
         return self.functions[-1]
 
 
-def locate(cls: type, place: Place) -> Location | None:
+def locate(cls: type[nn.Module], place: Place) -> Location | None:
     """Where a module of class `cls` runs the source at `place`; None where it is not to be found."""
+    return _locate(cls, place)  # type: ignore[arg-type]  # classes are hashable whatever their instances are
+
+
+@lru_cache(maxsize=4096)
+def _locate(cls: type[nn.Module], place: Place) -> Location | None:
     methods = [
         (owner, name, function)
         for owner in cls.__mro__
@@ -124,11 +129,13 @@ def holds(code: CodeType, place: Place) -> bool:
     if code.co_filename != place.file:
         return False
     wanted = (place.line, place.end_line, place.column, place.end_column)
-    return any(inner.co_qualname == place.function and wanted in _positions(inner) for inner in codes(code))
+    return any(
+        inner.co_qualname == place.function and wanted in _positions(inner, inner.co_linetable) for inner in codes(code)
+    )
 
 
 @cache
-def _positions(code: CodeType) -> frozenset[tuple[int, int, int, int]]:
+def _positions(code: CodeType, table: bytes) -> frozenset[tuple[int, int, int, int]]:
     found = set()
     for line, end_line, column, end_column in code.co_positions():
         if line is not None:

@@ -47,8 +47,8 @@ class _Replay(TorchFunctionMode):
             return func(*args, **kwargs)
         if _surroundings() != self.surroundings:
             raise SurgeryError(
-                f"{type(self.module).__name__} runs a part under activation checkpointing or without gradients, which an "
-                "edit without source cannot follow; give the module's source, or checkpoint the whole module"
+                f"{type(self.module).__name__} runs a part under activation checkpointing or without gradients, which "
+                "an edit without source cannot follow; give the module's source, or checkpoint the whole module"
             )
         return handler._run(self.module, None, func, args, kwargs)
 

@@ -174,7 +174,7 @@ class _Editor(ast.NodeTransformer):
         self.scopes.pop()
         return node
 
-    visit_FunctionDef = visit_AsyncFunctionDef = visit_Lambda = _scope
+    visit_FunctionDef = visit_AsyncFunctionDef = visit_Lambda = _scope  # noqa: N815 - names that ast looks up
 
     def _hit(self, node: ast.AST) -> int | None:
         return self.numbers.get(spot(node))

@@ -24,4 +24,4 @@ def site_of(graph: Graph, index: int) -> Site:
         if other.site == node.site and other.call == node.call and other.op == node.op and other.output == 0
     ]
     first = max((run for run in runs if run <= index), default=index)
-    return Site(node.module, node.site, node.op, runs.index(first) if len(runs) > 1 else None)
+    return Site(node.module, node.site, node.op, runs.index(first) if len(runs) > 1 else None, len(node.inputs))

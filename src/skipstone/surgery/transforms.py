@@ -37,10 +37,10 @@ def change_of(transform: Transform, op: str) -> Change:
         case "flatten":
             return lambda x, like: x.flatten(1)
         case "unsqueeze":
-            dims = arguments.get("dims", ())
+            dims = _dims(arguments.get("dims", ()))
             return lambda x, like: _unsqueeze(x, dims)
         case "permute":
-            order = arguments.get("dims", ())
+            order = _dims(arguments.get("dims", ()))
             return lambda x, like: x.permute(order)
         case "module":
             raise AssertionError("a transform through a module is made by the module")
@@ -83,7 +83,11 @@ def _expand(x: Tensor, like: Tensor, first: int) -> Tensor:
     return x.expand(sizes)
 
 
-def _unsqueeze(x: Tensor, dims: object) -> Tensor:
-    for dim in dims if isinstance(dims, tuple | list) else (dims,):
+def _unsqueeze(x: Tensor, dims: tuple[int, ...]) -> Tensor:
+    for dim in dims:
         x = x.unsqueeze(dim)
     return x
+
+
+def _dims(value: object) -> tuple[int, ...]:
+    return tuple(value) if isinstance(value, tuple | list) else (int(value),)  # type: ignore[call-overload]

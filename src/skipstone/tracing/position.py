@@ -35,17 +35,17 @@ def places(frame: FrameType | None = None) -> tuple[Place | None, Place | None]:
         if file == _RECORD:
             break  # further out stands whoever asked for the record
         if _is_user(file):
-            place = _place(frame.f_code, frame.f_lasti)
+            place = _place_of(frame.f_code, frame.f_lasti)
             return place, site or place
         if site is None and _is_site(file):
-            site = _place(frame.f_code, frame.f_lasti)
+            site = _place_of(frame.f_code, frame.f_lasti)
         frame = frame.f_back
     return None, site
 
 
 def raised_at(frame: FrameType, last_instruction: int) -> Place | None:
     """The place of an error raised in this frame, None where the frame is not the user's."""
-    return _place(frame.f_code, last_instruction) if _is_user(frame.f_code.co_filename) else None
+    return _place_of(frame.f_code, last_instruction) if _is_user(frame.f_code.co_filename) else None
 
 
 @cache
@@ -64,13 +64,18 @@ def _is_site(file: str) -> bool:
     return file.startswith(_TORCH) and file not in _RELAYS
 
 
+def _place_of(code: CodeType, last_instruction: int) -> Place:
+    # Code objects of equal instructions are equal to Python, whatever their file, lines and columns.
+    return _place(code, code.co_filename, code.co_linetable, last_instruction)
+
+
 @cache
-def _positions(code: CodeType) -> list[tuple[int | None, int | None, int | None, int | None]]:
+def _positions(code: CodeType, table: bytes) -> list[tuple[int | None, int | None, int | None, int | None]]:
     return list(code.co_positions())
 
 
 @cache
-def _place(code: CodeType, last_instruction: int) -> Place:
-    line, end_line, column, end_column = _positions(code)[last_instruction // 2]
+def _place(code: CodeType, file: str, table: bytes, last_instruction: int) -> Place:
+    line, end_line, column, end_column = _positions(code, table)[last_instruction // 2]
     first = line or code.co_firstlineno
     return Place(code.co_filename, first, end_line or first, column or 0, end_column or 0, code.co_qualname)

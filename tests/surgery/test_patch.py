@@ -1,0 +1,291 @@
+"""Source diffs: written to a file, applied by git, imported, and equal to the live edit in outputs and gradients."""
+
+import importlib.util
+import itertools
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+
+from skipstone import surgery
+from skipstone.core.edit import (
+    Connect,
+    DropOperand,
+    MapOperand,
+    ModuleSpec,
+    NarrowInput,
+    OutOfPlace,
+    ReplaceModule,
+    SetArgument,
+    SetAttributes,
+    Transform,
+)
+from skipstone.surgery import site_of
+from skipstone.tracing import trace
+
+HEAD = """import torch
+from torch import nn
+import torch.nn.functional as F
+
+
+"""
+BLOCK = (
+    HEAD
+    + '''class Block(nn.Module):
+    """A block."""
+
+    def __init__(self, c=4):
+        super().__init__()
+        self.conv = nn.Conv2d(c, c, 3, padding=1)   # keep me
+        self.pool = nn.MaxPool2d(2)
+        self.head = nn.Sequential(
+            nn.Conv2d(8, 8, 1),
+            nn.ReLU(inplace=True),
+        )
+
+    def forward(self, x):
+        out = self.conv(x)
+        {body}
+        return self.head(torch.cat([out, x], dim=1))
+'''
+)
+_numbers = itertools.count()
+
+
+def load(path: Path):
+    spec = importlib.util.spec_from_file_location(f"patched_{next(_numbers)}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "net.py"
+    path.write_bytes(text.encode())
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    return path
+
+
+def same(a, b, x):
+    """Equal outputs and gradients for equal weights."""
+    b.load_state_dict(a.state_dict())
+    results = []
+    for model in (a, b):
+        model.zero_grad()
+        y = model(x.clone())
+        y.square().sum().backward()
+        results.append((y.detach(), {n: p.grad for n, p in model.named_parameters()}))
+    (y, grads), (z, others) = results
+    assert torch.equal(y, z)
+    assert grads.keys() == others.keys()
+    assert all((g is None and others[n] is None) or torch.equal(g, others[n]) for n, g in grads.items())
+
+
+def patched(folder: Path, text: str, edits_of, *, shape=(2, 4, 8, 8), name="Block") -> str:
+    """Check the whole way for one edit; returns the diff."""
+    path = written(folder, text)
+    torch.manual_seed(0)
+    model = getattr(load(path), name)().double()
+    graph = trace(model, torch.empty(shape, dtype=torch.float64))
+    edits = edits_of(graph)
+    live = surgery.apply(model, edits)
+    diff = surgery.source_diff(model, edits)
+    assert diff is not None, surgery.why_not(model, edits)
+    (folder / "edit.patch").write_bytes(diff.encode())
+    subprocess.run(["git", "apply", "--check", "edit.patch"], cwd=folder, check=True)
+    subprocess.run(["git", "apply", "edit.patch"], cwd=folder, check=True)
+    same(live, getattr(load(path), name)().double(), torch.randn(shape, dtype=torch.float64))
+    return diff
+
+
+def node(graph, op, number=0):
+    return [n for n in graph if n.op == op and n.kind == "op"][number].index
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("out += x", "out = out + self.skipstone_shortcut(x)"),
+        ("out += x  # a comment", "out = out + self.skipstone_shortcut(x)  # a comment"),
+        ("out = (out\n               + x)", "(out + self.skipstone_shortcut(x))"),
+        ("out = torch.add(out, x)", "torch.add(out, self.skipstone_shortcut(x))"),
+        ("out.add_(x)", "out.add_(self.skipstone_shortcut(x))"),
+        ("out = out.add(x)", "out.add(self.skipstone_shortcut(x))"),
+        ("out = F.relu(out + 2 * x)", "out + self.skipstone_shortcut((2 * x))"),
+        ("out = (lambda a: a + x)(out)", "lambda a: a + self.skipstone_shortcut(x)"),
+    ],
+)
+def test_layer_on_one_operand(tmp_path, body, expected):
+    spec = ModuleSpec("Conv2d", {"in_channels": 4, "out_channels": 4, "kernel_size": 1})
+
+    def edits(graph):
+        return (MapOperand(site_of(graph, node(graph, "add")), 1, Transform("module", spec)),)
+
+    diff = patched(tmp_path, BLOCK.format(body=body), edits)
+    kept = expected.replace("out = out +", "out +=") if body.startswith("out +=") else expected
+    assert kept in diff
+    assert "self.skipstone_shortcut = nn.Conv2d(in_channels=4, out_channels=4, kernel_size=1)" in diff
+
+
+@pytest.mark.parametrize(
+    ("body", "operand", "expected"),
+    [
+        ("out += x", 1, "-        out += x"),
+        ("out += x", 0, "+        out = x"),
+        ("out = out + x", 1, "+        out = out"),
+        ("out = out - (x\n            * 2)", 0, "+        out = -(x\n             * 2)"),
+        ("out = 3 * (out + x)", 0, "+        out = 3 * (x)"),
+        ("out.add_(x)", 1, "-        out.add_(x)"),
+        ("if True:\n            out += x", 1, "+            pass"),
+    ],
+)
+def test_operand_dropped(tmp_path, body, operand, expected):
+    op = "sub" if " - " in body else "add"
+    diff = patched(tmp_path, BLOCK.format(body=body), lambda g: (DropOperand(site_of(g, node(g, op)), operand),))
+    assert expected in diff
+
+
+def test_concatenation_loses_an_operand_and_its_reader_channels(tmp_path):
+    def edits(graph):
+        return (DropOperand(site_of(graph, node(graph, "cat")), 1), NarrowInput("head.0", ((0, 4),)))
+
+    diff = patched(tmp_path, BLOCK.format(body="pass"), edits)
+    assert "torch.cat([out], dim=1)" in diff
+    assert "nn.Conv2d(4, 8, 1)," in diff
+    assert "# keep me" not in [line for line in diff.splitlines() if line.startswith("-")]
+
+
+@pytest.mark.parametrize(
+    ("body", "op", "edit", "expected"),
+    [
+        ("out += x", "add", OutOfPlace, "out = out + x"),
+        ("out *= x + 1", "mul", OutOfPlace, "out = out * (x + 1)"),
+        ("out.add_(x)", "add", OutOfPlace, "out = out.add(x)"),
+        ("out = F.relu(out, inplace=True)", "relu", OutOfPlace, "F.relu(out, inplace=False)"),
+        (
+            "out = out.mean(1, keepdim=True) + x",
+            "mean",
+            lambda s: SetArgument(s, "dim", 2),
+            "out.mean(2, keepdim=True)",
+        ),
+        ("out = torch.cat([out, x])[:2]", "cat", lambda s: SetArgument(s, "dim", 0), "torch.cat([out, x], dim=0)"),
+        ("out = out + x", "add", lambda s: MapOperand(s, 1, Transform("clone")), "out + x.clone()"),
+        ("out = out + x", "add", lambda s: MapOperand(s, 1, Transform("zero")), "out + torch.zeros_like(x)"),
+    ],
+)
+def test_calls_changed(tmp_path, body, op, edit, expected):
+    diff = patched(tmp_path, BLOCK.format(body=body), lambda g: (edit(site_of(g, node(g, op))),))
+    assert f"{expected}" in diff
+
+
+@pytest.mark.parametrize("kind", ["crop-like", "pad-like", "center-crop-like", "interpolate-like"])
+def test_sizes_matched(tmp_path, kind):
+    text = BLOCK.format(body="small = self.pool(x)\n        out = out + small")
+    big_is_changed = "crop" in kind
+    text = text.replace("torch.cat([out, x], dim=1)", "torch.cat([out, out], dim=1)")
+
+    def edits(graph):
+        operand, like = (0, 1) if big_is_changed else (1, 0)
+        return (MapOperand(site_of(graph, graph.failures[0].index), operand, Transform(kind, like=like)),)
+
+    diff = patched(tmp_path, text, edits)
+    assert "import" not in [line for line in diff.splitlines() if line.startswith("-")]
+
+
+def test_settings_and_layers(tmp_path):
+    text = BLOCK.format(body="out = out + F.interpolate(self.pool(x), size=x.shape[2:])")
+
+    def edits(graph):
+        return (
+            SetAttributes("pool", {"ceil_mode": True}),
+            SetAttributes("head.1", {"inplace": False}),
+            ReplaceModule("head.0", ModuleSpec("Conv2d", {"in_channels": 8, "out_channels": 8, "kernel_size": 3})),
+        )
+
+    diff = patched(tmp_path, text, edits)
+    assert "nn.MaxPool2d(2, ceil_mode=True)" in diff
+    assert "nn.ReLU(inplace=False)," in diff
+    assert "            nn.Conv2d(in_channels=8, out_channels=8, kernel_size=3)," in diff
+
+
+@pytest.mark.parametrize("ending", ["\r\n", "no newline"])
+def test_line_ends_stay(tmp_path, ending):
+    text = BLOCK.format(body="out += x")
+    text = text.rstrip("\n") if ending == "no newline" else text.replace("\n", "\r\n")
+    patched(tmp_path, text, lambda g: (OutOfPlace(site_of(g, node(g, "add"))),))
+
+
+def test_non_ascii_text_before_the_site(tmp_path):
+    text = BLOCK.format(body='"größe"; out += x  # größer'.replace(";", ";"))
+    diff = patched(tmp_path, text, lambda g: (OutOfPlace(site_of(g, node(g, "add"))),))
+    assert '"größe"; out = out + x  # größer' in diff
+
+
+TWO = (
+    BLOCK.format(body="out += x")
+    + """
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = Block()
+        self.fit = nn.Conv2d(8, 4, 1)
+        self.b = Block()
+
+    def forward(self, x):
+        return self.b(self.fit(self.a(x)))
+"""
+)
+
+
+def test_shared_class_is_patched_only_for_all_its_instances(tmp_path):
+    model = load(written(tmp_path, TWO)).Net()
+    graph = trace(model, (2, 4, 8, 8))
+    drops = [DropOperand(site_of(graph, n.index), 1) for n in graph if n.op == "add"]
+    assert len(drops) == 2
+    assert surgery.source_diff(model, drops[:1]) is None
+    assert "b runs net.py" in surgery.why_not(model, drops[:1])
+    assert surgery.source_diff(model, drops) is not None
+    assert surgery.source_diff(model, (SetAttributes("a.pool", {"ceil_mode": True}),)) is None
+
+
+def test_shared_class_patched_for_all(tmp_path):
+    diff = patched(
+        tmp_path, TWO, lambda g: tuple(DropOperand(site_of(g, n.index), 1) for n in g if n.op == "add"), name="Net"
+    )
+    assert diff.count("@@") == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ("parts = [out, x]\n        out = torch.cat(parts, 1)[:, :4]", "not written out"),
+        ("for _ in range(2):\n            out = torch.cat([out, x], 1)[:, :4]", "some of its runs"),
+    ],
+)
+def test_refused_where_not_certain(tmp_path, body, why):
+    model = load(written(tmp_path, BLOCK.format(body=body))).Block()
+    graph = trace(model, (2, 4, 8, 8))
+    edits = (MapOperand(site_of(graph, node(graph, "cat")), 1, Transform("zero")),)
+    surgery.apply(model, edits)
+    assert surgery.source_diff(model, edits) is None
+    assert why in surgery.why_not(model, edits)
+    assert "the second operand" in surgery.suggestion(edits)
+
+
+def test_settings_from_arguments_are_refused(tmp_path):
+    model = load(written(tmp_path, BLOCK.format(body="pass"))).Block()
+    edits = (ReplaceModule("conv", ModuleSpec("Conv2d", {"in_channels": 4, "out_channels": 4, "kernel_size": 1})),)
+    assert surgery.source_diff(model, edits) is None
+    assert "computed from the constructor's own" in surgery.why_not(model, edits)
+    assert surgery.source_diff(model, (Connect("conv", "head", "add"),)) is None
+
+
+def test_installed_packages_are_refused():
+    layer = torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    graph = trace(layer, (2, 3, 8))
+    adds = [n.index for n in graph if n.op == "add" and n.module == ""]
+    edits = (DropOperand(site_of(graph, adds[0]), 0),)
+    assert surgery.source_diff(layer, edits) is None
+    assert "not a source file of this project" in surgery.why_not(layer, edits)
