@@ -161,6 +161,16 @@ def test_our_own_finder_sees_the_declared_skips(slug: str) -> None:
     assert found == declared
 
 
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("slug", SLUGS)
+def test_our_own_checker_finds_nothing(slug: str, training: bool) -> None:
+    from skipstone.checks import check
+
+    model, x = made(slug)
+    report = check(model.train(training), x)
+    assert [finding for finding in report.findings if finding.severity != "note"] == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("slug", SLUGS)
 def test_compiles_in_one_graph(slug: str) -> None:
