@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class DeepCNN(nn.Module):
-    """Broken on 32x32 images: fits (N, 3, 16, 16) alone. Logits (N, num_classes)."""
+    """Broken on 32x32 images: only sizes 16 and 17 give 2,048 features. (N, 3, H, W) to logits (N, num_classes)."""
 
     def __init__(self, num_classes: int = 10) -> None:
         super().__init__()
