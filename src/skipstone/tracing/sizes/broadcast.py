@@ -54,28 +54,35 @@ def merge_operands(graph: Graph, node: Node) -> tuple[int, int] | None:
 def is_accidental(graph: Graph, node: Node, axes: Sequence[Axes], values: Sequence[frozenset[int]]) -> bool:
     """See `accidental_broadcasts`; `axes` and `values` are those of the whole graph."""
     operands = merge_operands(graph, node)
-    if operands is None or not all(values[i] for i in operands):
+    if operands is None:
         return False
-    return any(_expands(graph, node, a, b, axes, values) for a, b in (operands, operands[::-1]))
+    if any(_resampled_apart(graph, node, small, large, axes) for small, large in (operands, operands[::-1])):
+        return True
+    if not all(values[i] for i in operands):
+        return False
+    return any(_expands(graph, node, small, large, axes, values) for small, large in (operands, operands[::-1]))
+
+
+def _resampled_apart(graph: Graph, node: Node, small: int, large: int, axes: Sequence[Axes]) -> bool:
+    """Do both have one axis of the input, which is 1 in `small` alone? Zeros of the input's sizes count as well."""
+    if len(axes[small]) != len(axes[large]) or is_pooled_gate(graph, node, small, axes):
+        return False
+    sizes = zip(graph[small].shape, graph[large].shape, axes[small], axes[large], strict=True)
+    return any(one == 1 != size and axis.same(other) for one, size, axis, other in sizes)
 
 
 def _expands(
     graph: Graph, node: Node, small: int, large: int, axes: Sequence[Axes], values: Sequence[frozenset[int]]
 ) -> bool:
-    """Is `small` stretched along some axis of `large` by accident?"""
+    """Do the ranks differ so that axes are lost, or is a raw input with one channel added to what a layer made?"""
     shift = len(axes[large]) - len(axes[small])
     if shift > 0 and axes[small]:
         return _misaligned(axes[small], axes[large], shift)
-    if shift < 0:
+    if shift != 0 or node.op not in _SUMS:
         return False
-    sizes = tuple(zip(graph[small].shape, graph[large].shape, strict=True))
-    for position, (one, size) in enumerate(sizes):
-        if one != 1 or size == 1:
-            continue
+    for position, (one, size) in enumerate(zip(graph[small].shape, graph[large].shape, strict=True)):
         origin, other = axes[small][position], axes[large][position]
-        if origin.same(other) and not (node.op == "mul" and origin.pooled and is_gate(graph, small)):
-            return True
-        raw = origin.kind == "carried" and other.kind == "made" and node.op in _SUMS
+        raw = one == 1 != size and origin.kind == "carried" and other.kind == "made"
         if raw and _same_elsewhere(axes[small], axes[large], position) and origin.key[0] in values[large]:
             return True
     return False
@@ -93,6 +100,11 @@ def _misaligned(small: Axes, large: Axes, shift: int) -> bool:
 
 def _same_elsewhere(small: Axes, large: Axes, position: int) -> bool:
     return all(a.same(b) for i, (a, b) in enumerate(zip(small, large, strict=True)) if i != position)
+
+
+def is_pooled_gate(graph: Graph, node: Node, operand: int, axes: Sequence[Axes]) -> bool:
+    """Does `node` multiply with a squashed map that a pool made one pixel, as squeeze-and-excitation does?"""
+    return node.op == "mul" and is_gate(graph, operand) and any(a.pooled or a.kind == "kept" for a in axes[operand])
 
 
 def is_gate(graph: Graph, index: int) -> bool:

@@ -1,14 +1,14 @@
 """Cover all points by passes: each speaks for every point that takes its path; the next starts at one left over."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from skipstone.tracing.sizes.broadcast import accidental_broadcasts
+from skipstone.tracing.sizes.concrete import each_size
 from skipstone.tracing.sizes.passes import Mask, single_pass, sweep_pass
 from skipstone.tracing.sizes.request import Request
 from skipstone.tracing.sizes.vector import Sweep
@@ -16,6 +16,7 @@ from skipstone.tracing.sizes.vector import Sweep
 Points = Mapping[str, NDArray[np.int64]]
 # Sizes beyond those asked: an axis that is 1 at all of them too is 1 by design, not by chance.
 _PROBES = (1, 2, 3, 5, 7, 12, 31, 64, 97, 224, 333, 1001)
+_COMPARED = 4  # as many of the extra sizes are passed one by one, for comparison
 _SMALL_REGIONS = 6  # after so many passes in a row that cover next to nothing, go through the sizes in order
 
 
@@ -42,9 +43,9 @@ class Exploration:
 def explore(
     model: nn.Module, request: Request, points: Points, seconds: float, first: int | None = None
 ) -> Exploration:
-    """Cover `points` within about `seconds`, beginning with the point number `first`, else with the last."""
+    """Cover `points` within about `seconds`: from the last one on, or outward from the point number `first`."""
     count = len(next(iter(points.values())))
-    padded = {name: np.concatenate([values, np.array(_PROBES, dtype=np.int64)]) for name, values in points.items()}
+    padded = _padded(points)
     found = Exploration.of(count)
     end = time.monotonic() + seconds
     focus: int | None = count - 1 if first is None else first
@@ -55,7 +56,10 @@ def explore(
         left = np.flatnonzero(~found.known)
         if not len(left) or time.monotonic() > end:
             break
-        focus = int(left[0] if tiny >= _SMALL_REGIONS else left[len(left) // 2])
+        if first is not None:
+            focus = int(left[np.argmin(np.abs(left - first))])
+        else:
+            focus = int(left[0] if tiny >= _SMALL_REGIONS else left[len(left) // 2])
     return found
 
 
@@ -67,9 +71,9 @@ def _one(
     covers = outcome.covers[:count] & ~found.known
     found.passes += 1
     if not outcome.runs and len(covers) > 1:
-        graph, _ = single_pass(model, request, _at(padded, focus))
-        if graph is not None:  # what failed was the pass with many sizes, not the network: look at each size
-            return _one_by_one(model, request, padded, np.flatnonzero(covers), found, end)
+        _, reason = single_pass(model, request, _at(padded, focus))
+        if reason is None:  # what failed was the pass with many sizes, not the network: look at each size
+            return _one_by_one(model, request, padded, np.flatnonzero(covers).tolist(), found, end)
     found.known |= covers
     found.runs |= covers & outcome.runs
     found.broadcast |= covers & outcome.broadcast[:count]
@@ -79,27 +83,31 @@ def _one(
 
 
 def _one_by_one(
-    model: nn.Module, request: Request, padded: Points, indices: NDArray[np.int64], found: Exploration, end: float
+    model: nn.Module, request: Request, padded: Points, indices: Sequence[int], found: Exploration, end: float
 ) -> int:
-    for number, index in enumerate(indices.tolist()):
-        if number and time.monotonic() > end:
-            return number
-        graph, reason = single_pass(model, request, _at(padded, index))
-        found.singles += 1
+    count = len(found.known)
+    others = [_at(padded, index) for index in range(count, len(padded[next(iter(padded))]))]
+    verdicts = each_size(model, request, [_at(padded, index) for index in indices], others[-_COMPARED:], end)
+    for index, verdict in zip(indices, verdicts, strict=False):
         found.known[index] = True
-        found.runs[index] = graph is not None
-        found.broadcast[index] = graph is not None and bool(accidental_broadcasts(graph))
-        if graph is None:
-            found.refusals.append((index, 1, reason))
-    return len(indices)
+        found.runs[index] = verdict.reason is None
+        found.broadcast[index] = verdict.broadcast
+        if verdict.reason is not None:
+            found.refusals.append((index, 1, verdict.reason))
+    found.singles += len(verdicts)
+    return len(verdicts)
 
 
 def explore_singly(model: nn.Module, request: Request, points: Points, seconds: float) -> Exploration:
     """Every point by a pass of its own, in order: slow, and independent of sizes that stand for many."""
     count = len(next(iter(points.values())))
     found = Exploration.of(count)
-    _one_by_one(model, request, points, np.arange(count), found, time.monotonic() + seconds)
+    _one_by_one(model, request, _padded(points), range(count), found, time.monotonic() + seconds)
     return found
+
+
+def _padded(points: Points) -> Points:
+    return {name: np.concatenate([values, np.array(_PROBES, dtype=np.int64)]) for name, values in points.items()}
 
 
 def _at(points: Points, index: int) -> dict[str, int]:

@@ -14,8 +14,8 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from skipstone.core.graph import Graph, Node, TensorSpec
 from skipstone.tracing.clone import FakeClone, fake_tensor
 from skipstone.tracing.recorder import Recorder, tensors_in
-from skipstone.tracing.sizes.axes import Axes, axes_of
-from skipstone.tracing.sizes.broadcast import is_accidental, is_gate, merge_operands, value_inputs
+from skipstone.tracing.sizes.axes import axes_of
+from skipstone.tracing.sizes.broadcast import is_accidental, is_pooled_gate, merge_operands, value_inputs
 from skipstone.tracing.sizes.request import Request
 from skipstone.tracing.sizes.vector import Sweep, values_of
 from skipstone.tracing.trace import quiet_and_restored
@@ -52,10 +52,10 @@ def sweep_pass(model: nn.Module, request: Request, sweep: Sweep) -> Outcome:
     return Outcome(sweep.alive, True, sweep.alive & _broadcast_points(graph, nodes, sweep))
 
 
-def single_pass(model: nn.Module, request: Request, sizes: Mapping[str, int]) -> tuple[Graph | None, str]:
-    """Run `model` once at one size: the record, or None and why torch refused."""
+def single_pass(model: nn.Module, request: Request, sizes: Mapping[str, int]) -> tuple[Graph, str | None]:
+    """Run `model` once at one size: the record as far as it goes, and why torch refused, None where it did not."""
     nodes, inputs, error = _record(model, request, sizes.__getitem__)
-    return (None, error) if error is not None else (_graph(nodes, inputs), "")
+    return _graph(nodes, inputs), error
 
 
 def _record(
@@ -123,13 +123,9 @@ def _broadcast_points(graph: Graph, nodes: Sequence[Node], sweep: Sweep) -> Mask
         if is_accidental(graph, node, axes, values):
             return np.ones_like(found)
         for small, large in (operands, operands[::-1]):
-            if node.op != "mul" or not is_gate(graph, small) or not _is_pooled(axes[small]):
+            if not is_pooled_gate(graph, node, small, axes):
                 found |= _stretched(nodes[small].spec.shape, nodes[large].spec.shape, len(found))
     return found
-
-
-def _is_pooled(axes: Axes) -> bool:
-    return any(axis.pooled or axis.kind == "kept" for axis in axes)
 
 
 def _stretched(small: Sequence[object], large: Sequence[object], count: int) -> Mask:

@@ -82,6 +82,26 @@ def parse_request(inputs: object, ranges: Mapping[str, Sequence[int]]) -> Reques
     return Request(args, kwargs, {name: _range(name, ranges.get(name, DEFAULT_RANGE)) for name in letters})
 
 
+def parse_pattern_text(text: str) -> tuple[int | str | torch.dtype, ...]:
+    """Read one `--input` with letters for free axes: `3xHxW` (a batch of 2 is added) or `N,3,H,W`, `:dtype` or not.
+
+    >>> parse_pattern_text("3xHxH")
+    (2, 3, 'h', 'h')
+    """
+    shape_text, _, dtype = text.partition(":")
+    separator = "," if "," in shape_text else "x"
+    parts = [part.strip() for part in shape_text.split(separator)]
+    wrong = [part for part in parts if not re.fullmatch(r"\d+|[A-Za-z_]\w*", part)]
+    if wrong or ("," in shape_text and re.search(r"\dx", shape_text)):
+        raise ExampleError(f"input {text!r} is not understood; write 3xHxW, or N,3,H,W with the batch, or 2,T:int64")
+    kind = getattr(torch, dtype, None) if dtype else None
+    if dtype and not isinstance(kind, torch.dtype):
+        raise ExampleError(f"input {text!r} has unknown dtype {dtype!r}; write torch's name for it, such as int64")
+    shape = tuple(int(part) if part.isdigit() else part.lower() for part in parts)
+    batched = shape if separator == "," else (2, *shape)
+    return (*batched, kind) if isinstance(kind, torch.dtype) else batched
+
+
 def _range(name: str, sizes: object) -> Sequence[int]:
     try:
         values = sorted(set(map(int, sizes)))  # type: ignore[call-overload]
