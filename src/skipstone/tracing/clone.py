@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensor, FakeTensorMode
+from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensor, FakeTensorMode, unset_fake_temporarily
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 
 _PLAIN = frozenset((
     type(None), bool, int, float, complex, str, bytes, type, torch.dtype, torch.device, torch.Size, BuiltinFunctionType,
@@ -82,14 +83,30 @@ class FakeClone:
             self._remember(module, module.__class__.__new__(module.__class__))
         for module in fresh:
             for tensor in (*module._parameters.values(), *module._buffers.values()):
-                if tensor is not None:
+                if is_lazy(tensor):
+                    self._remember(tensor, tensor)
+                elif tensor is not None:
                     self.tensor(tensor)
         for module in fresh:
-            own = {key: self.value(value) for key, value in module.__dict__.items()}
-            self._memo[id(module)].__dict__.update(own)
+            twin = self._memo[id(module)]
+            assert isinstance(twin, nn.Module)
+            twin.__dict__.update({key: self.value(value) for key, value in module.__dict__.items()})
+            self._leave_unsized(twin)
         twin = self._memo[id(root)]
         assert isinstance(twin, nn.Module)
         return twin
+
+    def _leave_unsized(self, twin: nn.Module) -> None:
+        """Give a lazy module's twin parameters and buffers of its own to size, on its first run."""
+        for table in (twin._parameters, twin._buffers):
+            for name, tensor in table.items():
+                if isinstance(tensor, UninitializedParameter | UninitializedBuffer):
+                    table[name] = _unsized(tensor, lambda sized, t=table, n=name: self._sized(twin, t, n, sized))
+
+    def _sized(self, twin: nn.Module, table: dict[str, Any], name: str, meta: torch.Tensor) -> None:
+        table[name] = fake_tensor(meta, self.fake)
+        path = self.paths.get(id(twin), "")
+        self.names[id(table[name])] = f"{path}.{name}" if path else name
 
     def _mapping(self, value: object) -> object:
         assert isinstance(value, dict)
@@ -141,6 +158,19 @@ _COPIERS: Mapping[type, Callable[[FakeClone, object], object]] = {
     FunctionType: FakeClone._function,
     MethodType: FakeClone._method,
 }
+
+
+def _unsized(lazy: torch.Tensor, ready: Callable[[torch.Tensor], None]) -> torch.Tensor:
+    """A parameter or buffer without a size that, once given one, hands over a tensor on the meta device."""
+    kind: Any = UninitializedParameter if isinstance(lazy, UninitializedParameter) else UninitializedBuffer
+
+    class Unsized(kind):  # type: ignore[misc]
+        def materialize(self, shape: Any, device: Any = None, dtype: Any = None) -> None:
+            with torch._C.DisableTorchFunction(), unset_fake_temporarily():
+                meta = torch.empty(shape, dtype=dtype or lazy.dtype, device="meta")
+                ready(nn.Parameter(meta, lazy.requires_grad) if kind is UninitializedParameter else meta)
+
+    return Unsized(lazy.requires_grad, device="meta", dtype=lazy.dtype)
 
 
 def _filled(cell: CellType) -> bool:
