@@ -134,3 +134,9 @@ def test_bad_shapes(shape: tuple[int, ...]) -> None:
 def test_every_one_axis_resampling_has_a_plan() -> None:
     for size, wanted in product(range(1, 33), repeat=2):
         assert reconcile((2, size), (2, wanted)), (size, wanted)
+
+
+def test_cropping_follows_a_branch_that_always_loses_the_same() -> None:
+    plan = named(reconcile((4, 8), (4, 6), (FloorMap.conv(3),)), "crop")
+    assert plan.every_size
+    assert not named(reconcile((4, 8), (4, 6), (FloorMap.conv(1, 2, 2),)), "crop").every_size
