@@ -212,7 +212,7 @@ def test_nothing_is_written_before_the_network_is_known_to_fit(tmp_path):
         ({"data": "mnist"}, "unknown data set 'mnist'"),
         ({"options": {"widht": 8}}, "unknown option of plain8 'widht'; nearest: width"),
         ({"options": {"num_classes": 3}}, r"maps \(2, 1, 8, 8\) to \(2, 3\); digits needs logits \(2, 10\)"),
-        ({"options": {"in_channels": 3}}, r"cannot take digits's images \(2, 1x8x8\): .*see: skipstone check"),
+        ({"options": {"in_channels": 3}}, r"cannot take digits's images \(2, 1, 8, 8\): .*see: skipstone check"),
         ({"device": "abacus"}, "device 'abacus' cannot be used"),
         ({"device": "cuda:x"}, "device is 'cuda:x', expected auto, cpu, cuda, cuda:1 or mps"),
     ],
@@ -234,6 +234,8 @@ class Net(nn.Module):
         self.layers(torch.zeros(1, 64))
 
     def forward(self, x):
+        if self.odd == "raises":
+            raise KeyError("no such feature")
         return (self.layers(x),) if self.odd else self.layers(x)
 """
 
@@ -249,6 +251,14 @@ def test_a_users_network_that_returns_no_logits(tmp_path):
     (tmp_path / "net.py").write_text(NET)
     with pytest.raises(SkipstoneError, match=r"returns tuple, expected a tensor \(N, 10\) of logits"):
         train(replace(FAST, model=f"{tmp_path / 'net.py'}:Net(32, odd=True)", options={}))
+
+
+def test_a_users_network_that_raises(tmp_path):
+    (tmp_path / "net.py").write_text(NET)
+    with pytest.raises(
+        SkipstoneError, match=r"cannot take digits's images \(2, 1, 8, 8\): .*no such feature.*see: skipstone"
+    ):
+        train(replace(FAST, model=f"{tmp_path / 'net.py'}:Net(32, odd='raises')", options={}))
 
 
 def test_a_network_may_be_given_as_a_function():

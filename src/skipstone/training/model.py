@@ -7,6 +7,7 @@ from torch import nn
 
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.run import RunSpec
+from skipstone.models.importing import one_line
 from skipstone.models.target import parse_target, resolve
 
 Builder = Callable[[RunSpec, tuple[int, int, int], int], nn.Module]
@@ -34,15 +35,18 @@ def build_model(spec: RunSpec, shape: tuple[int, int, int], num_classes: int) ->
 
 
 def _demand_fit(spec: RunSpec, model: nn.Module, shape: tuple[int, int, int], num_classes: int) -> None:
-    size = "x".join(map(str, shape))
-    hint = f"see: skipstone check {spec.model!r} --input {size}"
+    sizes = tuple(map(str, shape))
+    hint = f"see: skipstone check {spec.model!r} --input {'x'.join(sizes)}"
+    images = f"(2, {', '.join(sizes)})"
     training = model.training
     model.eval()  # so that no statistics move and nothing random is drawn
     try:
         with torch.no_grad():
             output = model(torch.zeros(2, *shape))
-    except RuntimeError as error:
-        raise SkipstoneError(f"{spec.model} cannot take {spec.data}'s images (2, {size}): {error}; {hint}") from error
+    except Exception as error:  # whatever a user's forward raises
+        raise SkipstoneError(
+            f"{spec.model} cannot take {spec.data}'s images {images}: {one_line(error)}; {hint}"
+        ) from error
     finally:
         model.train(training)
     if not isinstance(output, torch.Tensor):
@@ -51,6 +55,5 @@ def _demand_fit(spec: RunSpec, model: nn.Module, shape: tuple[int, int, int], nu
         )
     if output.shape != (2, num_classes):
         raise SkipstoneError(
-            f"{spec.model} maps (2, {', '.join(map(str, shape))}) to {tuple(output.shape)}; "
-            f"{spec.data} needs logits (2, {num_classes})"
+            f"{spec.model} maps {images} to {tuple(output.shape)}; {spec.data} needs logits (2, {num_classes})"
         )
