@@ -2,30 +2,32 @@
 
 import ast
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from skipstone.cli.train import RecipeFlags
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.run import Recipe, RunSpec
 
 
 def run(
     *,
-    models: list[str],
+    models: Annotated[list[str], Parameter(negative="")],
     out: Path,
     data: str = "digits",
     data_dir: Path | None = None,
     seeds: int = 3,
     epochs: int = 15,
-    option: Annotated[list[str], Parameter(negative="")] = [],  # noqa: B006 - cyclopts shows the default
-    vary: Annotated[list[str], Parameter(negative="")] = [],  # noqa: B006
+    options: Annotated[list[str] | None, Parameter(name=["--option", "--options"], negative="")] = None,
+    vary: Annotated[list[str] | None, Parameter(negative="")] = None,
     workers: int | None = None,
     device: str = "cpu",
     val_fraction: float = 0.1,
     split_seed: int = 0,
-    recipe: Annotated[Recipe | None, Parameter(name="*")] = None,
+    flags: Annotated[RecipeFlags | None, Parameter(name="*")] = None,
     format: Literal["text", "json"] = "text",
 ) -> int:
     """Train several networks over seeds and write a report.
@@ -48,10 +50,10 @@ def run(
         How many seeds a network, counted from 0.
     epochs
         Epochs a run.
-    option
-        An option of every network, as name=value (width=8); may be repeated.
+    options
+        An argument of every network, as name=value (width=8); may be repeated.
     vary
-        An option to vary, as name=value,value (dropout=0,0.2): every network is trained with each; may be repeated.
+        An argument to vary, as name=value,value (dropout=0,0.2): every network is trained with each; may be repeated.
     workers
         How many runs at a time; as many as there are cores if not given.
     device
@@ -67,12 +69,15 @@ def run(
     from skipstone.experiments import compare, plan
     from skipstone.report import write_report
 
+    given: dict[str, Any] = (flags or RecipeFlags()).given()
+    recipe = replace(Recipe(), **given)
     base = RunSpec(
-        data=data, data_dir=str(data_dir) if data_dir else None, epochs=epochs, recipe=recipe or Recipe(),
-        options=dict(map(_assignment, option)), device=device, val_fraction=val_fraction, split_seed=split_seed,
+        data=data, data_dir=str(data_dir) if data_dir else None, epochs=epochs, recipe=recipe, device=device,
+        options={name: _literal(value) for name, value in map(_halves, options or [])},
+        val_fraction=val_fraction, split_seed=split_seed,
     )  # fmt: skip
     names = [name for text in models for name in _split(text)]
-    varied = {name: _values(text) for name, text in map(_halves, vary)}
+    varied = {name: _values(text) for name, text in map(_halves, vary or [])}
     specs = plan(names, out=out, base=base, seeds=seeds, vary=varied)
     print(f"{len(specs)} runs of {epochs} epochs on {data}", file=sys.stderr)
     with progress_bars(specs) as watch:
@@ -117,13 +122,8 @@ def _split(text: str) -> list[str]:
 def _halves(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier() or not value:
-        raise SkipstoneError(f"{text!r} is no setting, expected name=value")
+        raise SkipstoneError(f"option {text!r} is not understood, expected name=value")
     return name, value
-
-
-def _assignment(text: str) -> tuple[str, Any]:
-    name, value = _halves(text)
-    return name, _literal(value)
 
 
 def _values(text: str) -> list[Any]:

@@ -30,7 +30,7 @@ SPECIMENS = (
     Specimen(f"{_TUTORIALS}:ResNetBlockRepaired(64, 128)", (2, 64, 32, 32)),
     Specimen(f"{_TUTORIALS}.keras_block:keras_residual_block", (2, 64, 64, 64)),
     Specimen(f"{_TUTORIALS}:ResidualBlock(16, 32)", (2, 16, 32, 32)),
-    Specimen(f"{_TUTORIALS}:SkipConnectionBlock", (2, 16, 32, 32)),
+    Specimen(f"{_TUTORIALS}:SkipConnectionBlock", (2, 32, 32, 32)),
     Specimen(f"{_TUTORIALS}:DeepCNN", (2, 3, 32, 32)),
     Specimen(f"{_TUTORIALS}:DeepCNNRepaired", (2, 3, 32, 32)),
     Specimen(f"{_TUTORIALS}:FinishedCNN", (2, 3, 32, 32)),

@@ -1,0 +1,159 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+
+from skipstone.cli import run
+from skipstone.cli.compare import _split
+from skipstone.core.run import read_run
+
+COMPARE = [sys.executable, "-m", "skipstone.cli", "compare"]
+TINY = ["--data", "digits", "--seeds", "2", "--epochs", "2", "--option", "width=4", "--workers", "2"]
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    """The folder of a comparison run once, from the command line, for all tests here."""
+    folder = tmp_path_factory.mktemp("compare") / "out"
+    command = [
+        sys.executable,
+        "-m",
+        "skipstone.cli",
+        "compare",
+        "--models",
+        "plain8,resnet8",
+        *TINY,
+        "--out",
+        str(folder),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    (folder / "stdout").write_text(done.stdout)
+    (folder / "stderr").write_text(done.stderr)
+    return folder
+
+
+def test_compare_prints_a_table_and_the_path_of_the_report(out):
+    text = (out / "stdout").read_text()
+    assert "network" in text
+    assert "plain8" in text
+    assert "resnet8" in text
+    assert f"report: {out / 'report.html'}" in text.replace("\n", "")
+    assert "2 seeds a network are few" in text
+    assert (out / "stderr").read_text() == "4 runs of 2 epochs on digits\n"
+    assert (out / "report.html").is_file()
+
+
+def test_every_run_left_a_folder(out):
+    for model in ("plain8", "resnet8"):
+        for seed in (0, 1):
+            record = read_run(out / "runs" / f"{model}_seed{seed}")
+            assert record.result is not None
+            assert [flow.epoch for flow in record.flow] == [0, 1, 2]
+            assert record.environment["threads"] == 1
+
+
+def test_what_is_complete_is_not_run_again(out, capfd):
+    before = (out / "runs" / "plain8_seed0" / "result.json").stat().st_mtime_ns
+    assert run(["compare", "--models", "plain8,resnet8", *TINY, "--out", str(out), "--format", "json"]) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert {outcome["status"] for outcome in found["outcomes"]} == {"kept"}
+    assert [group["label"] for group in found["groups"]] == ["plain8", "resnet8"]
+    assert (out / "runs" / "plain8_seed0" / "result.json").stat().st_mtime_ns == before
+
+
+def test_another_recipe_in_the_same_folder_is_refused(out, capsys):
+    assert run(["compare", "--models", "plain8", *TINY, "--out", str(out), "--lr", "0.05"]) == 2
+    assert "holds another run" in capsys.readouterr().err
+
+
+def test_a_failed_run_is_told_and_gives_status_1(tmp_path, capfd):
+    arguments = ["--seeds", "1", "--epochs", "1", "--out", str(tmp_path)]
+    assert run(["compare", "--models", "plain9", *arguments]) == 1
+    out = capfd.readouterr().out
+    assert "plain9_seed0 failed: no plain of depth 9" in out.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--models", "plain8", "--option", "width"], "option 'width' is not understood, expected name=value"),
+        (["--models", "plain8", "--lr=-1"], "lr is -1.0, expected a number above 0"),
+        (["--models", ","], "models: nothing given"),
+    ],
+)
+def test_compare_could_not_run(arguments, text, tmp_path, capsys):
+    assert run(["compare", *arguments, "--out", str(tmp_path)]) == 2
+    assert text in capsys.readouterr().err
+
+
+def test_commas_within_parentheses_do_not_split():
+    assert _split("plain20, net.py:Net(3, (4, 5)),b") == ["plain20", "net.py:Net(3, (4, 5))", "b"]
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_runs_that_the_same_command_finishes(tmp_path):
+    command = [
+        *COMPARE,
+        "--models",
+        "plain20",
+        "--seeds",
+        "2",
+        "--epochs",
+        "12",
+        "--option",
+        "width=4",
+        "--out",
+        tmp_path,
+    ]
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    metrics = tmp_path / "runs" / "plain20_seed0" / "metrics.jsonl"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (metrics.is_file() and metrics.read_text().count("\n") >= 2):
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in out + err
+    cut = read_run(tmp_path / "runs" / "plain20_seed0")
+    assert cut.result is None
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    resumed = read_run(tmp_path / "runs" / "plain20_seed0").epochs
+    assert len(resumed) == 12
+    for ours, theirs in zip(cut.epochs, resumed, strict=False):
+        assert replace(ours, seconds=0) == replace(theirs, seconds=0)
+
+
+@pytest.mark.slow
+def test_runs_end_with_the_process_that_started_them(tmp_path):
+    command = [
+        *COMPARE,
+        "--models",
+        "plain20",
+        "--seeds",
+        "1",
+        "--epochs",
+        "200",
+        "--option",
+        "width=4",
+        "--out",
+        tmp_path,
+    ]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    metrics = tmp_path / "runs" / "plain20_seed0" / "metrics.jsonl"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not metrics.is_file():
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    time.sleep(2)
+    epochs = metrics.read_text().count("\n")
+    time.sleep(2)
+    assert metrics.read_text().count("\n") == epochs
