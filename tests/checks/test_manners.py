@@ -11,7 +11,7 @@ from torch import nn
 import skipstone
 from skipstone.checks import BY_CODE, CODES, check
 from skipstone.checks import baseline as baselines
-from skipstone.checks.pages import find_code, page
+from skipstone.checks.pages import find_code, page, pages
 from skipstone.core.codec import RecordError
 from skipstone.core.errors import UnknownNameError
 
@@ -128,3 +128,10 @@ def test_a_notebook_shows_findings_and_skips():
     assert "<table>" in html
     assert "1 silenced" in html
     assert "<script" not in html
+
+
+def test_the_pages_are_the_written_ones():
+    folder = Path(__file__).parents[2] / "docs" / "findings"
+    made = pages()
+    assert {file.name for file in folder.glob("*.md")} == set(made)
+    assert [name for name, text in made.items() if (folder / name).read_text(encoding="utf-8") != text] == []

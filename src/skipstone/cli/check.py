@@ -72,8 +72,11 @@ def run(
 
         write(write_baseline, [finding for _, report in reports for finding in report.findings])
         return 0
-    if fix or diff:
-        _mend([report for _, report in reports], write=fix)
+    if fix:
+        for job in jobs:
+            _fix(job, settings)
+    elif diff:
+        _diff([report for _, report in reports])
     return max(_status(report) for _, report in reports)
 
 
@@ -126,24 +129,22 @@ def _skip_table(report: "Report"):  # type: ignore[no-untyped-def]  # rich is im
     return table
 
 
-def _mend(reports: list["Report"], *, write: bool) -> None:
-    """The first repair of each finding that resolves to source: print the diffs, or apply them."""
-    from skipstone.integrations.patch import apply_diffs
+def _fix(job: "Job", settings: "Settings") -> None:
+    from skipstone.integrations.fixing import fix, suggestions
 
-    diffs = []
+    for done in fix(lambda: _check(job, settings)):
+        print(f"{done.code} {done.module}: {done.title}; changed {', '.join(done.files)}", file=sys.stderr)
+    for finding, words in suggestions(_check(job, settings)):
+        print(f"{finding.code} {finding.module}: no one place in the source is certain. {words}", file=sys.stderr)
+
+
+def _diff(reports: list["Report"]) -> None:
+    from skipstone.integrations.fixing import diffs, suggestions
+
     for report in reports:
-        for finding in report.findings:
-            texts = [repair.diff() for repair in finding.repairs if hasattr(repair, "diff")]  # the bound kind
-            found = next((text for text in texts if text), None)
-            if found is None and finding.repairs:
-                print(f"{finding.code} {finding.module}: no one call site is certain. {finding.repairs[0].suggestion}", file=sys.stderr)
-            elif found is not None and found not in diffs:
-                diffs.append(found)
-    if write:
-        for path in apply_diffs(diffs):
-            print(f"changed {path}", file=sys.stderr)
-    else:
-        print("\n".join(diffs), end="")
+        print("".join(diffs(report)), end="")
+        for finding, words in suggestions(report):
+            print(f"{finding.code} {finding.module}: no one place in the source is certain. {words}", file=sys.stderr)
 
 
 def _status(report: "Report") -> int:
