@@ -40,6 +40,27 @@ def apply(model: nn.Module, edits: Sequence[Edit], *, copy: bool = True) -> nn.M
     except BaseException:
         undo()
         raise
+    target.__dict__[_PAST] = (*target.__dict__.get(_PAST, ()), undo.changed())
+    return target
+
+
+def revert(model: nn.Module, *, copy: bool = True) -> nn.Module:
+    """The network before the last `apply`: classes, settings, layers and hooks as they were.
+
+    Weights that the edit left alone keep what training has made of them since; layers that it took out come back
+    with the values, device and dtype that they had.
+
+    Raises:
+        SurgeryError: a model that has not been edited.
+    """
+    if not model.__dict__.get(_PAST):
+        raise SurgeryError(f"{type(model).__name__} has not been edited: there is nothing to revert")
+    target = _copied(model, {}) if copy else model
+    *earlier, last = target.__dict__[_PAST]
+    _restore(last)
+    target.__dict__.pop(_PAST, None)
+    if earlier:
+        target.__dict__[_PAST] = tuple(earlier)
     return target
 
 
@@ -136,7 +157,7 @@ def _with_module(model: nn.Module, holder: nn.Module, edit: SiteEdit) -> SiteEdi
 
 
 class _Undo:
-    """The modules of a model as they stand, to put back after an error."""
+    """The modules of a model as they stand, to put back after an error or on demand."""
 
     def __init__(self, model: nn.Module) -> None:
         self.before = [(module, module.__class__, _shallow(module.__dict__)) for module in model.modules()]
@@ -146,6 +167,36 @@ class _Undo:
             module.__class__ = cls
             module.__dict__.clear()
             module.__dict__.update(attributes)
+
+    def changed(self) -> "_Snapshot":
+        """What has changed since: for each module its class's edits and the attributes as they were."""
+        found = []
+        for module, cls, attributes in self.before:
+            names = {n for n in {*attributes, *module.__dict__} if not _same(attributes.get(n), module.__dict__.get(n))}
+            if names or cls is not module.__class__:
+                old = {n: attributes[n] for n in names if n in attributes}
+                found.append((module, getattr(cls, "_skipstone_stages", ()), old, tuple(sorted(names - old.keys()))))
+        return tuple(found)
+
+
+# The module, the edits of its class, attributes to put back, names to delete.
+_Snapshot = tuple[tuple[nn.Module, edited.Stages, dict[str, object], tuple[str, ...]], ...]
+_PAST = "_skipstone_past"
+
+
+def _restore(snapshot: _Snapshot) -> None:
+    for module, stages, attributes, added in snapshot:
+        edited.set_stages(module, stages)
+        for name in added:
+            module.__dict__.pop(name, None)
+        for name, value in attributes.items():
+            module.__dict__[name] = copy.copy(value) if isinstance(value, dict) else value
+
+
+def _same(a: object, b: object) -> bool:
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(a[key] is b[key] for key in a)
+    return a is b
 
 
 def _shallow(attributes: Mapping[str, object]) -> dict[str, object]:

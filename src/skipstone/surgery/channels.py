@@ -1,0 +1,134 @@
+"""What the readers of a narrowed tensor must give up: kept channels followed from a concatenation to the next layers."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
+
+from torch import nn
+
+from skipstone.core.edit import Edit, NarrowInput
+from skipstone.core.graph import Graph, Node
+from skipstone.surgery import layers, widths
+from skipstone.surgery.errors import SurgeryError
+from skipstone.tracing.roles import CONV, NORM, POOL
+
+# One value in, one value out, whatever the axis.
+_POINTWISE = frozenset(
+    """relu relu6 leaky_relu elu celu selu gelu silu mish hardswish hardsigmoid hardtanh sigmoid tanh softplus threshold
+    rrelu dropout feature_dropout alpha_dropout clone contiguous to float half bfloat16 double type alias detach requires_grad
+    """.split()
+)
+_SPATIAL = POOL | frozenset("interpolate upsample pad dropout1d dropout2d dropout3d".split())
+Ranges = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Along `axis`, which of a tensor's positions are left, as ranges [start, stop)."""
+
+    axis: int
+    ranges: Ranges
+
+    @property
+    def size(self) -> int:
+        return sum(stop - start for start, stop in self.ranges)
+
+
+def narrowed(graph: Graph, model: nn.Module, dropped: Mapping[int, tuple[int, ...]]) -> Iterator[Edit]:
+    """The edits that let every reader take what is left of concatenations.
+
+    `dropped` maps a concatenation's node to the operands (by position) that go.
+
+    Raises:
+        SurgeryError: a reader that cannot be narrowed.
+    """
+    kept: dict[int, Kept] = {}
+    done: set[str] = set()
+    for node in graph:
+        if node.kind != "op" or node.output > 0 or not (node.index in dropped or any(i in kept for i in node.inputs)):
+            continue
+        if node.op in ("cat", "hstack") or node.index in dropped:
+            kept[node.index] = _of_cat(graph, node, dropped.get(node.index, ()), kept)
+        elif (edit := _of_layer(graph, model, node, kept)) is not None:
+            if edit.module not in done:
+                done.add(edit.module)
+                yield edit
+            if node.op in NORM:
+                kept[node.index] = kept[node.inputs[0]]
+        else:
+            passed = _passed(graph, node, kept)
+            if passed is None:
+                raise SurgeryError(
+                    f"{node.op} in {node.module or 'forward'} ({node.place}) reads the concatenation and cannot be made "
+                    'narrower; use cat="zero", which keeps the sizes'
+                )
+            kept[node.index] = passed
+
+
+def concatenated_axis(node: Node) -> int:
+    """The axis along which a concatenation joins its operands, from 0."""
+    dim = node.argument("dim", node.argument("axis", 1 if node.op == "hstack" and len(node.shape) > 1 else 0))
+    return int(dim) % len(node.shape)  # type: ignore[call-overload, no-any-return]
+
+
+def _of_cat(graph: Graph, node: Node, gone: tuple[int, ...], kept: Mapping[int, Kept]) -> Kept:
+    axis = concatenated_axis(node)
+    ranges: list[tuple[int, int]] = []
+    start = 0
+    for position, index in enumerate(node.inputs):
+        size = graph[index].shape[axis]
+        inner = kept.get(index)
+        if inner is not None and inner.axis != axis:
+            raise SurgeryError(f"{node.place}: one concatenation along two axes is not followed; use cat='zero'")
+        if position not in gone:
+            for a, b in inner.ranges if inner is not None else ((0, size),):
+                ranges = _joined(ranges, (start + a, start + b))
+        start += size
+    return Kept(axis, tuple(ranges))
+
+
+def _joined(ranges: list[tuple[int, int]], new: tuple[int, int]) -> list[tuple[int, int]]:
+    if ranges and ranges[-1][1] == new[0]:
+        return [*ranges[:-1], (ranges[-1][0], new[1])]
+    return [*ranges, new]
+
+
+def _of_layer(graph: Graph, model: nn.Module, node: Node, kept: Mapping[int, Kept]) -> NarrowInput | None:
+    """The edit of a layer that reads the narrowed axis; None where the node is no such layer."""
+    if node.op not in CONV | NORM | {"linear"} or node.inputs[0] not in kept:
+        return None
+    before = kept[node.inputs[0]]
+    module = layers.find(model, node.module)
+    axis = len(graph[node.inputs[0]].shape) - 1 if node.op in ("linear", "layer_norm") else 1
+    if before.axis != axis or widths.input_channels(module) != graph[node.inputs[0]].shape[axis]:
+        return None
+    return NarrowInput(node.module, before.ranges)
+
+
+def _passed(graph: Graph, node: Node, kept: Mapping[int, Kept]) -> Kept | None:
+    """What is left behind an operation that keeps positions apart; None where it may not."""
+    touched = [i for i in node.inputs if i in kept]
+    before = kept[touched[0]]
+    source = graph[touched[0]].shape
+    others = [i for i in node.inputs if i not in kept and graph[i].kind == "op"]
+    if any(kept[i] != before for i in touched) or any(len(graph[i].shape) > before.axis for i in others):
+        return None
+    if node.op in _POINTWISE or (node.op in ("add", "sub", "mul", "div", "maximum", "minimum") and node.shape == source):
+        return before
+    if node.op in _SPATIAL and before.axis < 2 and node.shape[:2] == source[:2]:
+        return before
+    if node.op in ("mean", "sum", "amax") and node.shape[: before.axis + 1] == source[: before.axis + 1]:
+        return before
+    if node.op in ("flatten", "view", "reshape", "squeeze") and node.shape[: before.axis] == source[: before.axis]:
+        return _flattened(node, source, before)
+    return None
+
+
+def _flattened(node: Node, source: tuple[int, ...], before: Kept) -> Kept | None:
+    """The axis and those behind it made one: each position becomes as many as lie behind it."""
+    if len(node.shape) != before.axis + 1:
+        return before if node.shape[: before.axis + 1] == source[: before.axis + 1] else None
+    inner = prod(source[before.axis + 1 :])
+    if node.op in ("view", "reshape") and -1 not in tuple(node.arguments.get("shape", ())):  # type: ignore[arg-type]
+        return None
+    return Kept(before.axis, tuple((a * inner, b * inner) for a, b in before.ranges))
