@@ -81,9 +81,12 @@ def test_plain_and_residual_networks_follow_the_closed_form(depth: int):
     plain = 97_216 * n - 21_926
     assert num_parameters(build(f"plain{depth}")) == plain
     assert num_parameters(build(f"resnet{depth}")) == plain
-    assert num_parameters(build(f"resnet{depth}", layout="both")) == plain
     assert num_parameters(build(f"resnet{depth}", shortcut="B")) == plain + 2_752
-    assert num_parameters(build(f"resnet{depth}", num_classes=100)) == plain + 5_850
+
+
+def test_layout_of_zeros_costs_nothing_and_classes_their_weights():
+    assert num_parameters(build("resnet56", layout="both")) == 853_018
+    assert num_parameters(build("resnet56", num_classes=100)) == 853_018 + 5_850
 
 
 @pytest.mark.parametrize(

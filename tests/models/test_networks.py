@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 from torch.nn.functional import cross_entropy
 
 from skipstone import models
@@ -47,6 +48,20 @@ def test_any_size_fits(name: str):
         if name.startswith("dense") and min(h, w) < 4:
             continue  # two poolings that round down
         assert network(torch.zeros(2, 1, h, w)).shape == (2, 10)
+
+
+@pytest.mark.parametrize("dims", [1, 3])
+@pytest.mark.parametrize("name", [n for n in SMALL if n != "tutorial_cnn"])
+def test_series_and_volumes(name: str, dims: int):
+    network = models.create(name, in_channels=2, dims=dims, **SMALL[name])
+    assert network(torch.randn(2, 2, *[8] * dims)).shape == (2, 10)
+    kinds = {type(m).__name__ for m in network.modules() if isinstance(m, nn.modules.conv._ConvNd)}
+    assert kinds == {f"Conv{dims}d"}
+
+
+def test_volumes_are_segmented_too():
+    network = models.create("unet", dims=3, width=4, levels=2)
+    assert network(torch.randn(1, 1, 9, 8, 7)).shape == (1, 2, 9, 8, 7)
 
 
 @pytest.mark.parametrize("norm", ["batch", "group", "none"])

@@ -73,6 +73,7 @@ def test_bottleneck_depths_have_their_own_rule():
         ("resnet20", {"in_channels": 1.5}, "in_channels=1.5: must be an integer of at least 1"),
         ("resnet20", {"dropout": 1}, "dropout=1: must be a number p with 0 <= p < 1"),
         ("resnet20", {"norm": "layer"}, "unknown normalisation 'layer'; known: batch, group, none"),
+        ("resnet20", {"dims": 4}, "blocks work over 1, 2 or 3 spatial axes, not 4"),
         ("resnet20", {"init": "xavier"}, "init='xavier': must be one of 'he', 'torch'"),
         ("resnet20", {"blocks_per_stage": (3, 4)}, "blocks_per_stage=(3, 4): must be one integer, or three"),
         ("resnet164", {"dropout": 0.1}, "dropout=0.1: bottleneck blocks have none"),

@@ -1,5 +1,7 @@
 """What a reference network costs for one example of its family's shape, without building its weights."""
 
+from collections.abc import Mapping
+
 import torch
 
 from skipstone.core.cost import Cost
@@ -17,10 +19,16 @@ def costs(name: str, *, input_shape: tuple[int, ...] | None = None, **options: o
     >>> costs("resnet20").macs
     40551040
     """
-    if input_shape is None:
-        channels, *sizes = family_of(name).input_shape
-        channels = options["in_channels"] if isinstance(options.get("in_channels"), int) else channels  # type: ignore[assignment]
-        input_shape = (channels, *sizes)
     with torch.device("meta"):
         network = create(name, **options).eval()
+    if input_shape is None:
+        input_shape = _example_shape(name, options)
     return cost(trace(network, (1, *input_shape)))
+
+
+def _example_shape(name: str, options: Mapping[str, object]) -> tuple[int, ...]:
+    channels, size, *_ = family_of(name).input_shape
+    channels_asked, dims = options.get("in_channels", channels), options.get("dims", 2)
+    assert isinstance(channels_asked, int)
+    assert isinstance(dims, int)
+    return channels_asked, *[size] * dims

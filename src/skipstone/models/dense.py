@@ -32,6 +32,7 @@ def _densenet(
     compression: float,
     dropout: float,
     norm: NormName,
+    dims: int,
     init: str,
 ) -> nn.Module:
     check_options(in_channels=in_channels, width=width, dropout=dropout, init=init)
@@ -43,18 +44,19 @@ def _densenet(
     for index, size in enumerate(sizes):
         start: list[nn.Module] = []
         if index:
-            start = [transition(channels, compression, norm_name=norm)]
+            start = [transition(channels, compression, norm_name=norm, dims=dims)]
             channels = int(channels * compression)
-        block = dense_block(channels, growth, size, bottleneck=bottleneck, dropout=dropout, norm_name=norm)
+        block = dense_block(channels, growth, size, bottleneck=bottleneck, dropout=dropout, norm_name=norm, dims=dims)
         channels += growth * size
         stages.append([*start, *block])
     network = StagedNetwork(
-        conv(in_channels, width, bias=norm == "none"),
+        conv(in_channels, width, bias=norm == "none", dims=dims),
         stages,
-        last_activation(channels, norm),
+        last_activation(channels, norm, dims),
         features=channels,
         num_classes=num_classes,
         num_skips=sum(sizes),
+        dims=dims,
     )
     return initialised(network, init)
 
@@ -70,6 +72,7 @@ def densenet(
     compression: float = 1.0,
     dropout: float = 0.0,
     norm: NormName = "batch",
+    dims: int = 2,
     init: str = "he",
 ) -> nn.Module:
     """DenseNet-depth-growth, depth 3n+4: images (N, in_channels, H, W) to logits (N, num_classes).
@@ -80,7 +83,7 @@ def densenet(
     sizes = stage_sizes("densenet", depth, blocks_per_stage, step=3, extra=4)
     return _densenet(
         sizes, growth, num_classes=num_classes, in_channels=in_channels, width=width, bottleneck=False,
-        compression=compression, dropout=dropout, norm=norm, init=init,
+        compression=compression, dropout=dropout, norm=norm, dims=dims, init=init,
     )  # fmt: skip
 
 
@@ -95,13 +98,14 @@ def densenet_bc(
     compression: float = 0.5,
     dropout: float = 0.0,
     norm: NormName = "batch",
+    dims: int = 2,
     init: str = "he",
 ) -> nn.Module:
     """DenseNet-BC-depth-growth, depth 6n+4; `width`, the channels of the stem, is 2·growth unless given."""
     sizes = stage_sizes("densenet_bc", depth, blocks_per_stage, step=6, extra=4)
     return _densenet(
         sizes, growth, num_classes=num_classes, in_channels=in_channels, width=2 * growth if width is None else width,
-        bottleneck=True, compression=compression, dropout=dropout, norm=norm, init=init,
+        bottleneck=True, compression=compression, dropout=dropout, norm=norm, dims=dims, init=init,
     )  # fmt: skip
 
 
@@ -116,6 +120,7 @@ def dense(
     compression: float = 0.5,
     dropout: float = 0.0,
     norm: NormName = "batch",
+    dims: int = 2,
     init: str = "he",
 ) -> nn.Module:
     """The concatenating network beside `plain` and `resnet` of one depth 6n+2; growth is width/2 by default."""
@@ -124,5 +129,5 @@ def dense(
     growth = width // 2 if growth is None else growth
     return _densenet(
         sizes, growth, num_classes=num_classes, in_channels=in_channels, width=width,
-        bottleneck=True, compression=compression, dropout=dropout, norm=norm, init=init,
+        bottleneck=True, compression=compression, dropout=dropout, norm=norm, dims=dims, init=init,
     )  # fmt: skip

@@ -33,6 +33,7 @@ def fixup(
     in_channels: int = 3,
     width: int = 16,
     blocks_per_stage: int | Sequence[int] | None = None,
+    dims: int = 2,
 ) -> nn.Module:
     """The Fixup network of depth 6n+2: images (N, in_channels, H, W) to logits (N, num_classes), all 0 at the start."""
     check_options(in_channels=in_channels, width=width, dropout=0.0)
@@ -41,14 +42,15 @@ def fixup(
     nn.init.zeros_(classifier.weight)
     nn.init.zeros_(classifier.bias)
     return StagedNetwork(
-        named_sequence(conv=conv(in_channels, width), bias=ScalarBias(), relu=nn.ReLU()),
+        named_sequence(conv=conv(in_channels, width, dims=dims), bias=ScalarBias(), relu=nn.ReLU()),
         [
-            [fixup_block(*shape, num_blocks=sum(sizes)) for shape in plan]
+            [fixup_block(*shape, num_blocks=sum(sizes), dims=dims) for shape in plan]
             for plan in stage_plans((width, 2 * width, 4 * width), sizes, width)
         ],
         None,
         features=4 * width,
         num_classes=num_classes,
         num_skips=sum(sizes),
+        dims=dims,
         classifier=nn.Sequential(ScalarBias(), classifier),
     )

@@ -22,23 +22,23 @@ _STAGES = ((32, 32, 32, 48, 48), (80,) * 6, (128,) * 6)
 class HighwayNetwork(nn.Module):
     """Images (N, in_channels, H, W), H and W at least 4, to logits (N, num_classes)."""
 
-    def __init__(self, num_classes: int, in_channels: int, gate_bias: float, dropout: float) -> None:
+    def __init__(self, num_classes: int, in_channels: int, gate_bias: float, dropout: float, dims: int) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         channels = in_channels
         self.num_skips = 0
         for index, stage in enumerate(_STAGES):
             if index:
-                layers += [max_pool(2), nn.Dropout(dropout)]
+                layers += [max_pool(2, dims=dims), nn.Dropout(dropout)]
             for width in stage:
-                branch = nn.Sequential(conv(channels, width, bias=True), nn.ReLU())
+                branch = nn.Sequential(conv(channels, width, bias=True, dims=dims), nn.ReLU())
                 carries = width == channels
-                layers.append(Highway(branch, width, gate_bias=gate_bias) if carries else branch)
+                layers.append(Highway(branch, width, gate_bias=gate_bias, dims=dims) if carries else branch)
                 self.num_skips += carries
                 channels = width
         self.layers = nn.Sequential(*layers)
-        self.classifier = conv(channels, num_classes, 1, bias=True)
-        self.pool = global_avg_pool()
+        self.classifier = conv(channels, num_classes, 1, bias=True, dims=dims)
+        self.pool = global_avg_pool(dims)
 
     def forward(self, x: Tensor) -> Tensor:
         maps: Tensor = self.pool(self.classifier(self.layers(x)))
@@ -51,6 +51,7 @@ def highway(
     in_channels: int = 3,
     gate_bias: float = -2.0,
     dropout: float = 0.0,
+    dims: int = 2,
     init: str = "he",
 ) -> nn.Module:
     """The 19-layer network; `gate_bias` below 0 makes new layers carry their input, `dropout` follows each pooling."""
@@ -58,4 +59,4 @@ def highway(
     at_least("in_channels", in_channels, 1)
     probability("dropout", dropout)
     one_of("init", init, INITS)
-    return initialised(HighwayNetwork(num_classes, in_channels, gate_bias, dropout), init)
+    return initialised(HighwayNetwork(num_classes, in_channels, gate_bias, dropout, dims), init)

@@ -16,7 +16,8 @@ published ones, `skipstone models` prints them and `skipstone models NAME` one w
 blocks of the [catalogue](designs/index.md). A number in a name may be any that the family's form allows: `resnet26` is
 a network, `resnet21` an error that offers 20 and 26.
 
-The networks of three stages fit images of any size: 3x32x32 as published, 1x8x8 for the digits (`in_channels=1`).
+The networks of three stages fit images of any size: 3x32x32 as published, 1x8x8 for the digits (`in_channels=1`); with
+`dims=1` series (N, C, L), with `dims=3` volumes.
 `width`, `blocks_per_stage`, `dropout`, `norm` ("batch", "group", "none") and `init` ("he", "torch") are options where a
 family has them; its page says which. Weights of `imagenet_resnet18`, `imagenet_resnet50`, `imagenet_densenet121`,
 `mobilenetv2` and `convnext_tiny` in torchvision's order give torchvision's outputs; tests hold that.

@@ -24,6 +24,7 @@ def plain(
     blocks_per_stage: int | Sequence[int] | None = None,
     dropout: float = 0.0,
     norm: NormName = "batch",
+    dims: int = 2,
     init: str = "he",
 ) -> nn.Module:
     """The plain network of depth 6n+2: images (N, in_channels, H, W) to logits (N, num_classes).
@@ -33,5 +34,5 @@ def plain(
     return after_addition(
         "plain", depth, num_classes=num_classes, in_channels=in_channels, width=width,
         blocks_per_stage=blocks_per_stage, shortcut="none", layout="after", block="basic", dropout=dropout, norm=norm,
-        init=init,
+        dims=dims, init=init,
     )  # fmt: skip

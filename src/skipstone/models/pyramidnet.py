@@ -19,7 +19,7 @@ from skipstone.models.residual import last_activation
 from skipstone.models.stages import StagedNetwork, check_options, initialised, stage_sizes
 
 
-def _stages(sizes: Sequence[int], alpha: int, width: int) -> Iterator[list[nn.Module]]:
+def _stages(sizes: Sequence[int], alpha: int, width: int, dims: int) -> Iterator[list[nn.Module]]:
     total = sum(sizes)
     channels, done = width, 0
     for stage, size in enumerate(sizes):
@@ -27,7 +27,7 @@ def _stages(sizes: Sequence[int], alpha: int, width: int) -> Iterator[list[nn.Mo
         for index in range(size):
             done += 1
             wider = width + (2 * alpha * done + total) // (2 * total)
-            blocks.append(pyramid_block(channels, wider, 2 if stage and not index else 1))
+            blocks.append(pyramid_block(channels, wider, 2 if stage and not index else 1, dims=dims))
             channels = wider
         yield blocks
 
@@ -40,6 +40,7 @@ def pyramidnet(
     in_channels: int = 3,
     width: int = 16,
     blocks_per_stage: int | Sequence[int] | None = None,
+    dims: int = 2,
     init: str = "he",
 ) -> nn.Module:
     """PyramidNet of depth 6n+2, widening by `alpha`: images (N, in_channels, H, W) to logits (N, num_classes)."""
@@ -47,11 +48,12 @@ def pyramidnet(
     at_least("alpha", alpha, 0)
     sizes = stage_sizes("pyramidnet", depth, blocks_per_stage, step=6, extra=2)
     network = StagedNetwork(
-        named_sequence(conv=conv(in_channels, width), norm=norm(width)),
-        list(_stages(sizes, alpha, width)),
-        last_activation(width + alpha, "batch"),
+        named_sequence(conv=conv(in_channels, width, dims=dims), norm=norm(width, dims=dims)),
+        list(_stages(sizes, alpha, width, dims)),
+        last_activation(width + alpha, "batch", dims),
         features=width + alpha,
         num_classes=num_classes,
         num_skips=sum(sizes),
+        dims=dims,
     )
     return initialised(network, init)

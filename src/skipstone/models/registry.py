@@ -48,7 +48,8 @@ def options(name: str) -> dict[str, object]:
 def create(name: str, **options: object) -> "nn.Module":
     """Build the network `name`.
 
-    Every network takes `num_classes` and `in_channels`; the other options are those of its family, as `skipstone models
+    Every network takes `num_classes` and `in_channels`, most `dims`, the number of spatial axes (1 for series, 3 for
+    volumes); the other options are those of its family, as `skipstone models
     NAME` lists them. An unknown name or option raises `UnknownNameError` with the nearest ones, a depth that the family
     cannot have a `DepthError` with the nearest that it can, a wrong value an `OptionError`.
 

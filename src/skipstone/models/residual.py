@@ -59,6 +59,7 @@ def resnet(
     block: BlockName = "auto",
     dropout: float = 0.0,
     norm: NormName = "batch",
+    dims: int = 2,
     init: str = "he",
 ) -> nn.Module:
     """The residual network of depth 6n+2 (basic blocks) or 9n+2 (bottlenecks): images (N, in_channels, H, W) to logits.
@@ -71,7 +72,7 @@ def resnet(
     return after_addition(
         "resnet", depth, num_classes=num_classes, in_channels=in_channels, width=width,
         blocks_per_stage=blocks_per_stage, shortcut=shortcut, layout=layout, block=block, dropout=dropout, norm=norm,
-        init=init,
+        dims=dims, init=init,
     )  # fmt: skip
 
 
@@ -88,6 +89,7 @@ def after_addition(
     block: BlockName,
     dropout: float,
     norm: NormName,
+    dims: int,
     init: str,
 ) -> nn.Module:
     """A network of blocks that activate after the addition, with or without skips; `family` is its name in errors."""
@@ -101,16 +103,19 @@ def after_addition(
 
     def make(before: int, after: int, stride: int) -> nn.Module:
         if bottleneck:
-            return bottleneck_block(before, after, stride, shortcut_name=name, layout=layout, norm_name=norm)
-        return basic_block(before, after, stride, shortcut_name=name, layout=layout, norm_name=norm, dropout=dropout)
+            return bottleneck_block(before, after, stride, shortcut_name=name, layout=layout, norm_name=norm, dims=dims)
+        return basic_block(
+            before, after, stride, shortcut_name=name, layout=layout, norm_name=norm, dropout=dropout, dims=dims
+        )
 
     network = StagedNetwork(
-        stem(in_channels, width, norm),
+        stem(in_channels, width, norm, dims),
         [[make(*sizes_) for sizes_ in plan] for plan in stage_plans(widths, sizes, width)],
         None,
         features=widths[-1],
         num_classes=num_classes,
         num_skips=0 if name == "none" else sum(sizes),
+        dims=dims,
     )
     return initialised(network, init)
 
@@ -127,6 +132,7 @@ def preact(
     block: BlockName = "auto",
     dropout: float = 0.0,
     norm: NormName = "batch",
+    dims: int = 2,
     init: str = "he",
 ) -> nn.Module:
     """The pre-activation network of depth 6n+2 (basic blocks) or 9n+2 (bottlenecks); options as `resnet`.
@@ -143,18 +149,21 @@ def preact(
 
     def make(before: int, after: int, stride: int) -> nn.Module:
         if bottleneck:
-            branch = preactivation.bottleneck_branch(before, after, stride, norm_name=norm)
+            branch = preactivation.bottleneck_branch(before, after, stride, norm_name=norm, dims=dims)
         else:
-            branch = preactivation.basic_branch(before, after, stride, norm_name=norm, dropout=dropout)
-        return preactivation_block(branch, before, after, stride, shortcut_name=name, layout=layout, norm_name=norm)
+            branch = preactivation.basic_branch(before, after, stride, norm_name=norm, dropout=dropout, dims=dims)
+        return preactivation_block(
+            branch, before, after, stride, shortcut_name=name, layout=layout, norm_name=norm, dims=dims
+        )
 
     network = StagedNetwork(
-        conv(in_channels, width, bias=norm == "none"),
+        conv(in_channels, width, bias=norm == "none", dims=dims),
         [[make(*sizes_) for sizes_ in plan] for plan in stage_plans(widths, sizes, width)],
-        last_activation(widths[-1], norm),
+        last_activation(widths[-1], norm, dims),
         features=widths[-1],
         num_classes=num_classes,
         num_skips=0 if name == "none" else sum(sizes),
+        dims=dims,
     )
     return initialised(network, init)
 
@@ -169,6 +178,7 @@ def wrn(
     blocks_per_stage: int | Sequence[int] | None = None,
     dropout: float = 0.0,
     norm: NormName = "batch",
+    dims: int = 2,
     init: str = "he",
 ) -> nn.Module:
     """The wide residual network WRN-depth-factor (arXiv 1605.07146): depth 6n+4, stages of width times `factor`."""
@@ -177,19 +187,20 @@ def wrn(
     sizes = stage_sizes("wrn", depth, blocks_per_stage, step=6, extra=4)
     widths = [w * width * factor for w in (1, 2, 4)]
     network = StagedNetwork(
-        conv(in_channels, width, bias=norm == "none"),
+        conv(in_channels, width, bias=norm == "none", dims=dims),
         [
-            [wide_block(*shape, dropout=dropout, norm_name=norm) for shape in plan]
+            [wide_block(*shape, dropout=dropout, norm_name=norm, dims=dims) for shape in plan]
             for plan in stage_plans(widths, sizes, width)
         ],
-        last_activation(widths[-1], norm),
+        last_activation(widths[-1], norm, dims),
         features=widths[-1],
         num_classes=num_classes,
         num_skips=sum(sizes),
+        dims=dims,
     )
     return initialised(network, init)
 
 
-def last_activation(channels: int, norm_name: NormName) -> nn.Sequential:
+def last_activation(channels: int, norm_name: NormName, dims: int = 2) -> nn.Sequential:
     """norm - ReLU, which networks that activate before each convolution need once more at their end."""
-    return named_sequence(norm=make_norm(channels, norm_name), relu=nn.ReLU())
+    return named_sequence(norm=make_norm(channels, norm_name, dims=dims), relu=nn.ReLU())

@@ -25,6 +25,7 @@ def resnext(
     blocks_per_stage: int | Sequence[int] | None = None,
     shortcut: ShortcutName = "B",
     norm: NormName = "batch",
+    dims: int = 2,
     init: str = "he",
 ) -> nn.Module:
     """ResNeXt of depth 9n+2, `groups`x`width_per_group`d: images (N, in_channels, H, W) to logits (N, num_classes)."""
@@ -38,15 +39,16 @@ def resnext(
     def make(stage: int, before: int, after: int, stride: int) -> nn.Module:
         inner = groups * width_per_group * 2**stage
         return bottleneck_block(
-            before, after, stride, width=inner, groups=groups, shortcut_name=shortcut, norm_name=norm
+            before, after, stride, width=inner, groups=groups, shortcut_name=shortcut, norm_name=norm, dims=dims
         )
 
     network = StagedNetwork(
-        stem(in_channels, width, norm),
+        stem(in_channels, width, norm, dims),
         [[make(i, *shape) for shape in plan] for i, plan in enumerate(stage_plans(widths, sizes, width))],
         None,
         features=widths[-1],
         num_classes=num_classes,
         num_skips=0 if shortcut == "none" else sum(sizes),
+        dims=dims,
     )
     return initialised(network, init)

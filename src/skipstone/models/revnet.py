@@ -30,12 +30,12 @@ _WIDTHS_AT = {38: (32, 64, 112)}
 class WideningUnit(nn.Module):
     """y1 = S(x1) + F(x2), y2 = S(x2) + G(y1), a unit that halves: (N, C_in, H, W) to (N, C_out, H/2, W/2)."""
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, dims: int = 2) -> None:
         super().__init__()
         before, after = in_channels // 2, out_channels // 2
-        self.branch_f = _preactivated(before, after, 2)
-        self.branch_g = _preactivated(after, after, 1)
-        self.shortcut = pyramid_shortcut(before, after, 2)
+        self.branch_f = _preactivated(before, after, 2, dims)
+        self.branch_g = _preactivated(after, after, 1, dims)
+        self.shortcut = pyramid_shortcut(before, after, 2, dims=dims)
 
     def forward(self, x: Tensor) -> Tensor:
         x1, x2 = x.chunk(2, dim=1)
@@ -44,9 +44,11 @@ class WideningUnit(nn.Module):
         return torch.cat((y1, y2), dim=1)
 
 
-def _preactivated(in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
+def _preactivated(in_channels: int, out_channels: int, stride: int, dims: int) -> nn.Sequential:
     return named_sequence(
-        norm1=norm(in_channels), relu1=nn.ReLU(), convs=basic_branch(in_channels, out_channels, stride)
+        norm1=norm(in_channels, dims=dims),
+        relu1=nn.ReLU(),
+        convs=basic_branch(in_channels, out_channels, stride, dims=dims),
     )
 
 
@@ -57,6 +59,7 @@ def revnet(
     in_channels: int = 3,
     widths: Sequence[int] | None = None,
     free_activations: bool = True,
+    dims: int = 2,
     init: str = "he",
 ) -> nn.Module:
     """The RevNet of depth 12n+2: images (N, in_channels, H, W) to logits (N, num_classes).
@@ -71,15 +74,16 @@ def revnet(
         raise OptionError(f"widths={widths!r}: must be three even numbers that do not shrink, such as {_WIDTHS}")
     stages: list[list[nn.Module]] = []
     for index, (size, width) in enumerate(zip(sizes, widths, strict=True)):
-        start = [WideningUnit(widths[index - 1], width)] if index else []
-        units = [reversible_block(width) for _ in range(size - len(start))]
+        start = [WideningUnit(widths[index - 1], width, dims)] if index else []
+        units = [reversible_block(width, dims=dims) for _ in range(size - len(start))]
         stages.append([*start, ReversibleSequence(units, free_activations=free_activations)] if units else [*start])
     network = StagedNetwork(
-        stem(in_channels, widths[0], "batch"),
+        stem(in_channels, widths[0], "batch", dims),
         stages,
-        last_activation(widths[-1], "batch"),
+        last_activation(widths[-1], "batch", dims),
         features=widths[-1],
         num_classes=num_classes,
         num_skips=2 * sum(sizes),
+        dims=dims,
     )
     return initialised(network, init)

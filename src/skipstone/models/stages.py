@@ -30,13 +30,14 @@ class StagedNetwork(nn.Module):
         num_classes: int,
         num_skips: int,
         classifier: nn.Module | None = None,
+        dims: int = 2,
     ) -> None:
         super().__init__()
         at_least("num_classes", num_classes, 1)
         self.stem = stem
         self.stages = nn.ModuleList(nn.Sequential(*blocks) for blocks in stages)
         self.head = nn.Identity() if head is None else head
-        self.pool = global_avg_pool()
+        self.pool = global_avg_pool(dims)
         self.fc = nn.Linear(features, num_classes) if classifier is None else classifier
         self.num_skips = num_skips
 
@@ -49,10 +50,12 @@ class StagedNetwork(nn.Module):
         return logits
 
 
-def stem(in_channels: int, width: int, norm_name: NormName) -> nn.Sequential:
+def stem(in_channels: int, width: int, norm_name: NormName, dims: int = 2) -> nn.Sequential:
     """3x3 convolution - norm - ReLU, the beginning of the networks that activate after the addition."""
     bias = norm_name == "none"
-    return named_sequence(conv=conv(in_channels, width, bias=bias), norm=norm(width, norm_name), relu=nn.ReLU())
+    return named_sequence(
+        conv=conv(in_channels, width, bias=bias, dims=dims), norm=norm(width, norm_name, dims=dims), relu=nn.ReLU()
+    )
 
 
 def stage_sizes(
@@ -97,6 +100,6 @@ def initialised(network: nn.Module, init: str) -> nn.Module:
     """The network as its blocks initialised it (`"he"`: normal, fan-out), or with torch's own defaults (`"torch"`)."""
     if init == "torch":
         for module in network.modules():
-            if isinstance(module, (nn.Conv2d, nn.Linear)):
+            if isinstance(module, (nn.modules.conv._ConvNd, nn.Linear)):
                 module.reset_parameters()
     return network

@@ -33,6 +33,7 @@ def stochastic_depth(
     per: Per = "batch",
     dropout: float = 0.0,
     norm: NormName = "batch",
+    dims: int = 2,
     init: str = "he",
 ) -> nn.Module:
     """The stochastic-depth network of depth 6n+2: images (N, in_channels, H, W) to logits (N, num_classes).
@@ -48,16 +49,17 @@ def stochastic_depth(
     kept = iter([survival_of(block, sum(sizes), survival) for block in range(1, sum(sizes) + 1)])
 
     def make(before: int, after: int, stride: int) -> nn.Module:
-        branch = basic_branch(before, after, stride, norm_name=norm, dropout=dropout)
-        path = make_shortcut(shortcut, before, after, stride, norm_name=norm)
+        branch = basic_branch(before, after, stride, norm_name=norm, dropout=dropout, dims=dims)
+        path = make_shortcut(shortcut, before, after, stride, norm_name=norm, dims=dims)
         return StochasticDepth(branch, next(kept), path, nn.ReLU(), scaling=scaling, per=per)
 
     network = StagedNetwork(
-        stem(in_channels, width, norm),
+        stem(in_channels, width, norm, dims),
         [[make(*shape) for shape in plan] for plan in stage_plans((width, 2 * width, 4 * width), sizes, width)],
         None,
         features=4 * width,
         num_classes=num_classes,
         num_skips=sum(sizes),
+        dims=dims,
     )
     return initialised(network, init)

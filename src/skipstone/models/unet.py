@@ -18,11 +18,11 @@ class UNet(nn.Module):
     """Images (N, in_channels, H, W), H and W at least 2^levels, to class maps (N, num_classes, H, W)."""
 
     def __init__(
-        self, num_classes: int, in_channels: int, width: int, levels: int, how: FitName, norm: NormName
+        self, num_classes: int, in_channels: int, width: int, levels: int, how: FitName, norm: NormName, dims: int
     ) -> None:
         super().__init__()
-        self.levels = unet_levels(in_channels, width, levels, how=how, norm_name=norm)
-        self.classifier = conv(width, num_classes, 1, bias=True)
+        self.levels = unet_levels(in_channels, width, levels, how=how, norm_name=norm, dims=dims)
+        self.classifier = conv(width, num_classes, 1, bias=True, dims=dims)
         self.num_skips = levels
 
     def forward(self, x: Tensor) -> Tensor:
@@ -38,6 +38,7 @@ def unet(
     levels: int = 4,
     how: FitName = "pad",
     norm: NormName = "none",
+    dims: int = 2,
     init: str = "he",
 ) -> nn.Module:
     """U-Net of `levels` halvings, `width` channels at full size; `how` fits sizes: "pad", "interpolate" or "crop"."""
@@ -45,4 +46,4 @@ def unet(
         at_least(option, value, 1)
     at_least("levels", levels, 0)
     one_of("init", init, INITS)
-    return initialised(UNet(num_classes, in_channels, width, levels, how, norm), init)
+    return initialised(UNet(num_classes, in_channels, width, levels, how, norm, dims), init)
