@@ -36,7 +36,7 @@ DESIGN = Design(
     shapes="inner layers keep the shape; pooling stands between blocks",
     fact="2^C - 1 layers a block, the longest path 2^(C-1); drop-path always keeps an input",
     release=2,
-    skips=(DeclaredSkip("parallel", "mean"),),
+    skips=(DeclaredSkip("parallel", "add"),),
 )
 
 
@@ -50,11 +50,18 @@ class Join(nn.Module):
         self.drop = drop
 
     def forward(self, columns: Sequence[Tensor]) -> Tensor:
-        stacked = torch.stack(tuple(columns))
-        if not self.training or self.drop == 0 or len(columns) == 1:
-            return stacked.mean(dim=0)
-        weights = self.weights(len(columns), stacked)
-        return (stacked * weights.view(-1, *[1] * (stacked.dim() - 1))).sum(dim=0)
+        if len(columns) == 1:
+            return columns[0]
+        if not self.training or self.drop == 0:
+            total = columns[0]
+            for column in columns[1:]:
+                total = total + column
+            return total / len(columns)
+        weights = self.weights(len(columns), columns[0])
+        total = weights[0] * columns[0]
+        for index in range(1, len(columns)):
+            total = total + weights[index] * columns[index]
+        return total
 
     def weights(self, num: int, like: Tensor) -> Tensor:
         """(num,) weights that sum to 1: zero for what is dropped. One input, drawn at random, is never dropped."""

@@ -11,7 +11,7 @@ Initialisation: the branches' own.
 How ours differs: a `ReversibleSequence` frees its activations in training: it stores its last output, and the backward
 pass inverts block after block, so that memory does not grow with depth. Batch statistics are updated once and dropout
 masks are drawn again from the stored generator state. Floating point makes the inverse approximate: 1e-4 after 50
-blocks in float32; in half precision prefer `free_activations=False`.
+blocks in float32. In half precision prefer `free_activations=False`, which `torch.compile(fullgraph=True)` needs too.
 """
 
 from collections.abc import Iterator, Sequence

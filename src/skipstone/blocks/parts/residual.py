@@ -40,7 +40,7 @@ class Residual(nn.Module):
 
     def merge(self, short: Tensor, main: Tensor) -> Tensor:
         """What a design changes: how the two paths meet."""
-        return short + main
+        return main + short  # in this order: the sum takes the branch's memory format
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.activation(self.merge(self.shortcut(x), self.branch(x)))
