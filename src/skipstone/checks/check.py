@@ -9,6 +9,7 @@ from skipstone.checks.comments import parse_codes, silenced
 from skipstone.checks.repair import with_repairs
 from skipstone.checks.report import Report
 from skipstone.checks.run import findings_of
+from skipstone.checks.sizes import with_sizes
 from skipstone.checks.subject import Subject
 
 def check(
@@ -18,6 +19,7 @@ def check(
     select: Iterable[str] | None = None,
     ignore: Iterable[str] = (),
     repairs: bool = True,
+    sizes: bool = True,
 ) -> Report:
     """Find what is wrong with a network's skip connections.
 
@@ -26,6 +28,7 @@ def check(
         example: a shape with the batch axis `(2, 3, 32, 32)`, a tensor, a tuple of them, or a dict of arguments.
         select: codes to look for (default: all), `ignore`: codes to leave out; `"SK2"` stands for all SK2xx.
         repairs: propose repairs, each verified on a copy.
+        sizes: for a fault that depends on the input's size, give the legal sizes and the nearest ones.
 
     A finding whose line bears `# skipstone: ignore[CODE]` is left out.
 
@@ -36,6 +39,8 @@ def check(
     subject = Subject.of(model, example)
     everything = findings_of(subject, _codes(select), _codes(ignore) or ())
     findings = tuple(finding for finding in everything if not silenced(finding))
+    if sizes:
+        findings = tuple(with_sizes(subject, finding) for finding in findings)
     if repairs:
         with torch.random.fork_rng(devices=[]):  # new layers draw their weights
             findings = tuple(with_repairs(subject, finding, everything) for finding in findings)

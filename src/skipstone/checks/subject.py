@@ -8,10 +8,12 @@ import torch
 from torch import nn
 
 from skipstone.checks.layout import Layout
+from skipstone.core.finding import SizeSummary
 from skipstone.core.graph import Graph, Node
 from skipstone.core.skip import Skip
 from skipstone.skips import Ancestry, find_skips
 from skipstone.tracing import Example, parse_example, trace
+from skipstone.tracing.sizes import summaries
 from skipstone.tracing.sizes.axes import Axes, axes_of
 
 
@@ -50,6 +52,11 @@ class Subject:
     def out_of_place(self) -> Graph:
         """The same pass with in-place flags and augmented assignments taken as making new tensors."""
         return trace(self.model, self.example, out_of_place=True)
+
+    @cached_property
+    def sizes(self) -> tuple[SizeSummary, ...]:
+        """The legal sizes of each axis that matters, as far as a short search goes."""
+        return summaries(self.model, self.example)
 
     def with_batch(self, size: int) -> Graph:
         """The same pass with another size of the first axis, for every input tensor that shares the first input's."""
