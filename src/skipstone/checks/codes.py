@@ -34,6 +34,16 @@ CODES: tuple[Code, ...] = (
     Code("SK109", "inplace-saved", "error", "an in-place operation overwrites what the backward pass needs"),
     Code("SK110", "refused-operation", "error", "torch refuses an operation"),
     Code("SK111", "own-error", "error", "the network's own code raises on this input"),
+    Code("SK201", "accidental-broadcast", "warning", "two tensors meet by a broadcast that nobody meant"),
+    Code("SK202", "identity-overwritten", "warning", "an in-place operation changes the shortcut before it is added"),
+    Code("SK203", "self-add", "warning", "a tensor is added to itself"),
+    Code("SK204", "shortcut-twice", "warning", "the same shortcut is added a second time"),
+    Code("SK205", "stale-identity", "warning", "the second residual adds the input of the first one, not its output"),
+    Code("SK207", "dead-computation", "warning", "layers run, and nothing the network returns depends on them"),
+    Code("SK209", "cut-gradient", "warning", "a skip connection or its branch is cut off from the gradient"),
+    Code("SK210", "zeroed-branch", "warning", "a branch of a skip connection is multiplied by a constant zero"),
+    Code("SK219", "rectified-branch", "warning", "the branch ends in a ReLU before the addition and another follows"),
+    Code("SK301", "relu-before-add", "note", "the branch of a residual block ends in a ReLU"),
 )
 BY_CODE = {code.code: code for code in CODES}
 BY_RULE = {code.rule: code for code in CODES}

@@ -1,0 +1,92 @@
+"""What stands around a node: the module whose forward it belongs to, who reads it, the merge that it ends in."""
+
+from collections.abc import Callable, Iterator
+
+from skipstone.checks.subject import Subject
+from skipstone.core.finding import Finding, Shape
+from skipstone.core.graph import Graph, Node
+from skipstone.core.skip import Skip
+from skipstone.tracing.roles import TRANSPARENT
+
+# What hands values on in their order: no scaling by chance, no cut of the gradient.
+SAME_VALUES = frozenset(["contiguous", "clone", "alias", "to", "type_as", "float", "view_as", "requires_grad"])
+
+
+def warn(node: Node, message: str, operands: tuple[Shape, ...] = (), **rest: object) -> Finding:
+    """A finding at a node; code, rule and severity are filled in from the table."""
+    values = {"module": node.module, "place": node.place, "operands": operands, **rest}
+    return Finding("", "", "warning", message, node=node.index, **values)  # type: ignore[arg-type]
+
+
+def met(graph: Graph, node: Node) -> tuple[Shape, ...]:
+    """The shapes of a merge's operands, in argument order."""
+    return tuple(graph[i].shape for i in node.inputs[: 2 if node.op != "cat" else None])
+
+
+def owner(graph: Graph, node: Node) -> str:
+    """The module whose own forward asked for a node: torch's layers and containers are asked, not asking."""
+    call = node.call
+    while call >= 0:
+        path = graph.calls[call].path
+        info = graph.modules.get(path)
+        if info is None or not info.module.startswith("torch.nn") or graph.calls[call].parent < 0:
+            return path
+        call = graph.calls[call].parent
+    return ""
+
+
+def owner_call(graph: Graph, node: Node) -> int:
+    """The call of `owner`, -1 for none."""
+    call = node.call
+    while call >= 0:
+        info = graph.modules.get(graph.calls[call].path)
+        if info is None or not info.module.startswith("torch.nn") or graph.calls[call].parent < 0:
+            return call
+        call = graph.calls[call].parent
+    return -1
+
+
+def is_within(graph: Graph, call: int, around: int) -> bool:
+    """Did `call` run while `around` did, or is it that one?"""
+    while call >= 0 and call != around:
+        call = graph.calls[call].parent
+    return call == around
+
+
+def readers(graph: Graph, index: int, passes: frozenset[str] = TRANSPARENT) -> Iterator[Node]:
+    """The operations that read a node's values, behind views and dropout."""
+    pending, seen = list(graph.users[index]), {index}
+    while pending:
+        user = pending.pop(0)
+        if user in seen:
+            continue
+        seen.add(user)
+        if graph[user].op in passes and graph.users[user]:
+            pending.extend(graph.users[user])
+        else:
+            yield graph[user]
+
+
+def back(graph: Graph, index: int, passes: Callable[[Node], bool]) -> int:
+    """Back along first inputs over the nodes that `passes` accepts."""
+    while graph[index].kind == "op" and graph[index].inputs and passes(graph[index]):
+        index = graph[index].inputs[0]
+    return index
+
+
+def same_values(graph: Graph, index: int) -> int:
+    """The node whose very values, in their order, a node has."""
+    return back(graph, index, lambda node: node.op in SAME_VALUES)
+
+
+def merge_around(subject: Subject, index: int) -> Skip | None:
+    """The first skip connection on whose branches a node lies, or whose merge comes next in the same forward."""
+    skips = [skip for skip in subject.skips if skip.is_block_skip and skip.merge_node >= index]
+    for skip in skips:
+        if index in skip.main or index in skip.shortcut or index == skip.merge_node:
+            return skip
+    call = owner_call(subject.graph, subject.graph[index])
+    for skip in skips:
+        if owner_call(subject.graph, subject.graph[skip.merge_node]) == call:
+            return skip
+    return None

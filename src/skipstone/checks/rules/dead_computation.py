@@ -1,0 +1,81 @@
+"""Dead computation: layers run, and nothing the network returns depends on their result.
+
+What it finds:
+    A layer with weights whose result leads to no output. Not judged where the network decides by data, or where what it
+    returns was not seen whole.
+Why it matters:
+    Time and memory are spent on nothing, the layer never learns, and most often a later line reads the wrong variable:
+    a shortcut computed and never added, or a branch overwritten before it was used.
+Example:
+    `y = self.conv1(x); y = self.drop(x); return x + self.conv2(y)`.
+Repair:
+    Read the variable that holds the layer's result, or leave the layer out.
+Effect of the repair:
+    The layer takes part: another function; or the same function, cheaper.
+References:
+    He et al. 2015, Deep Residual Learning for Image Recognition, 1512.03385, section 3.2.
+"""
+
+from collections.abc import Iterator
+
+from skipstone.checks.around import merge_around, met, owner, warn
+from skipstone.checks.subject import Subject
+from skipstone.core.finding import Finding
+from skipstone.core.graph import Graph, Node
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    graph = subject.graph
+    if graph.stopped is not None or graph.assumptions or graph.failures or not graph.outputs:
+        return
+    alive = _alive(graph)
+    dead = [
+        i for i, layer in enumerate(subject.ancestry.layers) if layer and not alive[i] and not _serves(graph, i, alive)
+    ]
+    ends = [i for i in dead if not any(subject.ancestry.leads_to(i, other) for other in dead if other != i)]
+    for end in ends:
+        lost = [i for i in dead if subject.ancestry.leads_to(i, end)]
+        yield _finding(subject, graph[end], lost)
+
+
+def _alive(graph: Graph) -> list[bool]:
+    """For each node, does an output depend on it?"""
+    alive = [False] * len(graph)
+    pending = list(graph.outputs)
+    while pending:
+        index = pending.pop()
+        if not alive[index]:
+            alive[index] = True
+            pending.extend(graph[index].inputs)
+            overwritten = graph[index].overwrites
+            if overwritten is not None:
+                pending.append(overwritten)
+    return alive
+
+
+def _serves(graph: Graph, index: int, alive: list[bool]) -> bool:
+    """Is the result used after all: by another result of the same call, or through memory that others read?"""
+    node = graph[index]
+    siblings = range(max(0, index - 4), min(len(graph), index + 5))
+    if any(alive[i] and graph[i].inputs == node.inputs and graph[i].op == node.op for i in siblings):
+        return True
+    below = {index}
+    for later in range(index + 1, len(graph)):
+        if below.intersection(graph[later].inputs):
+            below.add(later)
+            if graph[later].overwrites is not None and graph[later].inputs[0] not in below:
+                return True  # written into a tensor that was there before: a cache, a buffer, a running average
+    return False
+
+
+def _finding(subject: Subject, end: Node, lost: list[int]) -> Finding:
+    graph = subject.graph
+    modules = list(dict.fromkeys(graph[i].module for i in lost if graph[i].module))
+    what = ", ".join(modules[:3]) + (f" and {len(modules) - 3} more" if len(modules) > 3 else "")
+    verb = "run" if len(modules) > 1 else "runs"
+    message = f"{what or end.op} {verb}, and nothing the network returns depends on it"
+    skip = merge_around(subject, end.index)
+    if skip is None:
+        return warn(end, message, (end.shape,), module=owner(graph, end), data={"nodes": tuple(lost)})
+    merge = graph[skip.merge_node]
+    return warn(merge, message, met(graph, merge), place=end.place, data={"nodes": tuple(lost), "skip": skip.index})

@@ -1,0 +1,49 @@
+"""Self add: a tensor is added to itself.
+
+What it finds:
+    `x + x` or `x += x` of one tensor that layers made from the input.
+Why it matters:
+    The block overwrote its input with its own result: instead of a residual it returns twice the branch.
+Example:
+    `x = self.bn2(self.conv2(x)); x += x`.
+Repair:
+    Keep the input under a name of its own and add that.
+Effect of the repair:
+    The identity returns; the network computes another function.
+References:
+    He et al. 2015, Deep Residual Learning for Image Recognition, 1512.03385, section 3.2.
+"""
+
+from collections.abc import Iterator
+
+from skipstone.checks.around import met, same_values, warn
+from skipstone.checks.subject import Subject
+from skipstone.core.finding import Finding
+from skipstone.core.graph import Graph, Node
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    graph, ancestry = subject.graph, subject.ancestry
+    for node in graph:
+        if node.op != "add" or len(node.inputs) != 2 or node.tainted or not ancestry.active[node.index]:
+            continue
+        first, second = (same_values(graph, i) for i in node.inputs)
+        is_map = len(node.shape) > 1 and node.spec.dtype.startswith(("float", "bfloat"))
+        if first == second and is_map and _is_branch(subject, first) and not _merges_others(graph, node):
+            message = f"a tensor is added to itself: the result is twice {graph[first].op}'s, the input is lost"
+            yield warn(node, message, met(graph, node), data={"operand": first})
+
+
+def _merges_others(graph: Graph, node: Node) -> bool:
+    """Does the same line add different tensors in another round of its loop (the deepest level of a U-Net)?"""
+    return any(
+        other.op == node.op and other.place == node.place and len({same_values(graph, i) for i in other.inputs}) > 1
+        for other in graph
+        if other.index != node.index and node.place is not None
+    )
+
+
+def _is_branch(subject: Subject, index: int) -> bool:
+    """Did a layer make the tensor, be it some steps ago?"""
+    ancestors = subject.ancestry.ancestors[index]
+    return any(ancestors >> i & 1 for i, layer in enumerate(subject.ancestry.layers) if layer)

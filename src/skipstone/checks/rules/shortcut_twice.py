@@ -1,0 +1,58 @@
+"""Shortcut added twice: the same shortcut is added again to the sum that already holds it.
+
+What it finds:
+    An addition of x to a sum that x is already a term of, with no layer, norm or activation between.
+Why it matters:
+    The result is f(x) + 2x: over depth the stream doubles with every block instead of growing slowly.
+Example:
+    `out = self.body(x) + x` in the block, `out = out + x` once more behind it.
+Repair:
+    Leave one of the two additions out.
+Effect of the repair:
+    The block computes f(x) + x; trained weights were fitted to the other sum.
+References:
+    He et al. 2016, Identity Mappings in Deep Residual Networks, 1603.05027, section 3.1 (a scaled identity multiplies).
+"""
+
+from collections.abc import Iterator
+
+from skipstone.checks.around import met, same_values, warn
+from skipstone.checks.subject import Subject
+from skipstone.core.finding import Finding
+from skipstone.core.graph import Graph
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    graph, ancestry = subject.graph, subject.ancestry
+    for node in graph:
+        if node.op != "add" or len(node.inputs) != 2 or node.tainted or not ancestry.active[node.index]:
+            continue
+        first, second = (same_values(graph, i) for i in node.inputs)
+        if first == second:
+            continue
+        for total, term in ((first, second), (second, first)):
+            earlier = _sum_holding(graph, total, term)
+            if earlier is not None and ancestry.active[term] and _has_branch(subject, earlier, term):
+                where = f" ({graph[earlier].place})" if graph[earlier].place else ""
+                message = f"the shortcut is added twice: the sum before{where} holds it already"
+                yield warn(node, message, met(graph, node), data={"earlier": earlier, "shortcut": term})
+                break
+
+
+def _sum_holding(graph: Graph, total: int, term: int) -> int | None:
+    """The addition in a chain of plain additions that has `term` for an operand; scaled sums are other designs."""
+    pending = [total]
+    while pending:
+        node = graph[pending.pop()]
+        if node.op != "add" or len(node.inputs) != 2 or "alpha" in node.arguments:
+            continue
+        operands = [same_values(graph, i) for i in node.inputs]
+        if term in operands and operands[0] != operands[1]:
+            return node.index
+        pending.extend(operands)
+    return None
+
+
+def _has_branch(subject: Subject, earlier: int, term: int) -> bool:
+    """Is the earlier sum a residual: does `term` lead to its other operand through a layer?"""
+    return any(skip.merge_node == earlier and skip.is_block_skip for skip in subject.skips)
