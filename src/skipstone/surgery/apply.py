@@ -86,10 +86,12 @@ def _check(model: nn.Module, edits: Sequence[Edit]) -> None:
     """Everything that can be refused before anything is changed."""
     if not edits:
         raise SurgeryError("there is nothing to do: no edits were given")
+    paths: dict[int, list[str]] = {}
+    for path, module in model.named_modules(remove_duplicate=False):
+        paths.setdefault(id(module), []).append(path)
     for edit in edits:
         for path in paths_of(edit):
-            module = layers.find(model, path)
-            if len(others := layers.paths_of(model, module)) > 1:
+            if len(others := paths[id(layers.find(model, path))]) > 1:
                 names = " and ".join(map(repr, others))
                 warnings.warn(
                     f"{names} are one module: the edit changes it in every place",

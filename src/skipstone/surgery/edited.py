@@ -124,6 +124,7 @@ def _rewritable(location: Location, place: Place) -> bool:
     return not _obstacle(location, place)
 
 
+@functools.lru_cache(maxsize=4096)
 def _obstacle(location: Location, place: Place) -> str:
     """Why the source at a place cannot be rewritten; empty where it can."""
     tree = _Function(location.functions[0])

@@ -14,10 +14,11 @@ from skipstone.surgery.errors import SurgeryError
 
 def find(model: nn.Module, path: str) -> nn.Module:
     """The module at a dotted path, "" for the model itself; nearest paths offered where there is none."""
-    modules: dict[str, nn.Module] = dict(model.named_modules(remove_duplicate=False))
-    if path not in modules:
-        raise UnknownNameError("module", path, modules)
-    return modules[path]
+    try:
+        return model.get_submodule(path)
+    except AttributeError:
+        known = [name for name, _ in model.named_modules(remove_duplicate=False)]
+        raise UnknownNameError("module", path, known) from None
 
 
 def paths_of(model: nn.Module, module: nn.Module) -> list[str]:

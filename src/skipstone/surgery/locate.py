@@ -167,14 +167,20 @@ Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 def definition(tree: ast.AST, code: CodeType) -> Definition | None:
     """The definition a code object was compiled from, by its name and first line (the first decorator's, if any)."""
-    found: list[Definition] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == code.co_name:
-            if min([node.lineno, *(d.lineno for d in node.decorator_list)]) == code.co_firstlineno:
-                found.append(node)
-        elif isinstance(node, ast.Lambda) and code.co_name == "<lambda>" and node.lineno == code.co_firstlineno:
-            found.append(node)
+    found = _definitions(tree).get((code.co_name, code.co_firstlineno), ())
     return found[0] if len(found) == 1 else None
+
+
+@cache
+def _definitions(tree: ast.AST) -> dict[tuple[str, int], list[Definition]]:
+    found: dict[tuple[str, int], list[Definition]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            found.setdefault((node.name, first), []).append(node)
+        elif isinstance(node, ast.Lambda):
+            found.setdefault(("<lambda>", node.lineno), []).append(node)
+    return found
 
 
 def spot(node: ast.AST) -> tuple[int, int, int, int]:
