@@ -99,8 +99,13 @@ def strip_svg(drawing: Drawing, *, standalone: bool = False, caption: bool = Fal
     room = 12 + len(label) * _TITLE_CHARACTER if caption else 0
     return render(
         "strip.svg.jinja", standalone=standalone, caption=caption, mark=_MARK, marks=marks, paths=paths,
-        width=round(max(12 + len(marks) * _STEP, room)), height=round(top + _MARK + 6), label=label,
+        width=round(max(strip_width(drawing), room)), height=round(top + _MARK + 6), label=label,
     )  # fmt: skip
+
+
+def strip_width(drawing: Drawing) -> int:
+    """How wide `strip_svg` draws it, in pixels."""
+    return 12 + len(condense(drawing, STRIP_KINDS).rows) * _STEP
 
 
 def describe(drawing: Drawing) -> str:

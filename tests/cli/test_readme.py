@@ -1,0 +1,42 @@
+"""What the README and CONTRIBUTING tell a reader to type exists."""
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from skipstone.cli import COMMANDS
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "docs/comparing.md", "docs/design/architecture.md")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_every_command_exists(page):
+    named = re.findall(r"(?:^ {4}(?:\.venv/bin/|\$ )?|`|\| `)skipstone ([a-z]+)", page.read_text(), re.MULTILINE)
+    assert set(named) <= COMMANDS.keys()
+
+
+def test_the_readme_shows_every_command():
+    text = (ROOT / "README.md").read_text()
+    assert [name for name in COMMANDS if f"skipstone {name}" not in text and name != "demo"] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_every_link_leads_to_a_file(page):
+    for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text()):
+        assert (page.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_every_import_works(page):
+    for module, names in re.findall(r"from (skipstone[\w.]*) import ([\w, ]+)", page.read_text()):
+        for name in names.split(","):
+            assert hasattr(import_module(module), name.strip())
+
+
+def test_every_make_target_exists():
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for page in PAGES:
+        assert set(re.findall(r"(?:^ {4}|`)make ([a-z]+)", page.read_text(), re.MULTILINE)) <= targets
