@@ -18,20 +18,27 @@ _EXPORTS = {
     "assert_skips_ok": "skipstone.checks",
 }
 
-__all__ = ["__version__", *_EXPORTS]  # noqa: PLE0604 - the table is the list
+# Packages that are part of the public surface themselves.
+_PACKAGES = ("blocks", "models")
+
+__all__ = ["__version__", *_PACKAGES, *_EXPORTS]  # noqa: PLE0604 - the table is the list
 
 
 def __getattr__(name: str) -> object:
+    if name in _PACKAGES:
+        return import_module(f"skipstone.{name}")
     if name in _EXPORTS:
         return getattr(import_module(_EXPORTS[name]), name)
     raise AttributeError(f"module 'skipstone' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_EXPORTS])
+    return sorted([*globals(), *_PACKAGES, *_EXPORTS])
 
 
 if TYPE_CHECKING:
+    from skipstone import blocks as blocks
+    from skipstone import models as models
     from skipstone.checks import assert_skips_ok as assert_skips_ok
     from skipstone.checks import check as check
     from skipstone.skips import find_skips as find_skips
