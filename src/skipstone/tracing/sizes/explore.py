@@ -1,5 +1,6 @@
 """Cover all points by passes: each speaks for every point that takes its path; the next starts at one left over."""
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +30,8 @@ class Exploration:
     broadcast: Mask
     passes: int = 0
     singles: int = 0
-    refusals: list[tuple[int, int, str]] = field(default_factory=list)  # focus, number of points, reason
+    refusals: list[tuple[int, int, str]] = field(default_factory=list)  # example, number of points, reason
+    confirmed: set[str] = field(default_factory=set)  # kinds of refusal that a pass at one size showed too
 
     @classmethod
     def of(cls, count: int) -> "Exploration":
@@ -66,20 +68,39 @@ def explore(
 def _one(
     model: nn.Module, request: Request, padded: Points, focus: int, count: int, found: Exploration, end: float
 ) -> int:
-    """One pass from `focus`, confirmed at one size where it says that the network does not run."""
+    """One pass from `focus`; what it says does not run is confirmed at one size, once for each kind of refusal."""
     outcome = sweep_pass(model, request, Sweep(padded, focus))
     covers = outcome.covers[:count] & ~found.known
     found.passes += 1
-    if not outcome.runs and len(covers) > 1:
+    if not outcome.runs and _kind(outcome.reason) not in found.confirmed:
         _, reason = single_pass(model, request, _at(padded, focus))
         if reason is None:  # what failed was the pass with many sizes, not the network: look at each size
             return _one_by_one(model, request, padded, np.flatnonzero(covers).tolist(), found, end)
-    found.known |= covers
-    found.runs |= covers & outcome.runs
-    found.broadcast |= covers & outcome.broadcast[:count]
-    if not outcome.runs:
-        found.refusals.append((focus, int(covers.sum()), outcome.reason))
+        found.confirmed.add(_kind(outcome.reason))
+    if outcome.runs:
+        found.known |= covers
+        found.runs |= covers
+        found.broadcast |= covers & outcome.broadcast[:count]
+    else:
+        _refuse(found, focus, covers, outcome.reason)
+    for mask in outcome.failed:
+        refused = np.flatnonzero(mask[:count] & ~found.known)
+        if len(refused):
+            example = int(refused[len(refused) // 2])
+            _, reason = single_pass(model, request, _at(padded, example))
+            if reason is not None:
+                _refuse(found, example, mask[:count] & ~found.known, reason)
     return int(covers.sum())
+
+
+def _refuse(found: Exploration, example: int, points: Mask, reason: str) -> None:
+    found.known |= points
+    found.refusals.append((example, int(points.sum()), reason))
+
+
+def _kind(reason: str) -> str:
+    """The reason without its numbers."""
+    return re.sub(r"\d+", "#", reason)
 
 
 def _one_by_one(

@@ -25,11 +25,15 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a pass ended: the points it speaks for, whether the network runs there, where it rests on a broadcast."""
+    """How a pass ended: the points it speaks for, whether the network runs there, where it rests on a broadcast.
+
+    `failed` holds the points that its checks refused on the way, a mask for each check.
+    """
 
     covers: Mask
     runs: bool
     broadcast: Mask
+    failed: tuple[Mask, ...] = ()
     reason: str = ""
 
 
@@ -47,9 +51,10 @@ def sweep_pass(model: nn.Module, request: Request, sweep: Sweep) -> Outcome:
     """Run `model` once with every free axis standing for all points of the sweep."""
     nodes, inputs, error = _record(model, request, sweep.symbol)
     if error is not None:
-        return Outcome(sweep.alive, False, np.zeros_like(sweep.alive), error)
+        # An uncertain point might have been spared the refusal: it is passed again.
+        return Outcome(sweep.alive & ~sweep.uncertain, False, np.zeros_like(sweep.alive), tuple(sweep.failed), error)
     graph = _at_focus(nodes, inputs, sweep)
-    return Outcome(sweep.alive, True, sweep.alive & _broadcast_points(graph, nodes, sweep))
+    return Outcome(sweep.alive, True, sweep.alive & _broadcast_points(graph, nodes, sweep), tuple(sweep.failed))
 
 
 def single_pass(model: nn.Module, request: Request, sizes: Mapping[str, int]) -> tuple[Graph, str | None]:

@@ -12,8 +12,10 @@ Nothing is simplified or approximated; there are no expressions that could grow.
 # Every operand is one of our own nodes; the base class allows any kind.
 # mypy: disable-error-code="override,assignment"
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -23,16 +25,26 @@ from numpy.typing import NDArray
 from torch.fx.experimental.sym_node import SymNode
 
 Value = NDArray[Any] | int | float | bool
+Mask = NDArray[np.bool_]
 _NUMBERS = count()
 
 
 class Sweep:
-    """The points of one symbolic pass, and which of them still share its path."""
+    """The points of one symbolic pass, and which of them still share its path.
+
+    `alive` points answered every question as the focus did. `failed` lists, for each check that the focus passed, the
+    points that it refuses: there the pass ends with an error. `uncertain` points are alive, but answered some question
+    of broadcasting or memory layout otherwise, where torch's own rule for sizes it does not know is to go on as for
+    sizes in general and to check equality; where such a check stops them they leave the path and are passed again.
+    """
 
     def __init__(self, symbols: Mapping[str, NDArray[np.int64]], focus: int) -> None:
         self.symbols = dict(symbols)
         self.focus = focus
-        self.alive: NDArray[np.bool_] = np.ones(len(next(iter(symbols.values()))), dtype=np.bool_)
+        count = len(next(iter(symbols.values())))
+        self.alive: Mask = np.ones(count, dtype=np.bool_)
+        self.uncertain: Mask = np.zeros(count, dtype=np.bool_)
+        self.failed: list[Mask] = []
 
     def symbol(self, name: str) -> torch.SymInt:
         """The axis of this name, at every point."""
@@ -51,6 +63,21 @@ class Sweep:
         else:
             np.logical_and(self.alive, value == answer, out=self.alive)
         return answer.item()
+
+    def check(self, value: Value) -> bool:
+        """The truth of a condition without which torch raises; points that fail it, unlike the focus, end here."""
+        if isinstance(value, np.ndarray) and value[self.focus]:
+            refused = self.alive & ~value & ~self.uncertain
+            if refused.any():
+                self.failed.append(refused)
+        return bool(self.settle(value))
+
+    def lean(self, value: Value, general: bool) -> bool:
+        """The truth at the focus of what torch may take to be `general`: points that differ stay, but uncertain."""
+        if isinstance(value, np.ndarray) and value[self.focus] == general:
+            np.logical_or(self.uncertain, self.alive & (value != general), out=self.uncertain)
+            return general
+        return bool(self.settle(value))
 
 
 def values_of(size: object, count: int) -> NDArray[np.int64]:
@@ -159,9 +186,16 @@ class VectorNode(SymNode):
         return float(self.sweep.settle(self.value))
 
     def guard_bool(self, file: object, line: int) -> bool:
+        if isinstance(self.value, np.ndarray):
+            general = _general_answer(sys._getframe(1))
+            if general is not None:
+                return self.sweep.lean(self.value, general)
         return bool(self.sweep.settle(self.value))
 
-    guard_or_false = guard_or_true = guard_size_oblivious = expect_true = guard_bool
+    def expect_true(self, file: object, line: int) -> bool:
+        return self.sweep.check(self.value)
+
+    guard_or_false = guard_or_true = guard_size_oblivious = guard_bool
 
     def statically_known_true(self, file: object, line: int) -> bool:
         return self.constant is True
@@ -261,26 +295,48 @@ class VectorNode(SymNode):
 
     def is_contiguous(self, sizes: Any, strides: Any) -> "VectorNode":
         order = tuple(range(len(sizes) - 1, -1, -1))
-        return self._with(_packed(self.sweep, sizes, strides, order), bool)
+        return self._with(_packed(sizes, strides, order), bool)
 
     def is_channels_last_contiguous_2d(self, sizes: Any, strides: Any) -> "VectorNode":
-        return self._with(len(sizes) == 4 and _packed(self.sweep, sizes, strides, (1, 3, 2, 0)), bool)
+        return self._layout(len(sizes) == 4 and _packed(sizes, strides, (1, 3, 2, 0)))
 
     def is_channels_last_contiguous_3d(self, sizes: Any, strides: Any) -> "VectorNode":
-        return self._with(len(sizes) == 5 and _packed(self.sweep, sizes, strides, (1, 4, 3, 2, 0)), bool)
+        return self._layout(len(sizes) == 5 and _packed(sizes, strides, (1, 4, 3, 2, 0)))
 
     def is_channels_last_strides_2d(self, sizes: Any, strides: Any) -> "VectorNode":
-        return self._with(len(sizes) == 4 and _ordered(self.sweep, sizes, strides, (1, 3, 2, 0)), bool)
+        return self._layout(len(sizes) == 4 and _ordered(sizes, strides, (1, 3, 2, 0)))
 
     def is_channels_last_strides_3d(self, sizes: Any, strides: Any) -> "VectorNode":
-        return self._with(len(sizes) == 5 and _ordered(self.sweep, sizes, strides, (1, 4, 3, 2, 0)), bool)
-
-    def is_non_overlapping_and_dense_indicator(self, sizes: Any, strides: Any) -> "VectorNode":
-        return self._with(int(self.is_non_overlapping_and_dense(sizes, strides).guard_bool("", 0)), int)
+        return self._layout(len(sizes) == 5 and _ordered(sizes, strides, (1, 4, 3, 2, 0)))
 
     def is_non_overlapping_and_dense(self, sizes: Any, strides: Any) -> "VectorNode":
         order = sorted(range(len(sizes)), key=lambda i: (strides[i]._hint, sizes[i]._hint))
-        return self._with(_packed(self.sweep, sizes, strides, tuple(order)), bool)
+        return self._layout(_packed(sizes, strides, order))
+
+    def is_non_overlapping_and_dense_indicator(self, sizes: Any, strides: Any) -> "VectorNode":
+        return self.wrap_int(int(self.is_non_overlapping_and_dense(sizes, strides).hint))
+
+    def _layout(self, value: Value) -> "VectorNode":
+        """A question of memory layout is answered as at the focus: maps of one pixel have every layout at once."""
+        return self.wrap_bool(self.sweep.lean(value, bool(self.sweep.at_focus(value))))
+
+
+def _general_answer(frame: FrameType | None) -> bool | None:
+    """What `guard_or_false` or `guard_or_true` takes for granted, if one of torch's size-independent rules asks."""
+    for _ in range(3):
+        if frame is None or frame.f_back is None:
+            return None
+        name, frame = frame.f_code.co_name, frame.f_back
+        if name in ("guard_or_false", "guard_or_true"):
+            return name == "guard_or_true" if frame.f_code.co_name in _SIZE_INDEPENDENT else None
+    return None
+
+
+# Functions of torch that decide on broadcasting or memory layout; each checks equality where it took it for granted.
+_SIZE_INDEPENDENT = frozenset(
+    ("infer_size", "_broadcast_shapes", "should_expand", "check_contiguous_sizes_strides", "is_contiguous",
+     "is_channels_last_contiguous_2d", "is_channels_last_contiguous_3d", "_is_non_overlapping_and_dense_or_false")
+)  # fmt: skip
 
 
 def _plain(value: Any) -> Value:
@@ -327,7 +383,7 @@ for _names, _function, _type in (
         setattr(VectorNode, _name, _binary(_function, _type))
 
 
-def _packed(sweep: Sweep, sizes: Sequence[VectorNode], strides: Sequence[VectorNode], order: Sequence[int]) -> Value:
+def _packed(sizes: Sequence[VectorNode], strides: Sequence[VectorNode], order: Sequence[int]) -> Value:
     """Do the strides, innermost first by `order`, leave no gap? An axis of size 1 may have any; no elements, always."""
     fits: Any = True
     empty: Any = False
@@ -340,12 +396,10 @@ def _packed(sweep: Sweep, sizes: Sequence[VectorNode], strides: Sequence[VectorN
     return _plain(np.logical_or(empty, fits))
 
 
-def _ordered(sweep: Sweep, sizes: Sequence[VectorNode], strides: Sequence[VectorNode], order: Sequence[int]) -> Value:
+def _ordered(sizes: Sequence[VectorNode], strides: Sequence[VectorNode], order: Sequence[int]) -> Value:
     """torch's `is_channels_last_strides`: strides grow by `order`, and sizes of 1 do not make it ambiguous."""
-    if sweep.settle(_plain(np.equal(strides[1].value, 0))):
-        return False
     least: Any = 0
-    good: Any = True
+    good: Any = np.not_equal(strides[1].value, 0)
     for i in order:
         size, stride = sizes[i].value, strides[i].value
         good = np.logical_and(good, np.not_equal(size, 0))
