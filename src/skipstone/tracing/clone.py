@@ -8,6 +8,7 @@ a module, a list or a dict (a hook that collects features, say) gets a twin clos
 import copy
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -51,6 +52,16 @@ class FakeClone:
         assert isinstance(twin, torch.Tensor)
         return twin
 
+    def input(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A fake input; a mere shape (float32 on the meta device) gets the model's own precision and device."""
+        if tensor.device.type != "meta" or tensor.dtype != torch.float32:
+            return fake_tensor(tensor, self.fake)
+        weight = next((p for p in self.model.parameters() if p.dtype.is_floating_point and not is_lazy(p)), None)
+        if weight is None:
+            return fake_tensor(tensor, self.fake)
+        meta = torch.empty_strided(tensor.shape, tensor.stride(), dtype=weight.dtype, device="meta")
+        return FakeTensor(self.fake, meta, weight.device)
+
     def value(self, value: object) -> object:
         """The twin of anything a module may hold; what cannot be copied (a lock, an open file) is shared."""
         kind = type(value)
@@ -78,12 +89,14 @@ class FakeClone:
         return twin
 
     def _tree(self, root: nn.Module) -> nn.Module:
-        fresh = [module for module in root.modules() if id(module) not in self._memo]
+        fresh = [module for module in _own_modules(root) if id(module) not in self._memo]
         for module in fresh:
-            self._remember(module, module.__class__.__new__(module.__class__))
+            scripted = isinstance(module, torch.jit.ScriptModule)
+            self._remember(module, _script_copy(module) if scripted else object.__new__(module.__class__))
+        fresh = [module for module in fresh if not isinstance(module, torch.jit.ScriptModule)]
         for module in fresh:
             for tensor in (*module._parameters.values(), *module._buffers.values()):
-                if is_lazy(tensor):
+                if tensor is not None and is_lazy(tensor):
                     self._remember(tensor, tensor)
                 elif tensor is not None:
                     self.tensor(tensor)
@@ -98,10 +111,11 @@ class FakeClone:
 
     def _leave_unsized(self, twin: nn.Module) -> None:
         """Give a lazy module's twin parameters and buffers of its own to size, on its first run."""
-        for table in (twin._parameters, twin._buffers):
+        tables: tuple[dict[str, Any], ...] = (twin._parameters, twin._buffers)
+        for table in tables:
             for name, tensor in table.items():
                 if isinstance(tensor, UninitializedParameter | UninitializedBuffer):
-                    table[name] = _unsized(tensor, lambda sized, t=table, n=name: self._sized(twin, t, n, sized))
+                    table[name] = _unsized(tensor, partial(self._sized, twin, table, name))
 
     def _sized(self, twin: nn.Module, table: dict[str, Any], name: str, meta: torch.Tensor) -> None:
         table[name] = fake_tensor(meta, self.fake)
@@ -158,6 +172,29 @@ _COPIERS: Mapping[type, Callable[[FakeClone, object], object]] = {
     FunctionType: FakeClone._function,
     MethodType: FakeClone._method,
 }
+
+
+def _script_copy(module: nn.Module) -> nn.Module:
+    """A scripted module with data of its own: its compiled code would write to the original's."""
+    with torch.no_grad():
+        twin = copy.deepcopy(module)
+    for own, original in zip(twin.parameters(), module.parameters(), strict=True):
+        own.requires_grad_(original.requires_grad)
+    return twin
+
+
+def _own_modules(root: nn.Module) -> Iterator[nn.Module]:
+    """The module and all below it, each once, but nothing below a scripted one."""
+    seen: set[int] = set()
+    pending = [root]
+    while pending:
+        module = pending.pop()
+        if id(module) in seen:
+            continue
+        seen.add(id(module))
+        yield module
+        if not isinstance(module, torch.jit.ScriptModule):
+            pending.extend(child for child in module._modules.values() if child is not None)
 
 
 def _unsized(lazy: torch.Tensor, ready: Callable[[torch.Tensor], None]) -> torch.Tensor:

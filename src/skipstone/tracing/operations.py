@@ -69,6 +69,8 @@ _RENAMED = {
     "rmatmul": "matmul", "imatmul": "matmul", "concat": "cat", "concatenate": "cat", "swapaxes": "transpose",
     "swapdims": "transpose", "moveaxis": "movedim", "T": "t", "mT": "transpose", "H": "t", "data": "detach",
     "_max_pool1d": "max_pool1d", "_max_pool2d": "max_pool2d", "_max_pool3d": "max_pool3d",
+    "_convolution": "convolution", "native_batch_norm": "batch_norm", "native_layer_norm": "layer_norm",
+    "native_group_norm": "group_norm",
     "ipow": "pow", "imod": "remainder", "ior": "or", "iand": "and",
 }  # fmt: skip
 
@@ -76,6 +78,7 @@ _RENAMED = {
 @cache
 def canonical(name: str) -> str:
     """One name for `add`, `add_`, `__add__`, `__iadd__` and `__radd__`: `add`."""
+    name = name.partition(".")[0]  # of an overload: add.Tensor
     if name.startswith("__") and name.endswith("__"):
         name = name[2:-2]
     elif name.endswith("_") and not name.startswith("_"):

@@ -26,18 +26,22 @@ _RELAYS = tuple(
 )
 
 
-def places(frame: FrameType | None = None) -> tuple[Place | None, Place | None]:
-    """The user's place (outside torch) and the site of the call itself (perhaps in torch), innermost frames first."""
+def places(frame: FrameType | None = None, packages: frozenset[str] | None = None) -> tuple[Place | None, Place | None]:
+    """The user's place (outside torch) and the site of the call itself (perhaps in torch), innermost frames first.
+
+    With `packages`, installed packages other than these are passed over too: what einops does for a network is done at
+    the network's line.
+    """
     frame = frame or sys._getframe(1)
     site: Place | None = None
     while frame is not None:
         file = frame.f_code.co_filename
         if file == _RECORD:
             break  # further out stands whoever asked for the record
-        if _is_user(file):
+        if _is_user(file) and (packages is None or _installed_in(file) in (None, *packages)):
             place = _place_of(frame.f_code, frame.f_lasti)
             return place, site or place
-        if site is None and _is_site(file):
+        if site is None and (_is_site(file) or _is_user(file)):
             site = _place_of(frame.f_code, frame.f_lasti)
         frame = frame.f_back
     return None, site
@@ -51,6 +55,13 @@ def raised_at(frame: FrameType, last_instruction: int) -> Place | None:
 @cache
 def _is_user(file: str) -> bool:
     return not (_is_ours(file) or file.startswith((_TORCH, "<frozen")) or file.endswith("contextlib.py"))
+
+
+@cache
+def _installed_in(file: str) -> str | None:
+    """The installed package a file belongs to, None where it is no package's."""
+    parts = file.split(os.sep)
+    return parts[parts.index("site-packages") + 1] if "site-packages" in parts else None
 
 
 @cache

@@ -71,6 +71,8 @@ class Recorder(TorchFunctionMode):
         self.used: set[str] = set()
         self.refusing: Exception | None = None  # torch's error for which no result could be assumed
         self._index: dict[int, int] = {}
+        # Installed packages that hold the network's own code.
+        self.packages = frozenset(type(module).__module__.partition(".")[0] for module in clone.model.modules())
         self._wrappers: dict[int, int] = {}
         self._memory = Memory()
         self._keep: list[object] = []
@@ -177,7 +179,7 @@ class Recorder(TorchFunctionMode):
             return self._attribute(func, name, args, kwargs)
         operands = tensors_in((args, kwargs))
         versions = [_version(t) for t in operands]
-        where = places()
+        where = places(packages=self.packages)
         self._last_path, self._last_place = self.path, where[0]
         args, copied = self._without_inplace(name, args, kwargs)
         failure: Failure | None = None
@@ -290,14 +292,15 @@ class Recorder(TorchFunctionMode):
 
     # ---- going on
 
-    def _make_up(
-        self, name: str, operands: Sequence[torch.Tensor], kwargs: Mapping[str, object], error: Exception
-    ) -> object:
+    def _make_up(self, name: str, operands: Sequence[torch.Tensor], kwargs: Keywords, error: Exception) -> object:
         made = made_up(name, operands, kwargs)
         if made is None:
             raise error
         self.assume(made[1])
-        return made[0]
+        # Values keep their gradient: what depends on data is how many there are.
+        return map_tensors(
+            made[0], lambda t: self._assumed(tuple(t.shape), operands) if t.dtype.is_floating_point else t
+        )
 
     def _recover(
         self, op: str, func: Function, args: Args, kwargs: Keywords, operands_: Sequence[torch.Tensor], error: Exception
@@ -308,6 +311,9 @@ class Recorder(TorchFunctionMode):
             self.assume("took a tensor's data as ones")
             return numpy.ones(tuple(operands_[0].shape)), None
         ages = [self.look_up(t) for t in operands_]
+        if op == "embedding" and operands_[0].dtype.is_floating_point and self.nodes[ages[0]].kind == "input":
+            self.assume("took a floating-point input as whole numbers, since it indexes an embedding")
+            return self._assumed((*operands_[0].shape, *operands_[1].shape[1:]), operands_[1:]), None
         call = Refused(op, func, named_arguments(op, func, args, kwargs), operands_, ages)
         shapes = candidates(call) if operands_ else []
         if not shapes:

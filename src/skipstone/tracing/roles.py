@@ -23,7 +23,7 @@ RESAMPLE = POOL | words(
 SLICES = words("chunk split tensor_split unbind getitem narrow select")
 CONV = frozenset(f"conv{kind}{n}d" for kind in ("", "_transpose") for n in (1, 2, 3))
 LAYER = CONV | words(
-    """linear bilinear lstm gru rnn_tanh rnn_relu lstm_cell gru_cell multi_head_attention_forward embedding
+    """convolution linear bilinear lstm gru rnn_tanh rnn_relu lstm_cell gru_cell multi_head_attention_forward embedding
     embedding_bag _native_multi_head_attention"""
 )
 PRODUCT = words("matmul bmm mm addmm baddbmm einsum tensordot")

@@ -6,6 +6,7 @@ import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from types import FrameType
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from skipstone.core.errors import SkipstoneError
 from skipstone.core.graph import Graph, ModuleInfo, Stop
 from skipstone.tracing.autograd import backward_nodes, parameters, refusals
 from skipstone.tracing.bypass import watched_functions
-from skipstone.tracing.clone import FakeClone, fake_tensor
+from skipstone.tracing.clone import FakeClone
 from skipstone.tracing.example import Example, parse_example
 from skipstone.tracing.nests import map_tensors, tensors_in
 from skipstone.tracing.position import raised_at
@@ -77,11 +78,24 @@ def record(
 
     `fake` and `make_input` let a caller bring a fake mode with symbolic sizes and inputs made under it.
     """
-    fake = fake or FakeTensorMode(allow_non_fake_inputs=True)
+    with torch.inference_mode(False):
+        return _record(
+            model, example, choices, out_of_place, fake or FakeTensorMode(allow_non_fake_inputs=True), make_input
+        )
+
+
+def _record(
+    model: nn.Module,
+    example: Example,
+    choices: Sequence[int],
+    out_of_place: bool,
+    fake: FakeTensorMode,
+    make_input: Callable[[torch.Tensor], torch.Tensor] | None,
+) -> tuple[Graph, list[int]]:
     clone = FakeClone(model, fake)
     recorder = Recorder(clone, choices, out_of_place=out_of_place)
     recorder.watch(module for module in clone.model.modules() if not isinstance(module, torch.jit.ScriptModule))
-    make_input = make_input or (lambda tensor: fake_tensor(tensor, fake))
+    make_input = make_input or clone.input
     args: Any
     kwargs: Any
     args, kwargs = map_tensors((example.args, dict(example.kwargs)), make_input)  # type: ignore[misc]
@@ -115,15 +129,24 @@ def record(
 
 def _stop(error: Exception, recorder: Recorder) -> Stop:
     """Where the error came from: the user's own line if the innermost frame is theirs, else the last operation's."""
-    innermost = error.__traceback__
-    while innermost is not None and innermost.tb_next is not None:
-        innermost = innermost.tb_next
-    place = raised_at(innermost.tb_frame, innermost.tb_lasti) if innermost else None
-    where = place or recorder._last_place
+    frames = list(_frames(error))
+    place = raised_at(*frames[-1]) if frames else None
+    running = [frame.f_locals["self"] for frame, _ in frames if frame.f_code is nn.Module._call_impl.__code__]
+    path = recorder.clone.paths.get(id(running[-1]), "") if running else recorder._last_path
+    # Behind the user's line there may be a library's: of both, the network's own code says more.
+    files = {kind_file for module in recorder.clone.model.modules() if (kind_file := _source(type(module))[0])}
+    own = [raised_at(*frame) for frame in frames if frame[0].f_code.co_filename in files]
+    where = next((spot for spot in reversed(own) if spot), None) or place or recorder._last_place
     refused = error is recorder.refusing and not isinstance(error, NotImplementedError)
-    return Stop(
-        type(error).__name__, _one_line(error), recorder._last_path, where, own=place is not None, refused=refused
-    )
+    return Stop(type(error).__name__, _one_line(error), path, where, own=place is not None, refused=refused)
+
+
+def _frames(error: Exception) -> Iterator[tuple[FrameType, int]]:
+    """The frames an error came through, outermost first, each with the instruction it stood at."""
+    traceback = error.__traceback__
+    while traceback is not None:
+        yield traceback.tb_frame, traceback.tb_lasti
+        traceback = traceback.tb_next
 
 
 def _one_line(error: Exception) -> str:
