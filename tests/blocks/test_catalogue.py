@@ -121,11 +121,23 @@ def test_copies_and_state_dicts_give_the_same_outputs(slug: str) -> None:
             assert torch.equal(got, y)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("slug", SLUGS)
-def test_bfloat16(slug: str) -> None:
+def test_half_precision(slug: str, dtype: torch.dtype) -> None:
     model, x = made(slug)
-    outputs = run(model.bfloat16(), x.bfloat16())
-    assert all(y.dtype == torch.bfloat16 and y.isfinite().all() for y in outputs)
+    outputs = run(model.to(dtype), x.to(dtype))
+    assert all(y.dtype == dtype and y.isfinite().all() for y in outputs)
+    sum(y.float().square().mean() for y in outputs).backward()
+    assert all(p.grad is not None and p.grad.dtype == dtype for p in model.parameters())
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_autocast_leaves_parameters_and_their_gradients_in_float32(slug: str) -> None:
+    model, x = made(slug)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        outputs = run(model, x)
+    sum(y.float().square().mean() for y in outputs).backward()
+    assert all(p.grad is not None and p.grad.dtype == torch.float32 for p in model.parameters())
 
 
 @pytest.mark.parametrize("slug", TWO_D)

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
 
 from skipstone.blocks.revnet import Reversible, ReversibleSequence, reversible_block
 
@@ -129,6 +130,31 @@ def saved_bytes(num: int, free: bool) -> int:
 def test_memory_does_not_grow_with_depth() -> None:
     assert saved_bytes(2, free=True) == saved_bytes(16, free=True) == IMAGES.nbytes
     assert saved_bytes(16, free=False) > 6 * saved_bytes(2, free=False)
+
+
+def most_alive(num: int, free: bool) -> int:
+    """The most convolution outputs alive at a time in a forward and a backward pass."""
+    sequence = convolutions(num)
+    sequence.free_activations = free
+    made: list[StorageWeakRef] = []
+    most = 0
+
+    def watch(_module: nn.Module, _inputs: object, output: Tensor) -> None:
+        nonlocal most
+        made.append(StorageWeakRef(output.untyped_storage()))
+        most = max(most, sum(not ref.expired() for ref in made))
+
+    for module in sequence.modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(watch)
+    sequence(IMAGES.clone().requires_grad_()).sum().backward()
+    assert len(made) == 4 * num * (2 if free else 1)
+    return most
+
+
+def test_the_backward_pass_too_holds_one_block_at_a_time() -> None:
+    assert most_alive(12, free=True) == most_alive(3, free=True) <= 4
+    assert most_alive(12, free=False) >= 24
 
 
 def test_gradients_of_gradients_are_refused_and_not_wrong() -> None:
