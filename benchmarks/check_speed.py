@@ -2,9 +2,10 @@
 
     python benchmarks/check_speed.py [--runs 9]
 
-Warm, in one process: `check` and `trace` of ResNet-50 against the floor, the same forward pass on the same fake tensors
-with nothing recorded. Cold, a process each: `skipstone check` against the floor, a process that imports torch and makes a
-`FakeTensorMode`, without which nothing can be recorded. The contenders are interleaved; medians, spread and n are given.
+Warm, in one process: `check` and `trace` of ResNet-50 against the floor, the same forward pass on the same fake
+tensors with nothing recorded. Cold, a process each: `skipstone check` against the floor, a process that imports torch
+and makes a `FakeTensorMode`, without which nothing can be recorded. The contenders are interleaved; medians, spread
+and n are given.
 """
 
 import argparse

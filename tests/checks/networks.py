@@ -125,6 +125,10 @@ ERRORS = {
         (1, 3, 9, 9),
     ),
     "inplace-saved": (lambda: Inplace(nn.ReLU()), lambda: Inplace(nn.BatchNorm2d(3)), IMAGE),
-    "refused-operation": (lambda: nn.Sequential(nn.Linear(4, 8), Cross()), lambda: nn.Sequential(nn.Linear(4, 3), Cross()), (2, 4)),
+    "refused-operation": (
+        lambda: nn.Sequential(nn.Linear(4, 8), Cross()),
+        lambda: nn.Sequential(nn.Linear(4, 3), Cross()),
+        (2, 4),
+    ),
     "own-error": (lambda: Sized(8), lambda: Sized(9), IMAGE),
 }

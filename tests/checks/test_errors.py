@@ -34,7 +34,9 @@ def run(model, shape):
 
 
 def test_every_error_rule_has_a_fault_and_a_twin():
-    assert set(RULES) == {rule for rule, code in BY_RULE.items() if code.code.startswith("SK1")} - {"squeeze-eats-batch"}
+    assert set(RULES) == {rule for rule, code in BY_RULE.items() if code.code.startswith("SK1")} - {
+        "squeeze-eats-batch"
+    }
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -96,10 +98,15 @@ def test_the_place_is_the_line_at_fault(rule):
 def test_one_fault_behind_another_gives_two_findings():
     faulty = networks.ERRORS["channel-mismatch"][0]
     model = torch.nn.Sequential(faulty(), networks.Residual(networks.conv(8, 16, 3)))
-    assert [f.rule for f in check(model, networks.IMAGE, repairs=False, sizes=False).errors] == ["channel-mismatch", "channel-mismatch"]
+    assert [f.rule for f in check(model, networks.IMAGE, repairs=False, sizes=False).errors] == [
+        "channel-mismatch",
+        "channel-mismatch",
+    ]
 
 
 def test_one_fault_gives_one_finding():
     # Behind the addition everything is made for 8 channels: assuming the identity's 3 would raise a second finding.
-    model = torch.nn.Sequential(networks.Residual(networks.conv(3, 8, 3)), networks.conv(8, 8, 3), torch.nn.BatchNorm2d(8))
+    model = torch.nn.Sequential(
+        networks.Residual(networks.conv(3, 8, 3)), networks.conv(8, 8, 3), torch.nn.BatchNorm2d(8)
+    )
     assert len(check(model, networks.IMAGE, repairs=False, sizes=False).errors) == 1

@@ -1,4 +1,4 @@
-"""Random networks with a planted fault: torch and the checker agree whether they run, and the checker names the place."""
+"""Random networks with a planted fault: torch and the checker agree whether they run; the checker names the place."""
 
 from dataclasses import dataclass
 
@@ -43,7 +43,15 @@ class Plan:
 
 @st.composite
 def plans(draw):
-    blocks = tuple(draw(st.lists(st.tuples(st.sampled_from(["residual", "concat", "conv"]), st.sampled_from(WIDTHS)), min_size=1, max_size=5)))
+    blocks = tuple(
+        draw(
+            st.lists(
+                st.tuples(st.sampled_from(["residual", "concat", "conv"]), st.sampled_from(WIDTHS)),
+                min_size=1,
+                max_size=5,
+            )
+        )
+    )
     fault = draw(st.sampled_from(("", *FAULTS)))
     fitting = {"channels": "residual", "stride": "residual", "width": "conv", "cat-width": "concat"}
     places = [i for i, (kind, _) in enumerate(blocks) if kind == fitting.get(fault)]

@@ -86,7 +86,11 @@ def test_a_baseline_accepts_what_it_holds_and_nothing_more(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("{", "no JSON"), (json.dumps({"schema": "x"}), "no baseline"), (json.dumps({"schema": "skipstone.Baseline", "version": 1}), "findings")],
+    [
+        ("{", "no JSON"),
+        (json.dumps({"schema": "x"}), "no baseline"),
+        (json.dumps({"schema": "skipstone.Baseline", "version": 1}), "findings"),
+    ],
 )
 def test_a_broken_baseline_is_told(tmp_path, text, words):
     file = tmp_path / "baseline.json"
@@ -119,7 +123,7 @@ def test_check_leaves_the_model_as_it_was():
 
 
 def test_a_model_that_is_no_module_is_told():
-    with pytest.raises(skipstone.core.errors.SkipstoneError, match="must be a torch.nn.Module, not str"):
+    with pytest.raises(skipstone.core.errors.SkipstoneError, match=r"must be a torch\.nn\.Module, not str"):
         check("net", SHAPE)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from skipstone.cli import run
 
-NET = '''
+NET = """
 import torch
 from torch import nn
 
@@ -33,7 +33,7 @@ class Clean(nn.Sequential):
 class Stops(nn.Module):
     def forward(self, x):
         return torch.from_numpy(x.numpy().copy()).unknown_method()
-'''
+"""
 
 
 @pytest.fixture
@@ -88,7 +88,9 @@ def test_wrong_input_is_told_and_exits_2(folder, capsys, arguments, words):
     assert "Traceback" not in told.err
 
 
-@pytest.mark.parametrize("arguments", [["nosuch"], ["check", "net.py:Clean", "--formt", "json"], ["check", "--mode", "x"]])
+@pytest.mark.parametrize(
+    "arguments", [["nosuch"], ["check", "net.py:Clean", "--formt", "json"], ["check", "--mode", "x"]]
+)
 def test_a_wrong_command_line_exits_2(folder, capsys, arguments):
     assert run(arguments) == 2
     assert "Traceback" not in capsys.readouterr().err
@@ -117,7 +119,9 @@ def test_a_baseline_accepts_what_is_there(folder, capsys):
 
 
 def test_pyproject_names_the_networks_to_check(folder, capsys):
-    settings = '[tool.skipstone]\nignore = ["SK3"]\n[[tool.skipstone.check]]\ntarget = "net.py:Faulty"\ninputs = ["3x15x15"]\n'
+    settings = (
+        '[tool.skipstone]\nignore = ["SK3"]\n[[tool.skipstone.check]]\ntarget = "net.py:Faulty"\ninputs = ["3x15x15"]\n'
+    )
     (folder / "pyproject.toml").write_text(settings)
     assert run(["check"]) == 1
     assert "net.py:Faulty" in capsys.readouterr().out
@@ -139,7 +143,8 @@ def test_help_imports_no_torch():
     program = (
         "import sys\nfrom skipstone.cli import run\nimport skipstone\n"
         "assert run(['--help']) == 0\nassert run(['check', '--help']) == 0\n"
-        "heavy = {'torch', 'numpy', 'scipy', 'sklearn', 'lightning_fabric'} & set(sys.modules)\nassert not heavy, heavy\n"
+        "heavy = {'torch', 'numpy', 'scipy', 'sklearn', 'lightning_fabric'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

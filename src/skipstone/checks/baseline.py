@@ -20,7 +20,9 @@ def _key(finding: Finding) -> Key:
 def write_baseline(path: Path, findings: Iterable[Finding]) -> None:
     """Write the findings as accepted. An existing baseline is replaced."""
     rows = [dict(zip(("code", "module", "file", "message"), _key(finding), strict=True)) for finding in findings]
-    path.write_text(json.dumps({"schema": _SCHEMA, "version": _VERSION, "findings": rows}, indent=1) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps({"schema": _SCHEMA, "version": _VERSION, "findings": rows}, indent=1) + "\n", encoding="utf-8"
+    )
 
 
 def read_baseline(path: Path) -> Counter[Key]:
@@ -32,7 +34,9 @@ def read_baseline(path: Path) -> Counter[Key]:
     except json.JSONDecodeError as error:
         raise RecordError(f"baseline {path} is no JSON: {error}") from None
     if not isinstance(data, dict) or (data.get("schema"), data.get("version")) != (_SCHEMA, _VERSION):
-        raise RecordError(f"{path} is no baseline of this version: its head must be schema {_SCHEMA!r}, version {_VERSION}")
+        raise RecordError(
+            f"{path} is no baseline of this version: its head must be schema {_SCHEMA!r}, version {_VERSION}"
+        )
     try:
         return Counter((row["code"], row["module"], row["file"], row["message"]) for row in data["findings"])
     except (KeyError, TypeError) as error:

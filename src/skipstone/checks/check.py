@@ -12,6 +12,7 @@ from skipstone.checks.run import findings_of
 from skipstone.checks.sizes import with_sizes
 from skipstone.checks.subject import Subject
 
+
 def check(
     model: nn.Module,
     example: object,

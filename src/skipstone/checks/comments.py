@@ -1,4 +1,4 @@
-"""Comments that silence a finding on its line: `# skipstone: ignore[SK201, SK202]`, or `# skipstone: ignore` for all."""
+"""Comments that silence findings on their line: `# skipstone: ignore[SK201, SK202]`, or `# skipstone: ignore`."""
 
 import linecache
 import re

@@ -10,9 +10,13 @@ from skipstone.core.graph import Graph, Node, shape_text
 from skipstone.tracing.operations import SIZED
 from skipstone.tracing.roles import CONV, NORM, POOL, PRODUCT
 
-_ARITHMETIC = frozenset("add sub rsub mul div maximum minimum max where lerp addcmul logaddexp pow".split())
-_JOINS = frozenset("cat stack hstack vstack dstack".split())
-_WIDTH = CONV | NORM | PRODUCT | {"linear", "prelu", "lstm", "gru", "rnn_tanh", "rnn_relu", "multi_head_attention_forward"}
+_ARITHMETIC = frozenset(
+    ["add", "sub", "rsub", "mul", "div", "maximum", "minimum", "max", "where", "lerp", "addcmul", "logaddexp", "pow"]
+)
+_JOINS = frozenset(["cat", "stack", "hstack", "vstack", "dstack"])
+_WIDTH = (
+    CONV | NORM | PRODUCT | {"linear", "prelu", "lstm", "gru", "rnn_tanh", "rnn_relu", "multi_head_attention_forward"}
+)
 _VERBS = {"add": "add", "sub": "subtract", "rsub": "subtract", "mul": "multiply", "div": "divide", "cat": "concatenate"}
 
 
@@ -57,7 +61,7 @@ def _merge_fault(subject: Subject, node: Node) -> str:
 
 
 def parting_axes(node: Node) -> tuple[int, ...]:
-    """The axes on which a merge's operands cannot meet: unequal and not 1 (for a concatenation: unequal, but its own axis)."""
+    """The axes on which a merge's operands cannot meet: unequal and not 1; a concatenation's own axis aside."""
     assert node.failure is not None
     shapes = node.failure.operands
     rank = len(shapes[0])
@@ -102,7 +106,11 @@ def merge_finding(subject: Subject, node: Node, *, channels: bool) -> Finding:
         told.append([sizes_text([shape[axis] for axis in spatial]) or shape_text(shape) for shape in shapes])
     message = ", ".join(merge_text(node, words) for words in told)
     return finding(
-        node, message, operands=met(node), branches=branches(graph, subject.ancestry, node), data={"axes": axes, "features": features}
+        node,
+        message,
+        operands=met(node),
+        branches=branches(graph, subject.ancestry, node),
+        data={"axes": axes, "features": features},
     )
 
 

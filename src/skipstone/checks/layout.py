@@ -6,8 +6,18 @@ from skipstone.core.graph import Graph, Node
 from skipstone.tracing.roles import CONV
 
 _LAST = frozenset(
-    """linear layer_norm rms_norm embedding multi_head_attention_forward scaled_dot_product_attention lstm gru
-    rnn_tanh rnn_relu""".split()
+    [
+        "linear",
+        "layer_norm",
+        "rms_norm",
+        "embedding",
+        "multi_head_attention_forward",
+        "scaled_dot_product_attention",
+        "lstm",
+        "gru",
+        "rnn_tanh",
+        "rnn_relu",
+    ]
 )
 _FIRST = CONV | {"batch_norm", "group_norm", "instance_norm"}
 
@@ -56,7 +66,6 @@ class Layout:
         if len(source.shape) == rank:
             return axis
         return None
-
 
     def _asked_of(self, node: Node) -> int:
         """The features' axis of an input: what the first layer behind it takes for features."""
@@ -123,7 +132,8 @@ def _reduced(node: Node, rank: int, axis: int) -> int | None:
     dims = node.argument("dim")
     if dims is None:
         return None
-    gone = {d % rank for d in ((dims,) if isinstance(dims, int) else dims) if isinstance(d, int)}  # type: ignore[union-attr]
+    listed = dims if isinstance(dims, tuple | list) else (dims,)
+    gone = {d % rank for d in listed if isinstance(d, int)}
     if axis in gone:
         return None
     return axis if node.argument("keepdim") else axis - sum(d < axis for d in gone)

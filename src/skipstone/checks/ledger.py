@@ -56,7 +56,9 @@ def _steps(graph: Graph, fork: int, path: Sequence[int]) -> tuple[LedgerStep, ..
     for index in path:
         node = graph[index]
         if node.shape[1:] != before[1:] and not (node.op in TRANSPARENT and len(node.shape) == 1):
-            steps.append(LedgerStep(label(graph, node), node.module, node.place, before, node.shape, rounding(before, node)))
+            steps.append(
+                LedgerStep(label(graph, node), node.module, node.place, before, node.shape, rounding(before, node))
+            )
         before = node.shape
     return tuple(steps)
 
@@ -105,7 +107,7 @@ def rounding(before: Sequence[int], node: Node) -> str:
 
 
 def _mark(made: Sequence[Branch]) -> tuple[Branch, ...]:
-    """Mark one step: the last branch's rounding one if there is any, else the first whose size the others never have."""
+    """Mark one step: the last branch's rounding one if there is any, else the first whose size no other branch has."""
     for k in reversed(range(len(made))):
         for number, step in enumerate(made[k].steps):
             if step.rounding:

@@ -24,10 +24,13 @@ def page(code: Code) -> str:
 
 def pages() -> dict[str, str]:
     """File name -> text: a page a code, and the index."""
-    made = {f"{code.code}.md": f"# {code.code} {code.rule}\n\nSeverity: {code.severity}.\n\n{_markdown(code)}\n" for code in BY_CODE.values()}
+    made = {
+        f"{code.code}.md": f"# {code.code} {code.rule}\n\nSeverity: {code.severity}.\n\n{_markdown(code)}\n"
+        for code in BY_CODE.values()
+    }
     rows = "\n".join(f"| [{c.code}]({c.code}.md) | {c.rule} | {c.severity} | {c.summary} |" for c in BY_CODE.values())
     head = (
-        "# Findings\n\n1xx: the network does not run or cannot be trained. 2xx: it runs and is wrong. 3xx: worth knowing.\n"
+        "# Findings\n\n1xx: it does not run or cannot be trained. 2xx: it runs and is wrong. 3xx: worth knowing.\n"
         "`skipstone explain SK102` prints a page.\n\n| code | rule | severity | what it finds |\n|-|-|-|-|\n"
     )
     return {"index.md": head + rows + "\n", **made}

@@ -1,6 +1,6 @@
 """Repairs: proposed for a finding, each verified by recording the mended network before it is shown."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from torch import nn
@@ -35,6 +35,10 @@ class Repair(core.Repair):
     def diff(self) -> str | None:
         """The same repair of the source as a unified diff, None where no single call site is certain."""
         return surgery.source_diff(self.model, self.edits) if self.model is not None else None
+
+    def new_sources(self) -> Mapping[str, str]:
+        """The new text of each file that `diff` changes, by path; empty where it is None."""
+        return (surgery.edited_sources(self.model, self.edits) or {}) if self.model is not None else {}
 
 
 def with_repairs(subject: Subject, finding: Finding, others: tuple[Finding, ...]) -> Finding:

@@ -36,7 +36,9 @@ class Report:
         """One line: how many skips of which kind, how many findings."""
         kinds = Counter(skip.kind for skip in self.skips if skip.is_block_skip)
         total = sum(kinds.values())
-        skips = f"{total} skip{'s' * (total != 1)}" + (f" ({', '.join(f'{n} {k}' for k, n in kinds.items())})" if kinds else "")
+        skips = f"{total} skip{'s' * (total != 1)}" + (
+            f" ({', '.join(f'{n} {k}' for k, n in kinds.items())})" if kinds else ""
+        )
         counts = Counter(finding.severity for finding in self.findings)
         found = ", ".join(f"{counts[s]} {s}{'s' * (counts[s] > 1)}" for s in ("error", "warning", "note") if counts[s])
         quiet = f"; {self.num_silenced} silenced by comments" if self.num_silenced else ""

@@ -7,8 +7,17 @@ from skipstone.core.finding import Finding
 
 # A fault of these rules may be one of the input's size; whether it is, the sizes themselves tell.
 _SIZED = frozenset(
-    """spatial-mismatch fixed-table too-small wrong-width reshape-mismatch rank-mismatch own-error refused-operation
-    one-value-per-channel""".split()
+    [
+        "spatial-mismatch",
+        "fixed-table",
+        "too-small",
+        "wrong-width",
+        "reshape-mismatch",
+        "rank-mismatch",
+        "own-error",
+        "refused-operation",
+        "one-value-per-channel",
+    ]
 )
 
 

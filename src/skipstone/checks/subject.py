@@ -64,7 +64,9 @@ class Subject:
 
     def with_axis(self, axis: int, size: int) -> Graph:
         """The same pass with another size of one axis of the first input."""
-        return self._variant(("axis", axis, size), lambda shape: (*shape[:axis], size, *shape[axis + 1 :]), first_axis=False)
+        return self._variant(
+            ("axis", axis, size), lambda shape: (*shape[:axis], size, *shape[axis + 1 :]), first_axis=False
+        )
 
     def in_mode(self, training: bool) -> Graph:
         """The same pass in training or evaluation mode."""
@@ -101,9 +103,9 @@ def _resized(example: Example, change: Callable[[tuple[int, ...]], tuple[int, ..
             elif not every or value.dim() == 0 or value.shape[0] != first[0].shape[0]:
                 return value
             return torch.empty(change(tuple(value.shape)), dtype=value.dtype, device="meta")
-        if type(value) in (tuple, list):
-            return type(value)(map(visit, value))  # type: ignore[call-arg, arg-type]
-        if type(value) is dict:
+        if isinstance(value, tuple | list):
+            return type(value)(map(visit, value))
+        if isinstance(value, dict):
             return {key: visit(item) for key, item in value.items()}
         return value
 

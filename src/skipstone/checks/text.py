@@ -57,7 +57,9 @@ def _ledger(branches: tuple[Branch, ...]) -> Iterator[str]:
             rows.append((*lead, _change(step), f"{step.label}{f' {step.rounding}' if step.rounding else ''}{mark}"))
     widths = [max(len(row[k]) for row in rows) for k in range(3)]
     for row in rows:
-        yield ("  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)) + f"  {row[3]}").rstrip()
+        yield (
+            "  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)) + f"  {row[3]}"
+        ).rstrip()
 
 
 def _change(step: LedgerStep) -> str:

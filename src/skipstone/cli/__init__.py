@@ -9,6 +9,10 @@ only, so that `--help` answers at once.
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cyclopts import App
 
 # Command -> one-line summary. The module is `skipstone.cli.<name>`.
 COMMANDS = {
@@ -57,7 +61,7 @@ def run(arguments: Sequence[str]) -> int:
     return status if isinstance(status, int) else CLEAN
 
 
-def _app():  # type: ignore[no-untyped-def]  # cyclopts is imported here only, and App is its own type
+def _app() -> "App":
     from cyclopts import App
 
     from skipstone import __version__

@@ -15,8 +15,8 @@ def run(
     target: str | None = None,
     /,
     *,
-    input: Annotated[tuple[str, ...], Parameter(name=["--input", "-i"], consume_multiple=False)] = (),  # noqa: A002
-    format: Annotated[Literal["text", "json", "sarif", "github"], Parameter(name=["--format", "-f"])] = "text",  # noqa: A002
+    input: Annotated[tuple[str, ...], Parameter(name=["--input", "-i"], consume_multiple=False)] = (),
+    format: Annotated[Literal["text", "json", "sarif", "github"], Parameter(name=["--format", "-f"])] = "text",
     mode: Literal["train", "eval"] = "train",
     select: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = (),
     ignore: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = (),

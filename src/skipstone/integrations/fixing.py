@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from skipstone import surgery
 from skipstone.checks import Report
 from skipstone.checks.repair import Repair
 from skipstone.core.finding import Finding
@@ -54,10 +53,10 @@ def fix(check_again: Callable[[], Report]) -> Iterator[Fixed]:
     for _ in range(_MAX_ROUNDS):
         linecache.checkcache()
         found = next(((f, r) for f in check_again().findings if (r := certain(f)) is not None), None)
-        if found is None or found[1].model is None:
+        if found is None:
             return
         finding, repair = found
-        texts = surgery.edited_sources(repair.model, repair.edits) or {}
+        texts = repair.new_sources()
         for path, text in texts.items():
             Path(path).write_text(text, encoding="utf-8")
         yield Fixed(finding.code, finding.module, repair.title, tuple(texts))

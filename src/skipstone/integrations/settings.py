@@ -1,13 +1,13 @@
 """Settings of a project: `[tool.skipstone]` in its pyproject.toml.
 
-    [tool.skipstone]
-    ignore = ["SK301"]
-    baseline = "skipstone-baseline.json"
+[tool.skipstone]
+ignore = ["SK301"]
+baseline = "skipstone-baseline.json"
 
-    [[tool.skipstone.check]]
-    target = "net.py:Net"
-    inputs = ["3x32x32"]
-    mode = "train"
+[[tool.skipstone.check]]
+target = "net.py:Net"
+inputs = ["3x32x32"]
+mode = "train"
 """
 
 import tomllib

@@ -1,4 +1,4 @@
-"""What could mend a finding: for each rule, the possible edits, likeliest first. None is shown before it is verified."""
+"""What could mend a finding: for each rule the possible edits, likeliest first. None is shown unverified."""
 
 from collections.abc import Callable, Iterator, Mapping
 

@@ -1,4 +1,4 @@
-"""Repairs of a merge whose operands cannot meet: round alike, reconcile the shortcut, or fit one size to the other's."""
+"""Repairs of a merge whose operands cannot meet: round alike, reconcile the shortcut, fit one size to the other."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -83,7 +83,7 @@ def _equal_rounding(subject: Subject, node: Node) -> Iterator[Proposal]:
 def _equal_stride(subject: Subject, node: Node, main: int, short: int) -> Iterator[Proposal]:
     """Another stride for the shortcut's own convolution: one that gives the branch's size exactly."""
     graph = subject.graph
-    layers = [n for n in _modules_on_branches(subject, node, frozenset(op for op in CONV if "transpose" not in op))]
+    layers = list(_modules_on_branches(subject, node, frozenset(op for op in CONV if "transpose" not in op)))
     conv = next((n for n in layers if _leads_only(subject, n, node.inputs[short], node.inputs[main])), None)
     if conv is None or graph[node.inputs[main]].shape[1] != graph[node.inputs[short]].shape[1]:
         return
@@ -96,7 +96,9 @@ def _equal_stride(subject: Subject, node: Node, main: int, short: int) -> Iterat
     if None not in strides:
         info = graph.modules[conv.module]
         title = f"{info.type} {conv.module}: stride={tuple(strides)}"
-        yield Proposal(title, (SetAttributes(conv.module, {"stride": tuple(strides)}),), "the shortcut shrinks as the branch does")
+        yield Proposal(
+            title, (SetAttributes(conv.module, {"stride": tuple(strides)}),), "the shortcut shrinks as the branch does"
+        )
 
 
 def _leads_only(subject: Subject, node: Node, short: int, main: int) -> bool:
@@ -128,7 +130,11 @@ def _fit_all(subject: Subject, node: Node) -> Iterator[Proposal]:
     if len(set(sizes)) == 1 or (node.op != "cat" and features is not None and len({s[features] for s in shapes}) > 1):
         return
     like = next(
-        (k for k in reversed(range(len(sizes))) if all(a >= b for other in sizes for a, b in zip(sizes[k], other, strict=True))),
+        (
+            k
+            for k in reversed(range(len(sizes)))
+            if all(a >= b for other in sizes for a, b in zip(sizes[k], other, strict=True))
+        ),
         len(sizes) - 1,
     )
     least = min(range(len(sizes)), key=lambda k: sizes[k])
@@ -181,7 +187,9 @@ def _spec(plan: Plan) -> ModuleSpec:
     if len(plan.steps) == 1 and step.operation == "conv":
         width = {"in_channels": step.source[0], "out_channels": step.target[0]}
         if not step.windows:
-            return ModuleSpec("Linear", dict(zip(("in_features", "out_features"), width.values(), strict=True)) | {"bias": False})
+            return ModuleSpec(
+                "Linear", dict(zip(("in_features", "out_features"), width.values(), strict=True)) | {"bias": False}
+            )
         geometry = {
             "kernel_size": tuple(w.kernel for w in step.windows),
             "stride": tuple(w.stride for w in step.windows),
@@ -225,7 +233,13 @@ def _windows(graph: Graph, node: Node, axes: int) -> Sequence[FloorMap] | None:
     stride = _per_axis(node.argument("stride") or default, axes)
     padding = _per_axis(node.argument("padding", 0), axes)
     dilation = _per_axis(node.argument("dilation", 1), axes)
-    if stride is None or padding is None or dilation != (1,) * axes or len(kernel) != axes or node.argument("ceil_mode"):
+    if (
+        stride is None
+        or padding is None
+        or dilation != (1,) * axes
+        or len(kernel) != axes
+        or node.argument("ceil_mode")
+    ):
         return None
     return [FloorMap.conv(k, s, p) for k, s, p in zip(kernel, stride, padding, strict=True)]
 

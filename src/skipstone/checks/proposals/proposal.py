@@ -7,7 +7,7 @@ from skipstone.core.edit import Edits
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """Edits with their title and effect in words. `keeps_output`: a network that ran gives the same output as before."""
+    """Edits, their title and effect in words. `keeps_output`: a network that ran gives the same output as before."""
 
     title: str
     edits: Edits

@@ -23,9 +23,15 @@ def rank_mismatch(subject: Subject, finding: Finding) -> Iterator[Proposal]:
         yield Proposal("flatten the deeper operand", flat, "all its values become features")
     shallow = [k for k, rank in enumerate(ranks) if rank < max(ranks)]
     edits = tuple(
-        MapOperand(site, k, Transform("unsqueeze", arguments={"dims": (-1,) * (max(ranks) - ranks[k])})) for k in shallow
+        MapOperand(site, k, Transform("unsqueeze", arguments={"dims": (-1,) * (max(ranks) - ranks[k])}))
+        for k in shallow
     )
-    yield Proposal("give the flatter operand its axes back", edits, "axes of size 1 at its end; values unchanged", keeps_output=True)
+    yield Proposal(
+        "give the flatter operand its axes back",
+        edits,
+        "axes of size 1 at its end; values unchanged",
+        keeps_output=True,
+    )
 
 
 def reshape_mismatch(subject: Subject, finding: Finding) -> Iterator[Proposal]:
@@ -58,7 +64,12 @@ def fixed_table(subject: Subject, finding: Finding) -> Iterator[Proposal]:
     axes = tuple(a for a in range(1, len(shapes[0])) if shapes[0][a] != shapes[1][a] and shapes[position][a] != 1)
     change = Transform("interpolate-like", like=1 - position, arguments={"axes": axes})
     edit = MapOperand(site_of(subject.graph, node.index), position, change)
-    yield Proposal("resample the table to the number of tokens", (edit,), "every size becomes legal; the table's own stays as trained", keeps_output=True)
+    yield Proposal(
+        "resample the table to the number of tokens",
+        (edit,),
+        "every size becomes legal; the table's own stays as trained",
+        keeps_output=True,
+    )
 
 
 def one_value_per_channel(subject: Subject, finding: Finding) -> Iterator[Proposal]:
@@ -68,4 +79,6 @@ def one_value_per_channel(subject: Subject, finding: Finding) -> Iterator[Propos
     channels = subject.graph[node.inputs[0]].shape[1]
     if isinstance(module, nn.modules.batchnorm._BatchNorm | nn.modules.instancenorm._InstanceNorm):
         spec = ModuleSpec("GroupNorm", {"num_groups": 1, "num_channels": channels})
-        yield Proposal(f"{node.module} = {spec}", (ReplaceModule(node.module, spec),), "a norm over each image's own features")
+        yield Proposal(
+            f"{node.module} = {spec}", (ReplaceModule(node.module, spec),), "a norm over each image's own features"
+        )

@@ -30,7 +30,7 @@ _SETTINGS: Mapping[type[nn.Module], tuple[str, tuple[str, ...]]] = {
 
 
 def wrong_width(subject: Subject, finding: Finding) -> Iterator[Proposal]:
-    """The concatenation's axis where that is the cause, else another width of the layer, else a projection before it."""
+    """The concatenation's axis where that is the cause, else another width of the layer or a projection before it."""
     wanted, got, axis = (finding.data.get(key) for key in ("wanted", "got", "axis"))
     if isinstance(axis, int):
         edit = SetArgument(site_of(subject.graph, finding.node), "dim", axis)
@@ -42,11 +42,17 @@ def wrong_width(subject: Subject, finding: Finding) -> Iterator[Proposal]:
     spec = _of_width(subject, node.module, got)
     if spec is not None:
         info = subject.graph.modules[node.module]
-        yield Proposal(f"{node.module} = {spec}", (ReplaceModule(node.module, spec),), f"{info.type} made for the {got} that arrive")
+        yield Proposal(
+            f"{node.module} = {spec}",
+            (ReplaceModule(node.module, spec),),
+            f"{info.type} made for the {got} that arrive",
+        )
     projection = _projection(got, wanted, len(subject.graph[node.inputs[0]].shape), node.op)
     if projection is not None:
         edit_before = MapOperand(site_of(subject.graph, node.index), 0, Transform("module", projection))
-        yield Proposal(f"{projection} before {node.module or node.op}", (edit_before,), "the layer and its weights stay")
+        yield Proposal(
+            f"{projection} before {node.module or node.op}", (edit_before,), "the layer and its weights stay"
+        )
 
 
 def _of_width(subject: Subject, path: str, width: int) -> ModuleSpec | None:
@@ -64,7 +70,9 @@ def _of_width(subject: Subject, path: str, width: int) -> ModuleSpec | None:
     return ModuleSpec(type(module).__name__, _without_defaults(arguments))
 
 
-_NO_BIAS = tuple(kind for kind, (argument, _) in _SETTINGS.items() if argument in ("num_features", "num_channels", "num_parameters"))
+_NO_BIAS = tuple(
+    kind for kind, (argument, _) in _SETTINGS.items() if argument in ("num_features", "num_channels", "num_parameters")
+)
 _DEFAULTS: Mapping[str, object] = {
     "stride": 1, "padding": 0, "dilation": 1, "groups": 1, "padding_mode": "zeros", "output_padding": 0, "bias": True,
     "eps": 1e-5, "momentum": 0.1, "affine": True, "track_running_stats": True, "elementwise_affine": True,
