@@ -167,20 +167,26 @@ def _recipe(records: Records) -> list[tuple[str, str]]:
 
 
 def _environment(records: Records) -> list[tuple[str, str]]:
-    """Hardware and versions, every distinct value where runs do not agree."""
+    """Hardware and versions, every distinct value where runs do not agree; when the first run started; resumptions."""
+    environments = [run.environment for runs in records.runs.values() for run in runs]
     found: dict[str, dict[str, None]] = {}
-    for runs in records.runs.values():
-        for run in runs:
-            for key, value in _flat(run.environment).items():
-                found.setdefault(key, {})[_setting(value)] = None
-    return [(key.replace("_", " "), "; ".join(values)) for key, values in found.items()]
+    for environment in environments:
+        kept = {key: value for key, value in environment.items() if key not in ("started", "command", "resumed")}
+        for key, value in _flat(kept).items():
+            found.setdefault(key, {})[_setting(value)] = None
+    rows = [(key.replace("_", " "), "; ".join(values)) for key, values in found.items()]
+    if started := [environment["started"] for environment in environments if "started" in environment]:
+        rows.insert(0, ("first run started", min(started)))
+    if resumed := sum("resumed" in environment for environment in environments):
+        rows.append(("runs that were resumed", str(resumed)))
+    return rows
 
 
-def _flat(environment: Json, prefix: str = "") -> Json:
+def _flat(environment: Json) -> Json:
+    """Nested objects (the packages and their versions) one level up."""
     flat: Json = {}
     for key, value in environment.items():
-        name = f"{prefix}{key}"
-        flat |= _flat(value, f"{name} ") if isinstance(value, dict) else {name: value}
+        flat |= _flat(value) if isinstance(value, dict) else {key: value}
     return flat
 
 
