@@ -1,12 +1,14 @@
 import hashlib
 import http.server
 import threading
+from pathlib import Path
 
 import pytest
 import torch
 
 from skipstone.core.errors import SkipstoneError, UnknownNameError
 from skipstone.data import DataError, Images, load, names
+from skipstone.data.digits import _rows
 from skipstone.data.fetch import fetch
 from skipstone.data.images import hold_out, permutation
 
@@ -25,6 +27,19 @@ def test_digits_are_the_known_images_in_three_disjoint_parts():
     assert sum(p.labels.bincount(minlength=10) for p in parts).tolist() == [
         178, 182, 177, 183, 181, 182, 181, 179, 174, 180,
     ]  # fmt: skip
+
+
+def test_the_file_holds_what_scikit_learns_own_loader_gives(monkeypatch):
+    direct = _rows()
+    monkeypatch.setattr(Path, "is_file", lambda self: False)
+    assert (direct == _rows()).all()
+    assert direct.shape == (1797, 65)
+
+
+def test_digits_without_scikit_learn(monkeypatch):
+    monkeypatch.setattr("skipstone.data.digits.find_spec", lambda name: None)
+    with pytest.raises(DataError, match="the digits need scikit-learn, which is not installed: pip install"):
+        load("digits")
 
 
 def test_the_split_is_fixed_and_moves_with_its_seed_only():

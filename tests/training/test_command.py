@@ -46,9 +46,9 @@ def numbers(folder: Path) -> list:
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
-    """Thirty epochs: long enough to be interrupted on any machine, short enough to wait for."""
+    """Twenty epochs: long enough to be interrupted on any machine, short enough to wait for."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    process = start(folder, "--epochs", "30")
+    process = start(folder, "--epochs", "20")
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     return folder, out, err
@@ -59,17 +59,17 @@ def test_results_on_stdout_and_progress_on_stderr(uninterrupted):
     accuracy = read_run(folder).result.test_accuracy
     assert out.startswith(f"skipstone:plain8 on digits, seed 0: test accuracy {100 * accuracy:.2f} %\n")
     assert "points ahead of validation images" in out
-    assert [line.split("/")[0].strip() for line in err.splitlines()[1:]] == [str(i) for i in range(1, 31)]
+    assert [line.split("/")[0].strip() for line in err.splitlines()[1:]] == [str(i) for i in range(1, 21)]
 
 
 def test_a_run_killed_with_kill_9_resumes_to_the_same_end(uninterrupted, tmp_path):
-    process = start(tmp_path / "x", "--epochs", "30")
+    process = start(tmp_path / "x", "--epochs", "20")
     wait_for_epochs(process, tmp_path / "x", 3)
     process.kill()
     process.communicate()
     assert process.returncode == -signal.SIGKILL
     done = len(read_run(tmp_path / "x").epochs)
-    assert 3 <= done < 30
+    assert 3 <= done < 20
     assert read_run(tmp_path / "x").result is None
 
     resumed = subprocess.run(
