@@ -161,6 +161,40 @@ def _pad(call: Refused) -> list[Shape]:
     return [tuple(shape)]
 
 
+def _einsum(call: Refused) -> list[Shape]:
+    """Each letter of the result at the size it was first met with."""
+    equation = next((value for value in call.arguments.values() if isinstance(value, str)), "")
+    terms, arrow, result = equation.replace(" ", "").partition("->")
+    names = terms.split(",")
+    if not arrow or "." in equation or len(names) != len(call.tensors):
+        return []
+    sizes: dict[str, int] = {}
+    for letters, tensor in zip(names, call.tensors, strict=True):
+        for letter, size in zip(letters, tensor.shape, strict=False):
+            sizes.setdefault(letter, size)
+    return [tuple(sizes[letter] for letter in result)] if set(result) <= set(sizes) else []
+
+
+def _shuffle(call: Refused) -> list[Shape]:
+    """Channels and sizes divided as far as they go."""
+    shape = tuple(call.tensors[0].shape)
+    factor = call.arguments.get("upscale_factor", call.arguments.get("downscale_factor"))
+    if len(shape) < 3 or not isinstance(factor, int) or factor < 1:
+        return []
+    *batch, channels, height, width = shape
+    if call.op == "pixel_shuffle":
+        return [(*batch, max(1, channels // factor**2), height * factor, width * factor)]
+    return [(*batch, channels * factor**2, max(1, height // factor), max(1, width // factor))]
+
+
+def _loss(call: Refused) -> list[Shape]:
+    return [()] if call.arguments.get("reduction", "mean") != "none" else _arithmetic(call)
+
+
+def _bilinear(call: Refused) -> list[Shape]:
+    return [(*call.tensors[0].shape[:-1], call.tensors[2].shape[0])] if len(call.tensors) > 2 else []
+
+
 _RULES: tuple[tuple[set[str], Callable[[Refused], list[Shape]]], ...] = (
     (_ARITHMETIC, _arithmetic),
     ({"cat", "stack"}, _cat),
@@ -171,5 +205,22 @@ _RULES: tuple[tuple[set[str], Callable[[Refused], list[Shape]]], ...] = (
     (set(SIZED), _sized),
     ({f"{kind}_pool{n}d" for kind in ("max", "avg") for n in (1, 2, 3)}, _pool),
     ({"pad"}, _pad),
-    ({"multi_head_attention_forward", "scaled_dot_product_attention"}, _same),
+    ({"multi_head_attention_forward", "scaled_dot_product_attention", "setitem", "masked_fill", "copy"}, _same),
+    ({"einsum"}, _einsum),
+    ({"pixel_shuffle", "pixel_unshuffle"}, _shuffle),
+    ({"bilinear"}, _bilinear),
+    (
+        {
+            "mse_loss",
+            "l1_loss",
+            "smooth_l1_loss",
+            "huber_loss",
+            "cross_entropy",
+            "nll_loss",
+            "kl_div",
+            "binary_cross_entropy",
+            "binary_cross_entropy_with_logits",
+        },
+        _loss,
+    ),
 )
