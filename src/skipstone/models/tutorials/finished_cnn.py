@@ -1,9 +1,9 @@
-"""The network that the tutorial describes but never finishes: initial layers, stages of residual blocks, pooling,
-dropout.
+"""The network that the tutorial describes but never finishes: initial layers, residual blocks, max pooling, dropout.
 
-Each stage widens by a 3x3 convolution outside any skip, so that every `ResidualBlock` adds equal channels, then halves
-the map by max pooling. Global average pooling before the linear layer makes it fit any image of at least 2^stages
-pixels a side.
+Each stage widens by a 3x3 convolution outside any skip, so that every `ResidualBlock` adds equal channels; max pooling
+stands between stages. Global average pooling before the linear layer makes it fit any image of at least 2^(stages - 1)
+pixels a side. A max pooling after the last stage too would make the features so large that training at the usual rate
+of 0.1 diverges.
 """
 
 from collections.abc import Sequence
@@ -40,9 +40,10 @@ class FinishedCNN(nn.Module):
         at_least("blocks_per_stage", blocks_per_stage, 0)
         probability("dropout", dropout)
         layers: list[nn.Module] = []
-        for before, width in zip([in_channels, *widths], widths, strict=False):
+        for stage, (before, width) in enumerate(zip([in_channels, *widths], widths, strict=False)):
+            pool = [nn.MaxPool2d(2)] if stage else []
             blocks = [ResidualBlock(width, width) for _ in range(blocks_per_stage)]
-            layers += [*_widen(before, width), *blocks, nn.MaxPool2d(2)]
+            layers += [*pool, *_widen(before, width), *blocks]
         self.features = nn.Sequential(*layers)
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(widths[-1], num_classes)
