@@ -1,7 +1,7 @@
 """Find what is wrong with a network's skip connections, explain it, propose verified repairs."""
 
 from skipstone.checks.assertion import assert_skips_ok
-from skipstone.checks.check import check
+from skipstone.checks.checking import check
 from skipstone.checks.codes import BY_CODE, BY_RULE, CODES, Code
 from skipstone.checks.report import Report
 from skipstone.checks.subject import Subject

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from torch import nn
 
-from skipstone.checks.check import check
+from skipstone.checks.checking import check
 
 
 def assert_skips_ok(model: nn.Module, example: object, *, ignore: Iterable[str] = (), skips: int | None = None) -> None:
