@@ -16,6 +16,9 @@ _EXPORTS = {
     "legal_sizes": "skipstone.tracing.sizes",
     "check": "skipstone.checks",
     "assert_skips_ok": "skipstone.checks",
+    "ablate": "skipstone.surgery",
+    "connect": "skipstone.surgery",
+    "diff": "skipstone.surgery",
 }
 
 # Packages that are part of the public surface themselves.
@@ -42,5 +45,8 @@ if TYPE_CHECKING:
     from skipstone.checks import assert_skips_ok as assert_skips_ok
     from skipstone.checks import check as check
     from skipstone.skips import find_skips as find_skips
+    from skipstone.surgery import ablate as ablate
+    from skipstone.surgery import connect as connect
+    from skipstone.surgery import diff as diff
     from skipstone.tracing import trace as trace
     from skipstone.tracing.sizes import legal_sizes as legal_sizes

@@ -2,6 +2,8 @@
 
 from skipstone.surgery.ablation import AblationPlan, ablate, plan_ablation
 from skipstone.surgery.apply import apply, preview, revert
+from skipstone.surgery.comparing import Change, SkipDiff, diff
+from skipstone.surgery.connecting import Connection, ConnectionPlan, connect, plan_connection
 from skipstone.surgery.errors import SurgeryError, SurgeryWarning
 from skipstone.surgery.patch import edited_sources, source_diff, why_not
 from skipstone.surgery.site import site_of
@@ -9,12 +11,19 @@ from skipstone.surgery.suggestion import suggestion
 
 __all__ = [
     "AblationPlan",
+    "Change",
+    "Connection",
+    "ConnectionPlan",
+    "SkipDiff",
     "SurgeryError",
     "SurgeryWarning",
     "ablate",
     "apply",
+    "connect",
+    "diff",
     "edited_sources",
     "plan_ablation",
+    "plan_connection",
     "preview",
     "revert",
     "site_of",

@@ -147,9 +147,7 @@ def _positions(graph: Graph, skip: Skip) -> tuple[int, ...]:
     return (inputs.index(skip.short_operand),)
 
 
-def _edits_of(
-    graph: Graph, model: nn.Module, skip: Skip, gone: tuple[int, ...], cat: Concatenation
-) -> list[object]:
+def _edits_of(graph: Graph, model: nn.Module, skip: Skip, gone: tuple[int, ...], cat: Concatenation) -> list[object]:
     node = graph[skip.merge_node]
     added = layers.find(model, node.module)
     if isinstance(added, Join):
@@ -172,7 +170,9 @@ def _overwritten_later(graph: Graph, merge: int) -> bool:
     node = graph[merge]
     if node.overwrites is not None:
         return False
-    return any(o.overwrites is not None and o.storage == node.storage and o.index > merge for o in graph if o.storage >= 0)
+    return any(
+        o.overwrites is not None and o.storage == node.storage and o.index > merge for o in graph if o.storage >= 0
+    )
 
 
 def _idle(graph: Graph, model: nn.Module, cut: set[tuple[int, int]]) -> tuple[str, ...]:
@@ -193,15 +193,11 @@ def _idle(graph: Graph, model: nn.Module, cut: set[tuple[int, int]]) -> tuple[st
     for call in graph.calls:
         inside = [i for i in range(call.first, call.last) if graph[i].kind == "op"]
         gone = inside and not alive.intersection(inside) and before.intersection(inside)
-        if gone and call.path and any(True for _ in layers.find(model, call.path).parameters()):
-            if not any(call.path.startswith(f"{other}.") or call.path == other for other in idle):
-                idle.append(call.path)
+        inner = any(call.path.startswith(f"{other}.") or call.path == other for other in idle)
+        if gone and call.path and not inner and any(True for _ in layers.find(model, call.path).parameters()):
+            idle.append(call.path)
     runs = {path: [c for c in graph.calls if c.path == path] for path in idle}
-    return tuple(
-        path
-        for path in idle
-        if not any(alive.intersection(range(c.first, c.last)) for c in runs[path])
-    )
+    return tuple(path for path in idle if not any(alive.intersection(range(c.first, c.last)) for c in runs[path]))
 
 
 def _used(graph: Graph, outputs: Iterable[int]) -> set[int]:
@@ -225,5 +221,5 @@ def _check(graph: Graph, model: nn.Module, plan: AblationPlan, example: object) 
         assert node.failure is not None
         raise SurgeryError(
             f"without these skips the network does not run: {node.failure.message} in {node.module or 'forward'} "
-            f"({node.place}); cat=\"zero\" and parameters=\"keep\" leave every shape as it is"
+            f'({node.place}); cat="zero" and parameters="keep" leave every shape as it is'
         )

@@ -153,6 +153,7 @@ def _with_module(model: nn.Module, holder: nn.Module, edit: SiteEdit) -> SiteEdi
         return edit
     if edit.transform.module is None:
         raise SurgeryError("a transform of kind 'module' needs its `module`")
+    layers.check_takes_layers(holder, edit.site.module)
     name = layers.free_name(holder, edit.name)
     holder.add_module(name, layers.build(edit.transform.module, holder, model))
     return replace(edit, name=name)

@@ -1,4 +1,4 @@
-"""What the readers of a narrowed tensor must give up: kept channels followed from a concatenation to the next layers."""
+"""What the layers that read a concatenation must give up or gain: its channels followed to the next layers."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from math import prod
 
 from torch import nn
 
-from skipstone.core.edit import Edit, NarrowInput
+from skipstone.core.edit import AtInit, Edit, NarrowInput, WidenInput
 from skipstone.core.graph import Graph, Node
 from skipstone.surgery import layers, widths
 from skipstone.surgery.errors import SurgeryError
@@ -15,10 +15,10 @@ from skipstone.tracing.roles import CONV, NORM, POOL
 # One value in, one value out, whatever the axis.
 _POINTWISE = frozenset(
     """relu relu6 leaky_relu elu celu selu gelu silu mish hardswish hardsigmoid hardtanh sigmoid tanh softplus threshold
-    rrelu dropout feature_dropout alpha_dropout clone contiguous to float half bfloat16 double type alias detach requires_grad
-    """.split()
+    rrelu dropout feature_dropout alpha_dropout clone contiguous to float half bfloat16 double type alias detach
+    """.split()  # noqa: SIM905
 )
-_SPATIAL = POOL | frozenset("interpolate upsample pad dropout1d dropout2d dropout3d".split())
+_SPATIAL = POOL | {"interpolate", "upsample", "pad", "dropout1d", "dropout2d", "dropout3d"}
 Ranges = tuple[tuple[int, int], ...]
 
 
@@ -59,8 +59,8 @@ def narrowed(graph: Graph, model: nn.Module, dropped: Mapping[int, tuple[int, ..
             passed = _passed(graph, node, kept)
             if passed is None:
                 raise SurgeryError(
-                    f"{node.op} in {node.module or 'forward'} ({node.place}) reads the concatenation and cannot be made "
-                    'narrower; use cat="zero", which keeps the sizes'
+                    f"{node.op} in {node.module or 'forward'} ({node.place}) reads the concatenation and cannot be "
+                    'made narrower; use cat="zero", which keeps the sizes'
                 )
             kept[node.index] = passed
 
@@ -113,7 +113,9 @@ def _passed(graph: Graph, node: Node, kept: Mapping[int, Kept]) -> Kept | None:
     others = [i for i in node.inputs if i not in kept and graph[i].kind == "op"]
     if any(kept[i] != before for i in touched) or any(len(graph[i].shape) > before.axis for i in others):
         return None
-    if node.op in _POINTWISE or (node.op in ("add", "sub", "mul", "div", "maximum", "minimum") and node.shape == source):
+    if node.op in _POINTWISE or (
+        node.op in ("add", "sub", "mul", "div", "maximum", "minimum") and node.shape == source
+    ):
         return before
     if node.op in _SPATIAL and before.axis < 2 and node.shape[:2] == source[:2]:
         return before
@@ -132,3 +134,37 @@ def _flattened(node: Node, source: tuple[int, ...], before: Kept) -> Kept | None
     if node.op in ("view", "reshape") and -1 not in tuple(node.arguments.get("shape", ())):  # type: ignore[arg-type]
         return None
     return Kept(before.axis, tuple((a * inner, b * inner) for a, b in before.ranges))
+
+
+def widened(graph: Graph, model: nn.Module, index: int, count: int, at_init: AtInit) -> Iterator[WidenInput]:
+    """The edits that let every reader of a node take `count` further channels, which stand behind its own.
+
+    Raises:
+        SurgeryError: a reader that cannot be widened.
+    """
+    width = graph[index].shape[1]
+    wide: dict[int, Kept] = {index: Kept(1, ((0, width),))}  # what was there before
+    more = {index: count}
+    done: set[str] = set()
+    for node in graph:
+        if node.kind != "op" or node.output > 0 or node.index == index or not any(i in wide for i in node.inputs):
+            continue
+        first = node.inputs[0]
+        layer = _of_layer(graph, model, node, wide)
+        passed = wide[first] if layer is not None and node.op in NORM else None
+        if layer is None and node.op != "cat":
+            passed = _passed(graph, node, wide)
+        if layer is None and passed is None:
+            raise SurgeryError(
+                f"{node.op} in {node.module or 'forward'} ({node.place}) reads the concatenation and cannot be made "
+                "wider; end the skip where a convolution, linear layer or norm reads it, or merge by add"
+            )
+        source = next(i for i in node.inputs if i in wide)
+        if passed is not None:
+            wide[node.index] = passed
+            more[node.index] = more[source] * passed.size // wide[source].size
+        if layer is not None and layer.module not in done:
+            done.add(layer.module)
+            yield WidenInput(layer.module, more[source], at_init)
+    if any(i in wide for i in graph.outputs):
+        raise SurgeryError("the concatenation would reach the model's output and change its shape; merge by add")

@@ -59,8 +59,8 @@ class Cell:
 class Tap:
     """Keeps the source's output."""
 
-    def __init__(self, cell: Cell, occurrence: int | None) -> None:
-        self.cell, self.occurrence = cell, occurrence
+    def __init__(self, cell: Cell, occurrence: int | None, clone: bool) -> None:
+        self.cell, self.occurrence, self.clone = cell, occurrence, clone
 
     def __call__(self, module: nn.Module, args: Any, output: Any = None) -> None:
         cell = self.cell
@@ -73,7 +73,8 @@ class Tap:
                 "a skip leads out of a region under reentrant activation checkpointing, and no gradient would flow "
                 "through it; use checkpoint(..., use_reentrant=False), or checkpoint a region with both of its ends"
             )
-        cell.value = _first_tensor(args if output is None else output)
+        value = _first_tensor(args if output is None else output)
+        cell.value = value.clone() if self.clone else value
         cell.with_gradient = torch.is_grad_enabled()
 
 
@@ -128,6 +129,7 @@ def connect(model: nn.Module, edit: Connect) -> None:
     source, target = layers.find(model, edit.source), layers.find(model, edit.target)
     if edit.source and source is target and edit.source_occurrence == edit.target_occurrence:
         raise SurgeryError(f"a skip from {edit.source!r} to itself would close a loop")
+    layers.check_takes_layers(target, edit.target)
     shortcut = None if edit.shortcut is None else layers.build(edit.shortcut, target, model)
     name = layers.free_name(target, edit.name)
     join = Join(edit.merge, shortcut, edit.at_init)
@@ -137,7 +139,7 @@ def connect(model: nn.Module, edit: Connect) -> None:
     if edit.source_occurrence is not None or edit.target_occurrence is not None:
         common = _common(edit.source, edit.target)
         layers.find(model, common).register_forward_pre_hook(Reset(cell), prepend=True)
-    tap = Tap(cell, edit.source_occurrence)
+    tap = Tap(cell, edit.source_occurrence, edit.clone)
     if edit.source:
         source.register_forward_hook(tap)
     else:

@@ -122,6 +122,15 @@ def set_attributes(module: nn.Module, path: str, values: "dict[str, object]") ->
         module._reversed_padding_repeated_twice = [p for p in reversed(module.padding) for _ in range(2)]
 
 
+def check_takes_layers(holder: nn.Module, path: str) -> None:
+    """A container runs, or may run, every layer registered in it: a new one would not stay beside the others."""
+    if isinstance(holder, nn.Sequential | nn.ModuleList | nn.ModuleDict):
+        raise SurgeryError(
+            f"{path or 'the model'} is a container ({type(holder).__name__}) and would run a layer registered in it; "
+            "name a layer within it"
+        )
+
+
 def free_name(holder: nn.Module, name: str) -> str:
     """`name`, or `name_2`, `name_3`, ... where the holder has it already."""
     number, candidate = 1, name
