@@ -120,6 +120,15 @@ def test_a_plan_whose_steps_do_not_give_the_target_cannot_be_made() -> None:
         Plan("subsample", (4, 9), (4, 4), (good,))
 
 
+def test_a_plan_may_be_named_by_its_design() -> None:
+    plans = reconcile((4, 9, 9), (8, 5, 5))
+    assert named(plans, "resnet_a").name == "option_a"
+    assert named(plans, "resnet_b").name == "projection"
+    assert named(plans, "resnet_d").name == "avg_pool_projection"
+    assert named(plans, "pyramidnet").name == "avg_pool_zero_channels"
+    assert named(reconcile((4, 5), (4, 5)), "identity").design == ""
+
+
 def test_an_unknown_plan_names_those_there_are() -> None:
     with pytest.raises(SizeError, match=r"no plan 'option_a' fits these shapes; possible: projection"):
         named(reconcile((8,), (4,)), "option_a")

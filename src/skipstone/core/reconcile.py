@@ -48,9 +48,9 @@ def reconcile(source: Shape, target: Shape, follow: Sequence[FloorMap | None] = 
 
 
 def named(plans: Sequence[Plan], name: str) -> Plan:
-    """The plan called `name`, or `SizeError` with the names there are."""
+    """The first plan of that name, or of the design with that slug; else `SizeError` with the names there are."""
     for plan in plans:
-        if plan.name == name:
+        if name in (plan.name, plan.design):
             return plan
     known = ", ".join(dict.fromkeys(plan.name for plan in plans)) or "none: the numbers of axes differ"
     raise SizeError(f"no plan {name!r} fits these shapes; possible: {known}")
