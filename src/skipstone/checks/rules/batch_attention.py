@@ -1,0 +1,74 @@
+"""Batch attention: attention or recurrence runs over the batch instead of the tokens.
+
+What it finds:
+    `MultiheadAttention`, `scaled_dot_product_attention` or a recurrent layer whose sequence axis is the batch, and an
+    attention softmax taken along the batch. The batch axis is proven by other layers: a convolution before, a position
+    table, one output row a sample.
+Why it matters:
+    Shapes fit and the residual add fits, but each sample's output depends on the other samples of its batch, and the
+    tokens of one sample never meet.
+Example:
+    `nn.MultiheadAttention(16, 2)` without `batch_first=True` on (batch, tokens, 16).
+Repair:
+    `batch_first=True`, or a transpose before and behind.
+Effect of the repair:
+    No parameters; another function: trained weights saw the other one.
+References:
+    PyTorch documentation, MultiheadAttention, "batch_first".
+"""
+
+from collections.abc import Iterator
+
+from skipstone.checks.around import merge_around, met, owner, readers, warn
+from skipstone.checks.sample_axis import Key, axis_of, sample_axes
+from skipstone.checks.subject import Subject
+from skipstone.core.finding import Finding
+from skipstone.core.graph import Node
+from skipstone.tracing.roles import PRODUCT
+
+_RECURRENT = frozenset(("lstm", "gru", "rnn_tanh", "rnn_relu"))
+_SUSPECTS = _RECURRENT | {"multi_head_attention_forward", "scaled_dot_product_attention", "softmax"}
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    graph = subject.graph
+    suspects = [node for node in graph if node.op in _SUSPECTS and not node.output and not node.tainted]
+    if not suspects:
+        return
+    samples = sample_axes(subject)
+    for node in suspects:
+        along, across = _axes(subject, node)
+        if along is not None and along in samples and across not in samples:
+            yield _finding(subject, node)
+
+
+def _axes(subject: Subject, node: Node) -> tuple[Key | None, Key | None]:
+    """The input axes that an operation mixes along, and that it takes for samples."""
+    graph = subject.graph
+    source = node.inputs[0]
+    rank = len(graph[source].shape)
+    if node.op == "multi_head_attention_forward" and rank == 3:
+        return axis_of(subject, source, 0), axis_of(subject, source, 1)
+    if node.op in _RECURRENT and rank == 3:
+        flags = [value for value in node.arguments.values() if isinstance(value, bool)]
+        time = int(bool(flags and flags[-1]))
+        return axis_of(subject, source, time), axis_of(subject, source, 1 - time)
+    if node.op == "scaled_dot_product_attention" and rank >= 3:
+        return axis_of(subject, source, -2), axis_of(subject, source, 0)
+    if node.op == "softmax" and rank >= 3 and any(user.op in PRODUCT for user in readers(graph, node.index)):
+        dim = node.argument("dim", -1)
+        return (axis_of(subject, source, dim) if isinstance(dim, int) else None), None
+    return None, None
+
+
+def _finding(subject: Subject, node: Node) -> Finding:
+    graph = subject.graph
+    source = graph[node.inputs[0]]
+    name = node.module or node.op
+    message = f"{name} runs over the batch: its sequence axis is the batch of {source.spec}"
+    data: dict[str, object] = {"layer": node.module, "node": node.index}
+    skip = merge_around(subject, node.index)
+    if skip is not None and node.index in skip.main:
+        merge = graph[skip.merge_node]
+        return warn(merge, message, met(graph, merge), place=node.place, data=data)
+    return warn(node, message, (source.shape,), module=owner(graph, node), data=data)

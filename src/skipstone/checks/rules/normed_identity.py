@@ -1,0 +1,100 @@
+"""Normed identity: in a pre-norm block the identity is taken behind the norm instead of before it.
+
+What it finds:
+    A residual whose shortcut is the normalised stream, where the block is pre-norm by all other signs: it ends without
+    a norm, nothing else reads the stream before the norm, and the branch has norms of its own further on, or another
+    residual of the same forward starts from the stream itself or from such a norm too. Left alone: post-norm blocks,
+    projections behind a shared norm and activation, norms behind the stem or on the network's input.
+Why it matters:
+    The identity path is no longer free: every block normalises the stream, and the signal and its gradient must pass
+    all the norms.
+Example:
+    `x = self.norm1(x); x = x + self.attn(x); x = self.norm2(x); return x + self.mlp(x)`.
+Repair:
+    Norm inside the branch alone: `x + self.attn(self.norm1(x))`.
+Effect of the repair:
+    No parameters; another function.
+References:
+    He et al. 2016, Identity Mappings in Deep Residual Networks, 1603.05027, section 4.1 (batch norm behind the
+    addition); Xiong et al. 2020, On Layer Normalization in the Transformer Architecture, 2002.04745, section 3.
+"""
+
+from collections.abc import Iterator
+
+from skipstone.checks.around import met, owner_call, readers, same_values, warn
+from skipstone.checks.subject import Subject
+from skipstone.core.finding import Finding
+from skipstone.core.graph import Graph
+from skipstone.core.skip import Skip
+from skipstone.tracing.roles import MERGES, NORM, RECTIFIER, TRANSPARENT
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    graph = subject.graph
+    by_call: dict[int, list[Skip]] = {}
+    for skip in subject.skips:
+        if skip.kind == "identity" and skip.merge == "add" and not graph[skip.merge_node].tainted:
+            by_call.setdefault(owner_call(graph, graph[skip.merge_node]), []).append(skip)
+    for call, skips in by_call.items():
+        normed = [(skip, norm) for skip in skips if (norm := _norm_of(graph, skip, call)) is not None]
+        if not normed or _ends_normed(graph, skips[-1], call):
+            continue
+        starts = [(skip, norm) for skip, norm in normed if _is_stream(subject, norm, call)]
+        for skip, norm in starts:
+            if len(starts) > 1 or _pre_activated(subject, skip) or _mixed(graph, skips, skip, norm):
+                yield _finding(graph, skip, norm)
+                break
+
+
+def _norm_of(graph: Graph, skip: Skip, call: int) -> int | None:
+    """The norm of the same forward whose result, perhaps rectified, is the shortcut."""
+    index = same_values(graph, skip.short_operand)
+    if graph[index].op in RECTIFIER:
+        index = same_values(graph, graph[index].inputs[0])
+    node = graph[index]
+    return index if node.op in NORM and owner_call(graph, node) == call and not graph[skip.merge_node].tainted else None
+
+
+def _is_stream(subject: Subject, norm: int, call: int) -> bool:
+    """Is the norm's input the forward's own input or an earlier residual sum, read by the norm alone?"""
+    graph = subject.graph
+    source = same_values(graph, graph[norm].inputs[0])
+    if any(reader.index != norm for reader in readers(graph, source, frozenset())) or source in graph.outputs:
+        return False
+    is_sum = MERGES.get(graph[source].op) == "add"
+    if is_sum and owner_call(graph, graph[source]) == call:
+        return True
+    given = call >= 0 and source in graph.calls[call].inputs
+    return given and (is_sum or graph[source].kind == "input")
+
+
+def _ends_normed(graph: Graph, last: Skip, call: int) -> bool:
+    """Is the last sum of the forward normalised in the same forward, as post-norm blocks do?"""
+    return any(reader.op in NORM and owner_call(graph, reader) == call for reader in readers(graph, last.merge_node))
+
+
+def _pre_activated(subject: Subject, skip: Skip) -> bool:
+    """Does the branch go on norm before layer: a norm behind its first layer, none behind its last?"""
+    graph, layers = subject.graph, subject.ancestry.layers
+    order = ["layer" if layers[i] else "norm" for i in skip.main if layers[i] or graph[i].op in NORM]
+    return order[-1:] == ["layer"] and order[:1] == ["layer"] and "norm" in order
+
+
+def _mixed(graph: Graph, skips: list[Skip], normed: Skip, norm: int) -> bool:
+    """Does another residual of the same forward take its identity from the stream before its own norm?"""
+    for skip in skips:
+        if skip is normed:
+            continue
+        body = [i for i in skip.main if graph[i].op not in TRANSPARENT]
+        if body and graph[body[0]].op in NORM and graph[same_values(graph, skip.short_operand)].op not in NORM:
+            return True
+    return False
+
+
+def _finding(graph: Graph, skip: Skip, norm: int) -> Finding:
+    merge = graph[skip.merge_node]
+    name = graph[norm].module or graph[norm].op
+    message = f"the identity is taken behind {name}: the stream itself passes the norm, not the branch alone"
+    return warn(
+        merge, message, met(graph, merge), data={"norm": norm, "stream": graph[norm].inputs[0], "skip": skip.index}
+    )

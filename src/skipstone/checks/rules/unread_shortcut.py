@@ -1,0 +1,67 @@
+"""Unread shortcut: the forward pass keeps its input for a skip connection and never uses it.
+
+What it finds:
+    A local name such as `identity`, `residual`, `shortcut` or `skip` that a forward assigns and no line of it reads, in
+    a forward that adds it nowhere.
+Why it matters:
+    The block returns its branch alone: the skip connection that the code prepares is not there.
+Example:
+    `identity = x; out = self.bn2(self.conv2(self.conv1(x))); return self.relu(out)`.
+Repair:
+    Add the name to the branch before it is returned, or delete the line.
+Effect of the repair:
+    The block becomes residual: another function. Deleting the line changes nothing.
+References:
+    He et al. 2015, Deep Residual Learning for Image Recognition, 1512.03385, section 3.2.
+"""
+
+import ast
+from collections.abc import Iterator
+
+from torch import nn
+
+from skipstone.checks.source import method, place_of
+from skipstone.checks.subject import Subject
+from skipstone.core.finding import Finding
+
+_NAMES = ("identity", "residual", "shortcut", "skip")
+_READS_ALL = frozenset(("locals", "vars", "eval", "exec"))
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    graph = subject.graph
+    judged: set[type[nn.Module]] = set()
+    for call in graph.calls:
+        kind = type(subject.model.get_submodule(call.path))
+        if kind in judged:
+            continue
+        judged.add(kind)
+        found = _unread(kind)
+        if found is None or call.first == call.last:
+            continue
+        name, statement = found
+        shapes = tuple(graph[i].shape for i in (*call.inputs[:1], *call.outputs[:1]))
+        message = f"`{name}` is kept for a skip connection and never used: {kind.__name__} returns its branch alone"
+        place = place_of(kind, "forward", statement)
+        yield Finding("", "", "warning", message, call.path, place, shapes, call.first, data={"name": name})
+
+
+def _unread(kind: type[nn.Module]) -> tuple[str, ast.Assign] | None:
+    """A shortcut's name that is assigned and never read, with its assignment."""
+    forward = method(kind, "forward")
+    if forward is None:
+        return None
+    names = [node for node in ast.walk(forward) if isinstance(node, ast.Name)]
+    read = {node.id for node in names if isinstance(node.ctx, ast.Load)}
+    augmented = {
+        n.target.id for n in ast.walk(forward) if isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name)
+    }
+    shared = {name for n in ast.walk(forward) if isinstance(n, ast.Global | ast.Nonlocal) for name in n.names}
+    if read & _READS_ALL:
+        return None
+    for node in ast.walk(forward):
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            name = node.targets[0].id
+            if name.strip("_0123456789") in _NAMES and name not in read | augmented | shared:
+                return name, node
+    return None

@@ -1,0 +1,108 @@
+"""Which axis of the input counts the samples of a batch, proven by what the network does with it.
+
+A convolution takes its first axis for samples; a position table that is stretched along one axis and not along the
+other tells samples from positions; an output with one row for each entry of an axis keeps the samples. Attention says
+what it takes for samples too, but it is often the suspect.
+"""
+
+from collections.abc import Iterator
+
+from skipstone.checks.subject import Subject
+from skipstone.core.graph import Node
+from skipstone.tracing.roles import CONV, POOL
+from skipstone.tracing.sizes.axes import Axes, Axis
+
+Key = tuple[object, ...]
+_SAMPLES_FIRST = CONV | POOL | {"batch_norm", "group_norm", "instance_norm"}
+
+
+def sample_axes(subject: Subject) -> frozenset[Key]:
+    """The input axes proven to count samples, attention's own view left out."""
+    votes = [*_layers(subject), *(samples for samples, _ in _tables(subject)), *_outputs(subject)]
+    positions = {positions for _, positions in _tables(subject)}
+    return frozenset(votes) - positions
+
+
+def attention_samples(subject: Subject) -> frozenset[Key]:
+    """The input axes that attention layers take for samples."""
+    return frozenset(
+        axis.key
+        for node in subject.graph
+        if node.op == "multi_head_attention_forward" and len(axes := subject.axes[node.inputs[0]]) == 3
+        for axis in (axes[1],)
+        if axis.kind == "carried"
+    )
+
+
+def _layers(subject: Subject) -> Iterator[Key]:
+    for node in subject.graph:
+        if node.op not in _SAMPLES_FIRST or node.tainted:
+            continue
+        axes = subject.axes[node.inputs[0]]
+        spatial = int(node.op[-2]) if node.op[-1] == "d" else 1
+        if len(axes) >= spatial + 2 and axes[0].kind == "carried":
+            yield axes[0].key
+
+
+def _tables(subject: Subject) -> Iterator[tuple[Key, Key]]:
+    """(samples, positions) of every learned or stored table added to tokens of the form (., ., features)."""
+    graph = subject.graph
+    for node in graph:
+        if node.op != "add" or len(node.inputs) != 2 or len(node.shape) != 3 or node.tainted:
+            continue
+        for tokens, table in (node.inputs, node.inputs[::-1]):
+            if subject.ancestry.active[table] or not subject.ancestry.active[tokens]:
+                continue
+            sizes = (1,) * (3 - len(graph[table].shape)) + graph[table].shape
+            axes = subject.axes[tokens]
+            if len(axes) != 3 or not _carried(axes):
+                continue
+            if sizes[0] == 1 < node.shape[0] and sizes[1] == node.shape[1] > 1:
+                yield axes[0].key, axes[1].key
+            elif sizes[1] == 1 < node.shape[1] and sizes[0] == node.shape[0] > 1:
+                yield axes[1].key, axes[0].key
+
+
+def _carried(axes: Axes) -> bool:
+    return axes[0].kind == axes[1].kind == "carried" and axes[2].kind != "carried"
+
+
+def _outputs(subject: Subject) -> Iterator[Key]:
+    """An output (entries, features) of a network whose tokens had two axes: one row a sample."""
+    graph = subject.graph
+    if len(graph.outputs) != 1:
+        return
+    axes: tuple[Axis, ...] = subject.axes[graph.outputs[0]]
+    if len(axes) == 2 and axes[0].kind == "carried" and axes[1].kind == "made" and axes[0].key[0] in graph.inputs:
+        yield axes[0].key
+
+
+def axis_of(subject: Subject, index: int, position: int) -> Key | None:
+    """The input axis that an axis of a node carries, None where it is another or not known."""
+    axes = subject.axes[index]
+    if not -len(axes) <= position < len(axes) or axes[position].kind != "carried":
+        return None
+    return axes[position].key
+
+
+def random_factor(subject: Subject, node: Node) -> int | None:
+    """The operand of a product that is drawn by chance, not made from the input: a mask of dropped branches."""
+    if node.op != "mul" or len(node.inputs) != 2 or node.tainted:
+        return None
+    first, second = node.inputs
+    for values, mask in ((first, second), (second, first)):
+        if subject.ancestry.active[values] and not subject.ancestry.active[mask] and _is_random(subject, mask):
+            return mask
+    return None
+
+
+def _is_random(subject: Subject, index: int) -> bool:
+    pending, steps = [index], 0
+    while pending and steps < 12:
+        node = subject.graph[pending.pop()]
+        steps += 1
+        if node.op in ("bernoulli", "rand", "rand_like", "uniform", "random"):
+            return True
+        if node.kind == "op":
+            pending.extend(node.inputs)
+    return False
