@@ -12,10 +12,12 @@ from torch._dispatch.python import enable_python_dispatcher
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 from skipstone.core.graph import Graph, Node, TensorSpec
-from skipstone.tracing.clone import FakeClone, fake_tensor
+from skipstone.tracing.bypass import watched_functions
+from skipstone.tracing.clone import FakeClone
 from skipstone.tracing.recorder import Recorder, tensors_in
 from skipstone.tracing.sizes.axes import axes_of
 from skipstone.tracing.sizes.broadcast import is_accidental, is_pooled_gate, merge_operands, value_inputs
+from skipstone.tracing.sizes.known import with_rule
 from skipstone.tracing.sizes.request import Request
 from skipstone.tracing.sizes.vector import Sweep, values_of
 from skipstone.tracing.trace import quiet_and_restored
@@ -41,15 +43,25 @@ class _Strict(Recorder):
     """A recorder that lets torch's refusals through: behind the first one nothing counts."""
 
     def _recover(self, op, func, args, kwargs, operands_, error):  # type: ignore[no-untyped-def]
-        raise error
+        result, failure = super()._recover(op, func, args, kwargs, operands_, error)
+        if failure is not None:
+            raise error
+        return result, failure
 
     def _assume_result(self, op, tensors, shapes, met, error):  # type: ignore[no-untyped-def]
         raise error
 
 
+class _Swift(_Strict):
+    """One that knows the sizes of frequent operations without asking torch."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        return super().__torch_function__(with_rule(func), types, args, kwargs)
+
+
 def sweep_pass(model: nn.Module, request: Request, sweep: Sweep) -> Outcome:
     """Run `model` once with every free axis standing for all points of the sweep."""
-    nodes, inputs, error = _record(model, request, sweep.symbol)
+    nodes, inputs, error = _record(model, request, sweep.symbol, _Swift)
     if error is not None:
         # An uncertain point might have been spared the refusal: it is passed again.
         return Outcome(sweep.alive & ~sweep.uncertain, False, np.zeros_like(sweep.alive), tuple(sweep.failed), error)
@@ -59,23 +71,24 @@ def sweep_pass(model: nn.Module, request: Request, sweep: Sweep) -> Outcome:
 
 def single_pass(model: nn.Module, request: Request, sizes: Mapping[str, int]) -> tuple[Graph, str | None]:
     """Run `model` once at one size: the record as far as it goes, and why torch refused, None where it did not."""
-    nodes, inputs, error = _record(model, request, sizes.__getitem__)
+    nodes, inputs, error = _record(model, request, sizes.__getitem__, _Strict)
     return _graph(nodes, inputs), error
 
 
 def _record(
-    model: nn.Module, request: Request, size: Callable[[str], int | torch.SymInt]
+    model: nn.Module, request: Request, size: Callable[[str], int | torch.SymInt], kind: type[_Strict]
 ) -> tuple[list[Node], tuple[int, ...], str | None]:
     fake = FakeTensorMode(allow_non_fake_inputs=True)
     fake.cache_enabled = False  # the cache asks sizes for a hash, which would pin them
     clone = FakeClone(model, fake)
-    recorder = _Strict(clone)
+    recorder = kind(clone)
     recorder.watch(module for module in clone.model.modules() if not isinstance(module, torch.jit.ScriptModule))
 
     def make(tensor: torch.Tensor, shape: Sequence[int | torch.SymInt]) -> torch.Tensor:
-        if not any(isinstance(s, torch.SymInt) for s in shape) and tuple(shape) == tuple(tensor.shape):
-            return fake_tensor(tensor, fake)
-        return FakeTensor(fake, torch.empty(tuple(shape), dtype=tensor.dtype, device="meta"), torch.device("cpu"))
+        twin = clone.input(tensor)
+        if not any(isinstance(s, torch.SymInt) for s in shape) and tuple(shape) == tuple(twin.shape):
+            return twin
+        return FakeTensor(fake, torch.empty(tuple(shape), dtype=twin.dtype, device="meta"), twin.device)
 
     args, kwargs = request.build(size, make)
     with quiet_and_restored(), fake, torch.no_grad(), enable_python_dispatcher():
@@ -83,7 +96,7 @@ def _record(
             recorder.add("input", "input", (), t, name=f"input{i}") for i, t in enumerate(tensors_in((args, kwargs)))
         )
         try:
-            with recorder.link, recorder:
+            with recorder.link, watched_functions(lambda: len(recorder.nodes), recorder.ran_inside), recorder:
                 clone.model(*args, **kwargs)
         except Exception as error:  # noqa: BLE001 - whatever forward raises makes the size illegal, and is told
             return recorder.nodes, inputs, f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
