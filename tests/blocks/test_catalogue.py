@@ -197,3 +197,15 @@ def test_compiles_in_one_graph(slug: str) -> None:
     model.eval()
     for got, want in zip(tensors(compiled(x)), tensors(model(x)), strict=True):
         torch.testing.assert_close(got, want)
+
+
+def test_the_classes_of_all_designs_stand_in_the_package() -> None:
+    for slug in SLUGS:
+        module = blocks.module(slug)
+        own = [
+            name
+            for name, value in vars(module).items()
+            if isinstance(value, type) and issubclass(value, nn.Module) and value.__module__ == module.__name__
+        ]
+        parts = {"Pyramid", "Join", "_Columns", "Hierarchy", "StandardisedConv", "GainedReLU", "ShiftedProjection"}
+        assert [name for name in own if not hasattr(blocks, name) and name not in parts] == []

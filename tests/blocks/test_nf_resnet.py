@@ -27,7 +27,7 @@ def test_the_gained_relu_keeps_variance_one() -> None:
 def test_the_variance_of_the_stream_is_the_predicted_one() -> None:
     torch.manual_seed(0)
     alpha, num = 0.5, 8
-    stds = betas(num, alpha, transition=False)
+    (stds,) = betas([num], alpha)
     assert [s**2 for s in stds] == pytest.approx([1 + alpha**2 * i for i in range(num)])
     x = torch.randn(2, 256, 12, 12)
     for beta in stds:
@@ -36,9 +36,13 @@ def test_the_variance_of_the_stream_is_the_predicted_one() -> None:
             x = NormFree(nf_branch(256, 256), beta, alpha)(x)
 
 
-def test_after_a_transition_the_prediction_begins_again() -> None:
-    assert betas(4, 0.2)[1] == pytest.approx((1 + 0.04) ** 0.5)
-    assert betas(4, 0.2)[2] == pytest.approx((1 + 0.08) ** 0.5)
+def test_each_stage_begins_again_after_its_first_block() -> None:
+    first, second = betas([3, 3], 0.2)
+    assert [b**2 for b in first] == pytest.approx([1, 1.04, 1.08])
+    assert [b**2 for b in second] == pytest.approx([1.12, 1.04, 1.08])
+
+
+def test_a_shortcut_takes_the_scaled_input() -> None:
     path = nn.Conv2d(4, 8, 1)
     block = NormFree(nf_branch(4, 8), 2.0, 0.2, path)
     x = torch.randn(2, 4, 5, 5)

@@ -15,6 +15,7 @@ input is scaled but not activated unless the branch's first layer is given to bo
 branch is left to the user.
 """
 
+from collections.abc import Sequence
 from math import pi, sqrt
 
 import torch
@@ -81,14 +82,20 @@ class GainedReLU(nn.Module):
         return torch.relu(x) * RELU_GAIN
 
 
-def betas(num_blocks: int, alpha: float = 0.2, *, transition: bool = True) -> tuple[float, ...]:
-    """The predicted standard deviation at the input of each block of a stage, which begins at 1; after a transition
-    block it begins again at sqrt(1 + alpha^2)."""
-    variances = [1.0]
-    for index in range(1, num_blocks):
-        before = 1.0 if transition and index == 1 else variances[-1]
-        variances.append(before + alpha**2)
-    return tuple(sqrt(v) for v in variances)
+def betas(depths: Sequence[int], alpha: float = 0.2) -> tuple[tuple[float, ...], ...]:
+    """The predicted standard deviation at the input of each block, stage by stage, `depths` blocks in each.
+
+    The input of the first stage has variance 1. Each block adds alpha^2; the first block of a stage, whose shortcut
+    takes x / beta, sets the variance back to 1 before that.
+    """
+    variance, stages = 1.0, []
+    for depth in depths:
+        stage = []
+        for index in range(depth):
+            stage.append(sqrt(variance))
+            variance = (variance if index else 1.0) + alpha**2
+        stages.append(tuple(stage))
+    return tuple(stages)
 
 
 class NormFree(nn.Module):
@@ -123,4 +130,4 @@ def nf_branch(in_channels: int, out_channels: int, stride: int = 1, *, dims: int
 
 def example(dims: int = 2) -> tuple[nn.Module, Shape]:
     """A small block and the shape (N, C, ...) of an input for it."""
-    return NormFree(nf_branch(4, 4, dims=dims), betas(2)[1]), (2, 4, *[9] * dims)
+    return NormFree(nf_branch(4, 4, dims=dims), betas([2])[0][1]), (2, 4, *[9] * dims)
