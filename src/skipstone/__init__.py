@@ -16,6 +16,10 @@ _EXPORTS = {
     "legal_sizes": "skipstone.tracing.sizes",
     "check": "skipstone.checks",
     "assert_skips_ok": "skipstone.checks",
+    "gradient_flow": "skipstone.flow",
+    "watch": "skipstone.flow",
+    "train": "skipstone.training",
+    "compare": "skipstone.experiments",
     "ablate": "skipstone.surgery",
     "connect": "skipstone.surgery",
     "diff": "skipstone.surgery",
@@ -24,7 +28,7 @@ _EXPORTS = {
 # Packages that are part of the public surface themselves.
 _PACKAGES = ("blocks", "models")
 
-__all__ = ["__version__", *_PACKAGES, *_EXPORTS]  # noqa: PLE0604 - the table is the list
+__all__ = ["__version__", *_PACKAGES, *_EXPORTS]
 
 
 def __getattr__(name: str) -> object:
@@ -44,9 +48,13 @@ if TYPE_CHECKING:
     from skipstone import models as models
     from skipstone.checks import assert_skips_ok as assert_skips_ok
     from skipstone.checks import check as check
+    from skipstone.experiments import compare as compare
+    from skipstone.flow import gradient_flow as gradient_flow
+    from skipstone.flow import watch as watch
     from skipstone.skips import find_skips as find_skips
     from skipstone.surgery import ablate as ablate
     from skipstone.surgery import connect as connect
     from skipstone.surgery import diff as diff
     from skipstone.tracing import trace as trace
     from skipstone.tracing.sizes import legal_sizes as legal_sizes
+    from skipstone.training import train as train

@@ -16,7 +16,7 @@ from skipstone.core.errors import SkipstoneError
 from skipstone.core.finding import Finding
 from skipstone.tracing.costs import cost
 
-Key = tuple[str, str, int]  # code, module and line: what makes two findings of two records the same fault
+Key = tuple[str, str, int, int]  # code, module, line, column: what makes findings of two records the same fault
 _MAX_SHOWN = 4  # verified repairs a finding
 _MAX_TRIED = 10
 _MAX_ROUNDS = 4  # follow-up faults that one repair may mend on its way
@@ -69,11 +69,15 @@ def _verified(subject: Subject, finding: Finding, proposal: Proposal, alone: set
         title=proposal.title,
         edits=edits,
         cost=Cost(_num_parameters(mended.model) - _num_parameters(subject.model), extra.macs, extra.activation_bytes),
-        effect=proposal.effect,
+        effect=proposal.effect + _followed(len(edits) - len(proposal.edits)),
         suggestion=surgery.suggestion(edits),
         keeps_output=proposal.keeps_output,
         model=subject.model,
     )
+
+
+def _followed(more: int) -> str:
+    return f"; with {more} more change{'s' * (more > 1)} behind it" if more else ""
 
 
 def _settle(subject: Subject, finding: Finding, proposal: Proposal, alone: set[Key]) -> tuple[Edits, Subject] | None:
@@ -100,12 +104,12 @@ def _proposals(subject: Subject, finding: Finding) -> Iterator[Proposal]:
 
 
 def _remaining(mended: Subject, finding: Finding) -> list[Finding]:
-    """Errors of the mended network, and the finding itself if it is still there."""
-    return [f for f in findings_of(mended) if f.severity == "error" or _key(f) == _key(finding)]
+    """Errors of the mended network, and what the finding's own rule still says."""
+    return [f for f in findings_of(mended) if f.severity == "error" or f.code == finding.code]
 
 
 def _key(finding: Finding) -> Key:
-    return finding.code, finding.module, finding.line or 0
+    return finding.code, finding.module, finding.line or 0, finding.column or 0
 
 
 def _num_parameters(model: nn.Module) -> int:

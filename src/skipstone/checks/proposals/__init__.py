@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
+from skipstone.checks.proposals import silent
 from skipstone.checks.proposals.inplace import inplace_saved
 from skipstone.checks.proposals.merge import mismatch
 from skipstone.checks.proposals.proposal import Proposal
@@ -19,6 +20,12 @@ PROPOSALS: Mapping[str, Callable[[Subject, Finding], Iterator[Proposal]]] = {
     "fixed-table": fixed_table,
     "one-value-per-channel": one_value_per_channel,
     "inplace-saved": inplace_saved,
+    "identity-overwritten": silent.identity_overwritten,
+    "shortcut-twice": silent.shortcut_twice,
+    "wrong-cat-axis": silent.wrong_cat_axis,
+    "batch-attention": silent.batch_attention,
+    "squeeze-eats-batch": silent.squeeze_eats_batch,
+    "accidental-broadcast": silent.accidental_broadcast,
 }
 
 __all__ = ["PROPOSALS", "Proposal"]

@@ -29,7 +29,7 @@ def mismatch(subject: Subject, finding: Finding) -> Iterator[Proposal]:
     close = _close(subject, node)
     if close:
         yield from _fit_all(subject, node)
-    yield from _reconciled(subject, node, main, short)
+    yield from reconciled(subject, node, main, short)
     yield from _linear(subject, node, main, short)
     if not close:
         yield from _fit_all(subject, node)
@@ -162,7 +162,7 @@ def _every_run(subject: Subject, node: Node) -> Site:
     return replace(site_of(subject.graph, node.index), occurrence=None)
 
 
-def _reconciled(subject: Subject, node: Node, main: int, short: int) -> Iterator[Proposal]:
+def reconciled(subject: Subject, node: Node, main: int, short: int) -> Iterator[Proposal]:
     """A shortcut from the exact planner, for channels-first maps and plain features."""
     graph = subject.graph
     source, target = graph[node.inputs[short]].shape, graph[node.inputs[main]].shape
