@@ -5,7 +5,8 @@ networks that have these as options (skipstone's own) can be asked for it; the g
 `flow.jsonl`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,15 +66,29 @@ def inspect_network(label: str, specs: Sequence[RunSpec]) -> NetworkRecord:
     from skipstone.data import load
 
     spec = specs[0]
-    try:
-        splits = load(spec.data, spec.data_dir, val_fraction=spec.val_fraction, split_seed=spec.split_seed)
-        drawing = _drawing(label, spec, splits)
-    except SkipstoneError as error:
-        return NetworkRecord(label, note=str(error))
-    if not _has_bare_form(spec):
-        return NetworkRecord(label, drawing)
-    bare = tuple(_bare_gradient(each, splits) for each in specs)
+    with _one_thread():
+        try:
+            splits = load(spec.data, spec.data_dir, val_fraction=spec.val_fraction, split_seed=spec.split_seed)
+            drawing = _drawing(label, spec, splits)
+        except SkipstoneError as error:
+            return NetworkRecord(label, note=str(error))
+        if not _has_bare_form(spec):
+            return NetworkRecord(label, drawing)
+        bare = tuple(_bare_gradient(each, splits) for each in specs)
     return NetworkRecord(label, drawing, "", tuple(each.seed for each in specs), bare, spec.recipe.batch_size)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """As the runs have: the numbers then don't depend on the machine's cores, and small layers gain nothing by more."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _drawing(label: str, spec: RunSpec, splits: "Splits") -> Drawing:
