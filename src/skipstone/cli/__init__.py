@@ -40,6 +40,18 @@ def run(arguments: Sequence[str]) -> int:
 
     An error of the user's making is one line on stderr and status 2; Ctrl-C is status 130; neither shows a traceback.
     """
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        print("skipstone: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader (`| head`) has gone: say nothing, not even when Python flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLEAN
+
+
+def _run(arguments: Sequence[str]) -> int:
     from cyclopts import CycloptsError
 
     from skipstone.core.errors import SkipstoneError
@@ -51,13 +63,6 @@ def run(arguments: Sequence[str]) -> int:
     except SkipstoneError as error:
         print(f"skipstone: {error}", file=sys.stderr)
         return COULD_NOT_RUN
-    except KeyboardInterrupt:
-        print("skipstone: interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:
-        # The reader (`| head`) has gone: say nothing, not even when Python flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return CLEAN
     return status if isinstance(status, int) else CLEAN
 
 
