@@ -45,6 +45,12 @@ COUNTS = [
     ("repvgg_a0", {}, 9_108_968, None),
     ("mobilenetv2", {}, 3_504_872, None),
     ("convnext_tiny", {}, 28_589_128, None),
+    ("shake_shake26_2x32d", {}, 2_923_162, None),
+    ("fractalnet3", {}, 33_724_618, None),
+    ("imagenet_res2net50_26wx4s", {}, 25_699_120, None),
+    ("imagenet_dpn68", {}, 12_611_602, None),
+    ("imagenet_dpn92", {}, 37_668_392, None),
+    ("imagenet_dpn98", {}, 61_570_728, None),
     ("unet", {}, 31_030_658, None),
     ("unet", {"norm": "batch", "in_channels": 3}, 31_037_698, None),
 ]

@@ -24,6 +24,8 @@ SMALL = {
     "revnet26": {},
     "pyramidnet8_12": {},
     "stochastic_depth8": {"per": "sample"},
+    "shake_shake8_2x4d": {},
+    "fractalnet2": {"widths": (4, 8, 8)},
     "highway19": {},
     "tutorial_cnn": {},
 }
@@ -41,7 +43,7 @@ def test_digits_and_cifar_shapes_train(name: str):
     assert models.create(name, num_classes=7, **SMALL[name])(torch.zeros(2, 3, 32, 32)).shape == (2, 7)
 
 
-@pytest.mark.parametrize("name", [n for n in SMALL if n not in ("highway19", "tutorial_cnn")])
+@pytest.mark.parametrize("name", [n for n in SMALL if n not in ("highway19", "fractalnet2", "tutorial_cnn")])
 def test_any_size_fits(name: str):
     network = models.create(name, in_channels=1, **SMALL[name]).eval()
     for h, w in ((1, 1), (5, 8), (13, 3)):
@@ -172,6 +174,14 @@ def test_imagenet_networks_give_a_thousand_logits():
             if family.input_shape == (3, 224, 224):
                 network = models.create(family.names[0]).eval()
                 assert network(torch.empty(2, *family.input_shape)).shape == (2, 1000), family.form
+
+
+def test_fractal_layers_and_longest_path():
+    """2^C - 1 layers a block; the columns are 1, 2, 4, ... layers deep."""
+    for columns in (1, 2, 3, 4):
+        with torch.device("meta"):
+            network = models.create(f"fractalnet{columns}")
+        assert sum(isinstance(m, nn.Conv2d) for m in network.modules()) == 5 * (2**columns - 1)
 
 
 def test_convnext_blocks_survive_less_with_depth():

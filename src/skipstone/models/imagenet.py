@@ -1,10 +1,13 @@
 """Networks for ImageNet shapes (3x224x224), at the published sizes.
 
-imagenet_resnet{18,34}          He 2015 (arXiv 1512.03385, table 1): basic blocks, shortcut B
-imagenet_resnet{50,101,152}     bottlenecks, the stride on the 3x3 convolution as in common code (the paper: on the
-first 1x1) imagenet_plain{18,34}           the same without skips imagenet_resnet{50,101,152}_d   He T. 2018 (arXiv
-1812.01187): pooled projections and a stem of three 3x3 convolutions imagenet_resnext50_32x4d        Xie 2016 (arXiv
-1611.05431): grouped 3x3 convolutions imagenet_densenet{121,...}      Huang 2016 (arXiv 1608.06993, table 1)
+Their forms, papers and tables:
+
+    imagenet_resnet{18,34}         He 2015 (arXiv 1512.03385, table 1): basic blocks, shortcut B
+    imagenet_resnet{50,101,152}    bottlenecks, stride on the 3x3 convolution as in common code (the paper: the first
+    1x1) imagenet_plain{18,34}          the same without skips imagenet_resnet{50,..}_d       He T. 2018 (arXiv
+    1812.01187): pooled projections, a stem of three 3x3 convolutions imagenet_resnext50_32x4d       Xie 2016 (arXiv
+    1611.05431): grouped 3x3 convolutions imagenet_res2net50_26wx4s      Gao 2019 (arXiv 1904.01169): a hierarchy of 3x3
+    convolutions in each bottleneck imagenet_densenet{121,...}     Huang 2016 (arXiv 1608.06993, table 1)
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +19,7 @@ from skipstone.blocks.parts.layers import NormName, conv, max_pool
 from skipstone.blocks.parts.layers import norm as make_norm
 from skipstone.blocks.parts.residual import named_sequence
 from skipstone.blocks.parts.resnet import ShortcutName, basic_block, bottleneck_block
+from skipstone.blocks.res2net import res2net_block
 from skipstone.models.options import at_least, one_of
 from skipstone.models.residual import last_activation
 from skipstone.models.stages import StagedNetwork, check_options, initialised, stage_plans
@@ -156,6 +160,35 @@ def resnext(
         depth, num_classes=num_classes, in_channels=in_channels, shortcut=shortcut, groups=groups,
         width_per_group=width_per_group, norm=norm, init=init,
     )  # fmt: skip
+
+
+def res2net(
+    depth: int,
+    width_per_part: int,
+    scale: int,
+    *,
+    num_classes: int = 1000,
+    in_channels: int = 3,
+    width: int = 64,
+    init: str = "he",
+) -> nn.Module:
+    """Res2Net-depth with `scale` parts of `width_per_part` channels in each bottleneck of the first stage."""
+    check_options(in_channels=in_channels, width=width, dropout=0.0, init=init)
+    at_least("width_per_part", width_per_part, 1)
+    at_least("scale", scale, 2)
+    sizes, widths = _SIZES[depth], [width * _EXPANSION * 2**i for i in range(4)]
+    network = StagedNetwork(
+        _stem(in_channels, width, "batch", deep=False),
+        [
+            [res2net_block(*shape, width=width_per_part * 2**i, scale=scale) for shape in plan]
+            for i, plan in enumerate(stage_plans(widths, sizes, width))
+        ],
+        None,
+        features=widths[-1],
+        num_classes=num_classes,
+        num_skips=sum(sizes),
+    )
+    return initialised(network, init)
 
 
 def densenet(
