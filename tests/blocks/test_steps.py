@@ -11,7 +11,7 @@ from torch import nn
 
 from skipstone.blocks import build, code, shortcut_between
 from skipstone.blocks.parts.steps import Unshuffle, branch_shape
-from skipstone.core.arithmetic import SizeError
+from skipstone.core.arithmetic import FloorMap, SizeError
 from skipstone.core.reconcile import named, reconcile
 
 
@@ -141,6 +141,34 @@ def test_branch_shapes_are_found_without_computing() -> None:
     assert branch_shape(branch, (3, 32, 32)) == (6, 18, 18)
     assert branch[1].num_batches_tracked == before
     assert branch[0].weight.device.type == "cpu"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(2, 40), st.integers(1, 3), st.integers(1, 4), st.integers(0, 1), st.sampled_from([(4, 4), (4, 6)]))
+def test_a_plan_made_again_from_its_arguments_is_the_same_plan(
+    size: int, stride: int, kernel: int, padding: int, channels: tuple[int, int]
+) -> None:
+    """The branch's size maps are among the arguments: without them a pooling that rounds up may come back rounding
+    down, right at the example's size and wrong at others."""
+    branch = nn.Conv1d(*channels, kernel, stride, padding)
+    if size + 2 * padding < kernel:
+        return
+    wanted = branch(torch.zeros(1, channels[0], size)).shape[-1]
+    follow = (FloorMap.conv(kernel, stride, padding),)
+    for plan in reconcile((channels[0], size), (channels[1], wanted), follow):
+        again = shortcut_between(**plan.arguments)
+        assert str(again) == str(build(plan))
+        if plan.every_size:
+            for other in range(max(8, kernel), 30):
+                x = torch.zeros(1, channels[0], other)
+                assert again(x).shape == branch(x).shape, (plan, other)
+
+
+def test_without_its_maps_a_plan_would_come_back_rounding_down() -> None:
+    up = FloorMap.conv(3, 2, 1)
+    plan = named(reconcile((4, 8), (4, 4), (up,)), "avg_pool")
+    assert shortcut_between(**plan.arguments).ceil_mode is True
+    assert shortcut_between(plan.source, plan.target, plan.name).ceil_mode is False
 
 
 def test_shortcuts_that_cannot_be() -> None:

@@ -116,14 +116,18 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A way from one shape to another: the steps in order, none for the identity. `every_size` says whether it
-    follows the branch's own size maps at every size, where those were given to the planner."""
+    """A way from one shape to another: the steps in order, none for the identity.
+
+    `follow` holds the branch's own size maps where those were given to the planner; `every_size` says whether the plan
+    has them too and so fits the branch at every size.
+    """
 
     name: str
     source: Shape
     target: Shape
     steps: tuple[Step, ...] = ()
     every_size: bool = False
+    follow: tuple[FloorMap | None, ...] = ()
 
     def __post_init__(self) -> None:
         shape = self.source
@@ -142,6 +146,14 @@ class Plan:
     def design(self) -> str:
         """Slug of the catalogue's design that does this, or ''."""
         return DESIGN_OF.get(self.name, "")
+
+    @property
+    def arguments(self) -> dict[str, object]:
+        """What `skipstone.blocks.shortcut_between` needs to make this very plan again; plain values."""
+        made: dict[str, object] = {"source": self.source, "target": self.target, "name": self.name}
+        if self.follow:
+            made["follow"] = tuple((m.stride, m.shift) if m is not None else None for m in self.follow)
+        return made
 
     def __str__(self) -> str:
         return f"{self.name}: {self.source} -> {self.target}, {self.cost}"

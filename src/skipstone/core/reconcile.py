@@ -69,7 +69,10 @@ def _rank(plan: Plan) -> tuple[bool, int, int, int]:
 
 
 def _mark(plan: Plan, maps: tuple[FloorMap | None, ...]) -> Plan:
-    if not maps or None in maps:
+    if not maps:
+        return plan
+    plan = replace(plan, follow=maps)
+    if None in maps:
         return plan
     got: list[FloorMap] = [FloorMap() for _ in maps]
     for step in plan.steps:

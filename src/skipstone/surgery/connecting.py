@@ -326,8 +326,7 @@ def _by_planner(
 def _spec(plan: Plan) -> ModuleSpec | None:
     if not plan.steps:
         return None
-    arguments = {"source": plan.source, "target": plan.target, "name": plan.name}
-    return ModuleSpec("skipstone.blocks.parts.steps:shortcut_between", arguments, code(plan) or "")
+    return ModuleSpec("skipstone.blocks.parts.steps:shortcut_between", plan.arguments, code(plan) or "")
 
 
 def channels_last(graph: Graph, index: int) -> bool:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from skipstone.blocks.parts import layers
-from skipstone.core.arithmetic import SizeError
+from skipstone.core.arithmetic import FloorMap, SizeError
 from skipstone.core.reconcile import Layout, Plan, Shape, Step, named, reconcile, zero_channel_amounts
 
 _LINEAR_MODE = {1: "linear", 2: "bilinear", 3: "trilinear"}
@@ -96,10 +96,14 @@ def build(plan: Plan) -> nn.Module:
     return modules[0] if len(modules) == 1 else nn.Sequential(*modules)
 
 
-def shortcut_between(source: Shape, target: Shape, name: str = "auto") -> nn.Module:
+def shortcut_between(
+    source: Shape, target: Shape, name: str = "auto", follow: Sequence[Sequence[int] | None] = ()
+) -> nn.Module:
     """The module that gives a (N, *source) tensor shape (N, *target) by the plan called `name`, or the planner's
-    first choice. `SizeError` where no plan fits."""
-    plans = reconcile(source, target)
+    first choice. `follow` holds the branch's size map an axis as (stride, shift), see `FloorMap`. `SizeError` where no
+    plan fits."""
+    maps = tuple(FloorMap(*pair) if pair is not None else None for pair in follow)
+    plans = reconcile(tuple(source), tuple(target), maps)
     if name == "auto" and plans:
         return build(plans[0])
     return build(named(plans, name))

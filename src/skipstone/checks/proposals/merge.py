@@ -196,8 +196,7 @@ def _spec(plan: Plan) -> ModuleSpec:
             "padding": tuple(w.padding for w in step.windows),
         }
         return ModuleSpec(f"Conv{len(step.windows)}d", {**width, **geometry, "bias": False}, code(plan) or "")
-    arguments = {"source": plan.source, "target": plan.target, "name": plan.name}
-    return ModuleSpec("skipstone.blocks.parts.steps:shortcut_between", arguments, code(plan) or "")
+    return ModuleSpec("skipstone.blocks.parts.steps:shortcut_between", plan.arguments, code(plan) or "")
 
 
 def _size_maps(subject: Subject, node: Node, main: int, short: int) -> tuple[FloorMap | None, ...]:
