@@ -101,9 +101,11 @@ class SiteHandler:
     """Stands for one expression. `stages[n]` maps a run of the expression (None: every run) to the edits of stage n."""
 
     def __init__(self, key: str, stages: Sequence[Mapping[int | None, Stage]]) -> None:
-        self.key = key
         self.stages = [{run: Stages(edits) for run, edits in stage.items()} for stage in stages]
-        self.counts = any(run is not None for stage in stages for run in stage)
+        self.counters = [
+            f"{key}:{n}" if any(run is not None for run in stage) else "" for n, stage in enumerate(stages)
+        ]
+        self.counts = any(self.counters)
 
     def __call__(self, module: nn.Module, runs: Any, target: Any, name: str, /, *args: Any, **kwargs: Any) -> Any:
         function: Callable[..., Any]
@@ -134,23 +136,25 @@ class SiteHandler:
         return total
 
     def _run(self, module: nn.Module, runs: Any, function: Any, args: Any, kwargs: Any) -> Any:
-        number = self._count(module, runs) if self.counts else None
-        for stage in self.stages:
+        for stage, counter in zip(self.stages, self.counters, strict=True):
+            if function is _value:
+                break  # an earlier stage left nothing to record here: later ones do not count this run
+            number = self._count(module, runs, counter) if counter else None
             for run, edits in stage.items():
                 if run is None or run == number:
                     function, args, kwargs = _edited(edits, module, function, args, kwargs)
         result = function(*args, **kwargs)
         return args[0] if function is operator.setitem else result
 
-    def _count(self, module: nn.Module, runs: Any) -> int:
+    def _count(self, module: nn.Module, runs: Any, key: str) -> int:
         counter: dict[str, int] | None = module._skipstone_runs if runs is None else runs  # type: ignore[assignment]
         if counter is None:
             raise SurgeryError(
                 "an edit for one run of a line was reached outside the call of its module, as when activation "
                 "checkpointing runs a part of it again; checkpoint the whole module instead, or edit every run"
             )
-        number = counter.get(self.key, 0)
-        counter[self.key] = number + 1
+        number = counter.get(key, 0)
+        counter[key] = number + 1
         return number
 
 

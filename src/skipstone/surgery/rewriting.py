@@ -81,8 +81,13 @@ def _check_same(fresh: CodeType, code: CodeType, found: Definition) -> None:
     """Assertions are left out of the comparison: test runners rewrite them."""
     if any(isinstance(node, ast.Assert) for node in ast.walk(found)):
         return
-    if [c.co_code for c in codes(fresh)] != [c.co_code for c in codes(code)]:
+    if list(map(_content, codes(fresh))) != list(map(_content, codes(code))):
         raise SurgeryError(f"the source of {code.co_qualname} in {code.co_filename} has changed since it was imported")
+
+
+def _content(code: CodeType) -> tuple[object, ...]:
+    constants = tuple((type(c), c) for c in code.co_consts if not isinstance(c, CodeType))
+    return code.co_code, code.co_names, constants
 
 
 class _Factory:
