@@ -8,7 +8,7 @@ may only grow.
 Initialisation: the last convolution of each branch 0, the others He normal times L^(-1/(2m-2)) for L blocks of m
 convolutions each. The classifier starts at 0 too, so in the first step only it has a gradient.
 
-How ours differs: the shortcut takes x without the scalar a.
+How ours differs: the shortcut takes x; in the authors' code one that changes the shape takes x + a.
 """
 
 from collections.abc import Sequence

@@ -31,7 +31,7 @@ Operation = Literal[
 DESIGN_OF = {
     "option_a": "resnet_a", "option_a_both": "resnet_a", "zero_channels": "resnet_a", "zero_channels_both": "resnet_a",
     "projection": "resnet_b", "avg_pool_projection": "resnet_d", "avg_pool_zero_channels": "pyramidnet",
-    "crop": "unet", "pad": "unet", "interpolate": "fpn", "interpolate_projection": "fpn",
+    "subsample": "resnet_a", "crop": "unet", "pad": "unet",
 }  # fmt: skip
 
 
