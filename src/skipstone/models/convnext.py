@@ -1,4 +1,4 @@
-"""ConvNeXt-T for ImageNet shapes: Liu 2022 (arXiv 2201.03545, section 2 and appendix A).
+"""ConvNeXt-T for ImageNet shapes: Liu 2022 (arXiv 2201.03545, section 2).
 
 A 4x4 convolution with stride 4, four stages of blocks that keep their shape, between stages a norm and a 2x2
 convolution with stride 2 and no skip; pooling, norm, linear.

@@ -1,13 +1,11 @@
-"""Dense networks for CIFAR: Huang 2016 (arXiv 1608.06993, sections 3 and 4.2), every layer's output concatenated to its
-input.
+"""Dense networks for CIFAR: Huang 2016 (arXiv 1608.06993, section 3), which concatenate instead of adding.
 
-    densenet{L}_{k}     L = 3n+4: three blocks of n layers BN-ReLU-3x3 of growth k, from 16 channels, no compression
-    densenet_bc{L}_{k}  L = 6n+4: layers BN-ReLU-1x1-BN-ReLU-3x3, from 2k channels, transitions halve the channels
-    dense{depth}        depth = 6n+2: the bottleneck form at the depths of `plain` and `resnet`; the two transitions are
-    not
-                        counted, as those do not count their projections: dense20 is densenet_bc22
+    densenet{L}_{k}      L = 3n+4: three blocks of n layers BN-ReLU-3x3 of growth k, from 16 channels, no compression
+    densenet_bc{L}_{k}   L = 6n+4: layers BN-ReLU-1x1-BN-ReLU-3x3, from 2k channels, transitions halve the channels
+    dense{depth}         depth = 6n+2: the bottleneck form at the depths of `plain` and `resnet`
 
-A block's channels grow as k0 + l·k.
+A block's channels grow as k0 + l·k. The depth of `dense` leaves out the two transitions, as that of `resnet` leaves out
+its projections: dense20 of width 24 is densenet_bc22_12.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Dual path networks for ImageNet shapes: Chen 2017 (arXiv 1707.01629, table 1), residual sums and dense growth in one.
+"""Dual path networks for ImageNet shapes: Chen 2017 (arXiv 1707.01629), residual sums and dense growth in one.
 
 Stem, four stages whose first block projects, norm-ReLU, pooling, linear. `dpn68` has a 3x3 stem and a quarter of the
 others' residual channels.

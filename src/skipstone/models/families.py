@@ -197,7 +197,7 @@ FAMILIES: tuple[Family, ...] = (
         builder=f"{_HERE}.dual_path:dual_path",
         names=("imagenet_dpn68", "imagenet_dpn92", "imagenet_dpn98"),
         summary="residual sums on some channels, concatenation on the rest",
-        paper="Chen 2017, arXiv 1707.01629, table 1",
+        paper="Chen 2017, arXiv 1707.01629",
         input_shape=_IMAGENET,
     ),
     Family(

@@ -1,4 +1,4 @@
-"""Fixup networks for CIFAR: Zhang 2019 (arXiv 1901.09321, sections 3 and 4.1), residual networks without normalisation.
+"""Fixup networks for CIFAR: Zhang 2019 (arXiv 1901.09321), residual networks without normalisation.
 
 The residual network of He 2015 with shortcut A; in place of each batch norm a scalar bias before and after, and one
 scale a block. The classifier and the last convolution of every block start at 0.

@@ -1,9 +1,9 @@
-"""FractalNet for CIFAR: Larsson 2016 (arXiv 1605.07648, section 4.1), depth without residual sums.
+"""FractalNet for CIFAR: Larsson 2016 (arXiv 1605.07648), depth without residual sums.
 
-    five blocks of `columns` columns, widths 64, 128, 256, 512, 512, each followed by 2x2 max pooling; then linear
+    five blocks of `columns` columns, widths 64, 128, 256, 512, 512; 2x2 max pooling between them, then mean and linear
 
 A block of C columns has 2^C - 1 layers, and its longest path 2^(C-1). With three columns and ten classes there are
-33,724,618 parameters; papers quote 38.6 million, which no reading of the text that we know of gives.
+33,724,618 parameters; papers quote 38.6 million, a difference we cannot explain.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,6 @@
-"""The 19-layer highway network for CIFAR: Srivastava 2015 (arXiv 1507.06228, section 4), thin and deep, fully
-convolutional.
+"""The 19-layer highway network for CIFAR: Srivastava 2015 (arXiv 1507.06228), fully convolutional.
 
-    3x3 layers of 32, 32, 32, 48, 48 channels, pooling, 6 of 80, pooling, 6 of 128, then 1x1 to the classes, global
-    average
+    3x3 layers of 32, 32, 32, 48, 48 channels, pooling, 6 of 80, pooling, 6 of 128, then 1x1 to the classes, mean
 
 A layer that keeps its channels is a highway layer, T * relu(conv(x)) + (1 - T) * x; one that changes them is plain.
 With the classifier and the softmax these are the paper's 19 layers. The exact widths come from the network it was

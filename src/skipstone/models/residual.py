@@ -1,9 +1,8 @@
-"""The residual networks for CIFAR: He 2015 (arXiv 1512.03385, section 4.2) and He 2016 (arXiv 1603.05027), and their
-wide form.
+"""The residual networks for CIFAR: He 2015 (arXiv 1512.03385, section 4.2), He 2016 (arXiv 1603.05027), and wide.
 
-    resnet   stem conv-norm-ReLU, stages of blocks relu(shortcut(x) + F(x)); basic blocks at depth 6n+2, bottlenecks at
-    9n+2 preact   stem conv, stages of blocks x + F(relu(norm(x))), norm and ReLU at the end; the same depths wrn
-    pre-activation, k times as wide, depth 6n+4, projections
+    resnet   stem conv-norm-ReLU, blocks relu(shortcut(x) + F(x)); basic blocks at depth 6n+2, bottlenecks at 9n+2
+    preact   stem conv, blocks x + F(relu(norm(x))), norm and ReLU at the end; the same depths
+    wrn      pre-activation, k times as wide, depth 6n+4, projections
 
 Widths are w, 2w, 4w with w = 16 (four times that behind bottlenecks), strides 1, 2, 2. Basic ResNets with shortcut A
 have, at w = 16 and 10 classes, 97,216n - 21,926 parameters and 14,155,776n - 1,916,288 multiply-adds; B adds 2,752 and

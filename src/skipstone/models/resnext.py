@@ -1,6 +1,6 @@
 """ResNeXt for CIFAR: Xie 2016 (arXiv 1611.05431, section 5.3), bottlenecks with grouped 3x3 convolutions.
 
-stem conv-norm-ReLU of 64, three stages of n bottlenecks of 256, 512, 1024, shortcut B; depth 9n+2
+Stem conv-norm-ReLU of 64, three stages of n bottlenecks of 256, 512, 1024, shortcut B; depth 9n+2.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""RevNets for CIFAR: Gomez 2017 (arXiv 1707.04585, section 4), residual networks whose activations are computed back.
+"""RevNets for CIFAR: Gomez 2017 (arXiv 1707.04585), residual networks whose activations are computed back.
 
     stem conv-norm-ReLU, three stages of n units, norm-ReLU, pooling, linear; a unit has two branches of two
     convolutions, so the depth is 12n+2

@@ -1,4 +1,4 @@
-"""Shake-Shake networks for CIFAR: Gastaldi 2017 (arXiv 1705.07485, section 2), two branches mixed at random in
+"""Shake-Shake networks for CIFAR: Gastaldi 2017 (arXiv 1705.07485), two branches mixed at random in
 training.
 
     stem conv-norm of 16, three stages of n blocks of widths w, 2w, 4w, strides 1, 2, 2, ReLU, pooling, linear; depth

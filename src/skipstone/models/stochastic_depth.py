@@ -1,7 +1,7 @@
-"""ResNets with stochastic depth for CIFAR: Huang 2016 (arXiv 1603.09382, section 4.1).
+"""ResNets with stochastic depth for CIFAR: Huang 2016 (arXiv 1603.09382).
 
-The residual network of He 2015 with shortcut A, whose block l of L is dropped in training with probability l/L (1 -
-p_L). It has the same parameters; on average (3L - 1)/4 of L blocks run at p_L = 0.5.
+The residual network of He 2015 with shortcut A, in training without block l of L at probability l/L (1 - p_L). It has
+the same parameters; on average (3L - 1)/4 of L blocks run at p_L = 0.5.
 """
 
 from collections.abc import Sequence

@@ -1,5 +1,4 @@
-"""U-Net: Ronneberger 2015 (arXiv 1505.04597, figure 1), an encoder and a decoder joined by concatenations at every
-scale.
+"""U-Net: Ronneberger 2015 (arXiv 1505.04597, figure 1), encoder and decoder joined by concatenations at every scale.
 
 Four halvings, widths 64 to 1024. With 1 -> 2 channels, biases and no normalisation, as published, it has 31,030,658
 parameters; with batch norm and 3 -> 2 channels, as it is mostly built since, 31,037,698. The paper's unpadded
