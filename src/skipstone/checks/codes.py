@@ -47,15 +47,19 @@ CODES: tuple[Code, ...] = (
     Code("SK210", "zeroed-branch", "warning", "a branch of a skip connection is multiplied by a constant zero"),
     Code("SK211", "bypassed-forward", "warning", "a module's children run in a row, past its own forward"),
     Code("SK212", "skip-never-taken", "warning", "no block meets the condition under which its skip is added"),
-    Code(
-        "SK213", "wrong-cat-axis", "warning", "maps of the same places are concatenated along a place axis or the batch"
-    ),
+    Code("SK213", "wrong-cat-axis", "warning", "maps of the same places are concatenated along places or the batch"),
     Code("SK214", "shared-module", "warning", "one module stands where two were meant"),
     Code("SK215", "batch-attention", "warning", "attention or recurrence runs over the batch"),
     Code("SK216", "drop-path-axis", "warning", "stochastic depth drops tokens or places instead of samples"),
     Code("SK217", "drop-path-scale", "warning", "stochastic depth never rescales"),
+    Code("SK218", "swapped-axes", "warning", "two axes change places on a branch, hidden by a square input"),
     Code("SK219", "rectified-branch", "warning", "the branch ends in a ReLU before the addition and another follows"),
+    Code("SK220", "dropped-tail", "warning", "windows do not cover the whole sequence or map"),
     Code("SK301", "relu-before-add", "note", "the branch of a residual block ends in a ReLU"),
+    Code("SK302", "needless-projection", "note", "a projection on the shortcut where the identity would fit"),
+    Code("SK303", "pool-after-pointwise", "note", "an average pool behind a 1x1 convolution, cheaper before it"),
+    Code("SK304", "lost-in-rounding", "note", "a branch too small to change a half-precision stream"),
+    Code("SK305", "long-chain", "note", "many layers in a row without a skip connection"),
 )
 BY_CODE = {code.code: code for code in CODES}
 BY_RULE = {code.rule: code for code in CODES}

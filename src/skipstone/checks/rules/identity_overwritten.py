@@ -43,11 +43,14 @@ def check(subject: Subject) -> Iterator[Finding]:
 
 
 def _may_be(graph: Graph, skip: Skip) -> bool:
-    """Is something on the shortcut the work of an in-place operation that ran inside the forward which merges?"""
+    """Did an in-place operation inside the forward which merges make what the shortcut and the branch both read?"""
     around = graph[skip.merge_node].call
-    read = {i for index in (*skip.shortcut, skip.merge_node) for i in graph[index].inputs}
+    read = {skip.short_operand, *(i for index in skip.shortcut for i in graph[index].inputs)}
     return any(
-        graph[i].overwrites is not None and graph[i].kind == "op" and is_within(graph, graph[i].call, around)
+        graph[i].overwrites is not None
+        and graph[i].kind == "op"
+        and len(graph.users[i]) > 1
+        and is_within(graph, graph[i].call, around)
         for i in read
     )
 

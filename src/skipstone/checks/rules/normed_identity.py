@@ -26,7 +26,7 @@ from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph
 from skipstone.core.skip import Skip
-from skipstone.tracing.roles import MERGES, NORM, RECTIFIER, TRANSPARENT
+from skipstone.tracing.roles import MERGES, NORM, RECTIFIER, SLICES, TRANSPARENT
 
 
 def check(subject: Subject) -> Iterator[Finding]:
@@ -52,6 +52,8 @@ def _norm_of(graph: Graph, skip: Skip, call: int) -> int | None:
     if graph[index].op in RECTIFIER:
         index = same_values(graph, graph[index].inputs[0])
     node = graph[index]
+    if any(user.op in SLICES for user in readers(graph, skip.short_operand)):
+        return None  # a part of the tokens goes its own way (class attention)
     return index if node.op in NORM and owner_call(graph, node) == call and not graph[skip.merge_node].tainted else None
 
 

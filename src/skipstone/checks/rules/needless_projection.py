@@ -1,0 +1,52 @@
+"""Needless projection: a projection on the shortcut where the identity would fit.
+
+What it finds:
+    A shortcut of one pointwise convolution or linear layer at stride 1 whose input has the shape of the branch's end.
+Why it matters:
+    The identity costs nothing and leaves the gradient its free way; published networks project where shapes change.
+    Projecting everywhere (option C) is a design too, and no better by much.
+Example:
+    `Conv2d(64, 64, 1)` on the shortcut of a block with 64 channels in and out.
+Repair:
+    The identity instead of the projection.
+Effect of the repair:
+    The projection's parameters and multiply-adds go; another function.
+References:
+    He et al. 2015, 1512.03385, table 3 (options B and C); He et al. 2016, 1603.05027, section 3.2 (1x1 shortcuts).
+"""
+
+from collections.abc import Iterator
+from math import prod
+
+from skipstone.checks.around import met, warn
+from skipstone.checks.subject import Subject
+from skipstone.core.finding import Finding
+from skipstone.core.skip import Skip
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    found = [skip for skip in subject.skips if _is_needless(subject, skip)]
+    if not found:
+        return
+    graph = subject.graph
+    merge = graph[found[0].merge_node]
+    layers = [layer for skip in found for layer in skip.shortcut if subject.ancestry.layers[layer]]
+    weights = {i for layer in layers for i in graph[layer].inputs if graph[i].kind == "parameter"}
+    parameters = sum(prod(graph[i].shape) for i in weights)
+    more = f" (and on {len(found) - 1} more)" if len(found) > 1 else ""
+    message = (
+        f"the shortcut is projected though its shape fits{more}: {parameters:,} parameters that the identity saves"
+    )
+    data = {"skips": tuple(skip.index for skip in found), "layers": tuple(layers), "num_parameters": parameters}
+    yield warn(merge, message, met(graph, merge), data=data)
+
+
+def _is_needless(subject: Subject, skip: Skip) -> bool:
+    graph = subject.graph
+    merge = graph[skip.merge_node]
+    if skip.kind != "projection" or skip.merge != "add" or merge.tainted or skip.source_node < 0:
+        return False
+    layers = [graph[i] for i in skip.shortcut if subject.ancestry.layers[i]]
+    shapes = {graph[skip.source_node].shape, *(graph[i].shape for i in skip.shortcut), *met(graph, merge)}
+    pointwise = [node.op == "linear" or set(graph[node.inputs[1]].shape[2:]) == {1} for node in layers]
+    return len(layers) == 1 and pointwise == [True] and len(shapes) == 1

@@ -1,0 +1,68 @@
+"""Pool after pointwise: an average pool behind a 1x1 convolution, where before it would be equal and cheaper.
+
+What it finds:
+    A 1x1 convolution at stride 1 whose result goes into an average pool and nowhere else. Max pools, norms and
+    activations between, and a padding that the mean counts under a bias, are left alone: there the order matters.
+Why it matters:
+    A 1x1 convolution and a mean over places are both linear and act on different axes: they commute exactly, and
+    pooling first divides the convolution's multiply-adds by the pool's factor.
+Example:
+    `AvgPool2d(4)(Conv2d(16, 64, 1)(x))` of a 16x16 map: 262,144 multiply-adds instead of 16,384.
+Repair:
+    The pool first.
+Effect of the repair:
+    The same function, up to rounding; the weights stay.
+References:
+    He et al. 2018, Bag of Tricks, 1812.01187, section 4.2 (ResNet-D pools before the 1x1 shortcut convolution).
+"""
+
+from collections.abc import Iterator
+from math import prod
+
+from skipstone.checks.around import owner, readers, warn
+from skipstone.checks.subject import Subject
+from skipstone.core.finding import Finding
+from skipstone.core.graph import Graph, Node
+from skipstone.tracing.roles import CONV
+
+_AVERAGES = frozenset(f"{kind}avg_pool{n}d" for kind in ("", "adaptive_") for n in (1, 2, 3))
+_NOTHING: frozenset[str] = frozenset()
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    graph = subject.graph
+    for pool in graph:
+        if pool.op not in _AVERAGES or pool.tainted or pool.failure is not None:
+            continue
+        layer = graph[pool.inputs[0]]
+        if not _is_pointwise(graph, layer) or len(list(readers(graph, layer.index, _NOTHING))) != 1:
+            continue
+        before, after = prod(layer.shape[2:]), prod(pool.shape[2:])
+        if after >= before or not _commutes(pool, biased=len(layer.inputs) > 2):
+            continue
+        macs = layer.shape[0] * layer.shape[1] * prod(graph[layer.inputs[1]].shape[1:])
+        message = (
+            f"{layer.module or layer.op} pooled afterwards costs {macs * before:,} multiply-adds; "
+            f"pooled before, {macs * after:,} for the same result"
+        )
+        shapes = (graph[layer.inputs[0]].shape, layer.shape, pool.shape)
+        data = {"layer": layer.index, "pool": pool.index, "saved_macs": macs * (before - after)}
+        yield warn(pool, message, shapes, module=owner(graph, pool), data=data)
+
+
+def _is_pointwise(graph: Graph, node: Node) -> bool:
+    if node.op not in CONV or "transpose" in node.op or node.failure is not None:
+        return False
+    kernel = graph[node.inputs[1]].shape[2:]
+    same = len(node.shape) == len(graph[node.inputs[0]].shape) == len(kernel) + 2
+    return same and set(kernel) == {1} and node.shape[2:] == graph[node.inputs[0]].shape[2:]
+
+
+def _commutes(pool: Node, *, biased: bool) -> bool:
+    """Do the weights of every mean add up to one, or is there no bias that would notice?"""
+    if pool.argument("divisor_override") is not None:
+        return not biased
+    padding = pool.argument("padding", 0)
+    padded = any(padding) if isinstance(padding, tuple | list) else padding != 0
+    counted = pool.argument("count_include_pad", True) is True
+    return not (biased and padded and counted)
