@@ -8,7 +8,7 @@ import pytest
 
 from skipstone import cli, models
 from skipstone.core.cost import Cost
-from skipstone.models.costs import costs
+from skipstone.models import costs
 
 
 def output(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

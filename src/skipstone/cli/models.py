@@ -67,7 +67,7 @@ def _entry(name: str) -> dict[str, object]:
 
 
 def _costs(name: str) -> dict[str, object]:
-    from skipstone.models.costs import costs
+    from skipstone.models.counting import costs
     from skipstone.models.target import parse_target
 
     print(f"counting {name} ...", file=sys.stderr)

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from skipstone.models.costs import costs
+from skipstone.models.counting import costs
 from skipstone.models.families import FAMILIES, Family
 from skipstone.models.registry import names, options
 
@@ -23,8 +23,8 @@ family has them; its page says which. Weights of `imagenet_resnet18`, `imagenet_
 `mobilenetv2` and `convnext_tiny` in torchvision's order give torchvision's outputs; tests hold that.
 
 Parameters, multiply-adds (convolutions and linear layers, batch 1, without bias, norm, pooling or addition) and the
-bytes of all activations (float32) are counted from the recorded network, as by `skipstone models --costs`. The input is
-that of the family's table.
+bytes of all activations (float32) are counted from the recorded network, by `skipstone models --costs` or
+`skipstone.models.costs("resnet20")`. The input is that of the family's table.
 """
 _TAIL = """
 ## Tutorials' networks
