@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from skipstone.blocks import build, code, shortcut_between
-from skipstone.blocks.parts.steps import Unshuffle, branch_shape
+from skipstone.blocks.parts.steps import Unshuffle
 from skipstone.core.arithmetic import FloorMap, SizeError
 from skipstone.core.reconcile import named, reconcile
 
@@ -135,14 +135,6 @@ def test_a_convolution_as_wide_as_its_stride_is_an_unshuffle_and_a_1x1() -> None
     torch.testing.assert_close(F.conv2d(x, weight, stride=2), F.conv2d(Unshuffle(2)(x), weight.reshape(6, 16, 1, 1)))
 
 
-def test_branch_shapes_are_found_without_computing() -> None:
-    branch = nn.Sequential(nn.Conv2d(3, 6, 2, 2, 2), nn.BatchNorm2d(6), nn.ReLU())
-    before = branch[1].num_batches_tracked.clone()
-    assert branch_shape(branch, (3, 32, 32)) == (6, 18, 18)
-    assert branch[1].num_batches_tracked == before
-    assert branch[0].weight.device.type == "cpu"
-
-
 @settings(max_examples=60, deadline=None)
 @given(st.integers(2, 40), st.integers(1, 3), st.integers(1, 4), st.integers(0, 1), st.sampled_from([(4, 4), (4, 6)]))
 def test_a_plan_made_again_from_its_arguments_is_the_same_plan(
@@ -174,5 +166,3 @@ def test_without_its_maps_a_plan_would_come_back_rounding_down() -> None:
 def test_shortcuts_that_cannot_be() -> None:
     with pytest.raises(SizeError, match="no plan 'auto' fits these shapes; possible: none: the numbers of axes differ"):
         shortcut_between((3, 8), (3, 8, 8))
-    with pytest.raises(SizeError, match="a branch must return one tensor, not tuple"):
-        branch_shape(nn.LSTM(4, 4), (5, 4))

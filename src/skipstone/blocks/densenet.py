@@ -16,9 +16,9 @@ How ours differs: not at all. `Dense(branch)` makes the same connection around a
 
 from torch import Tensor, cat, nn
 
+from skipstone.blocks.parts.fitting import fitted_shortcut
 from skipstone.blocks.parts.layers import NormName, avg_pool, conv, norm
 from skipstone.blocks.parts.residual import named_sequence
-from skipstone.blocks.parts.steps import branch_shape, shortcut_between
 from skipstone.core.design import DeclaredSkip, Design
 from skipstone.core.reconcile import Shape
 
@@ -49,8 +49,7 @@ class Dense(nn.Module):
         self.branch = branch
         self.shortcut: nn.Module = nn.Identity()
         if example is not None:
-            sizes = branch_shape(branch, example)[1:]
-            self.shortcut = shortcut_between(example, (example[0], *sizes), plan)
+            self.shortcut = fitted_shortcut(branch, example, plan, keep_channels=True)
 
     def forward(self, x: Tensor) -> Tensor:
         return cat((self.shortcut(x), self.branch(x)), dim=1)

@@ -4,8 +4,8 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
+from skipstone.blocks.parts.fitting import fitted_shortcut
 from skipstone.blocks.parts.layers import NormName, conv, norm
-from skipstone.blocks.parts.steps import branch_shape, shortcut_between
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.reconcile import Shape
 
@@ -18,8 +18,8 @@ class Residual(nn.Module):
     """y = activation(shortcut(x) + branch(x)).
 
     `branch` is any module; `shortcut` any module or None for the identity, `activation` any module or None for none.
-    With `example`, the shape (C, ...) of one input, the planner finds the shortcut where the branch changes the shape;
-    `plan` names one of its plans.
+    With `example`, the shape (C, ...) of one input, the planner finds the shortcut where the branch changes the shape,
+    one that fits at every size if there is one; `plan` names one of its plans.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Residual(nn.Module):
         super().__init__()
         self.branch = branch
         if shortcut is None and example is not None:
-            shortcut = shortcut_between(example, branch_shape(branch, example), plan)
+            shortcut = fitted_shortcut(branch, example, plan)
         self.shortcut = nn.Identity() if shortcut is None else shortcut
         self.activation = nn.Identity() if activation is None else activation
 

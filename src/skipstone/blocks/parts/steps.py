@@ -1,14 +1,12 @@
 """The steps of a plan as modules: what the planner's arithmetic says, done to tensors of shape (N, C, ...)."""
 
 from collections.abc import Sequence
-from copy import deepcopy
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from skipstone.blocks.parts import layers
-from skipstone.core.arithmetic import FloorMap, SizeError
+from skipstone.core.arithmetic import FloorMap
 from skipstone.core.reconcile import Layout, Plan, Shape, Step, named, reconcile, zero_channel_amounts
 
 _LINEAR_MODE = {1: "linear", 2: "bilinear", 3: "trilinear"}
@@ -222,13 +220,3 @@ def _window_code(step: Step, axes: int) -> str:
     names = {"conv": "Conv", "conv_transpose": "ConvTranspose", "avg_pool": "AvgPool", "max_pool": "MaxPool"}
     name = f"{names[step.operation]}{axes}d" if axes else "Linear"
     return f"nn.{name}({', '.join(arguments)})"
-
-
-def branch_shape(branch: nn.Module, source: Shape) -> Shape:
-    """What a branch makes of a (N, *source) tensor, without the batch axis; found on the meta device."""
-    probe = deepcopy(branch).to("meta")
-    with torch.no_grad():
-        result = probe(torch.empty(2, *source, device="meta"))
-    if not isinstance(result, Tensor):
-        raise SizeError(f"a branch must return one tensor, not {type(result).__name__}")
-    return tuple(result.shape[1:])
