@@ -140,7 +140,7 @@ class Connect:
     `shortcut` reconciles the shapes (None: identity). With `at_init="zero"` a factor that starts at 0 makes the new
     network's output equal to the old one's. `name` is the prefix of the new parameters in the target. An occurrence
     says which run of a module is meant, counted from 0; None where it runs once. With `clone` a copy of the source is
-    kept, for a source that a later operation overwrites.
+    kept, for a source that a later operation overwrites. A concatenation is along `axis`.
     """
 
     source: str
@@ -152,6 +152,7 @@ class Connect:
     source_occurrence: int | None = None
     target_occurrence: int | None = None
     clone: bool = False
+    axis: int = 1
 
 
 @dataclass(frozen=True, slots=True)

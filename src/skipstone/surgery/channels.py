@@ -119,11 +119,34 @@ def _passed(graph: Graph, node: Node, kept: Mapping[int, Kept]) -> Kept | None:
         return before
     if node.op in _SPATIAL and before.axis < 2 and node.shape[:2] == source[:2]:
         return before
-    if node.op in ("mean", "sum", "amax") and node.shape[: before.axis + 1] == source[: before.axis + 1]:
-        return before
+    if node.op in ("mean", "sum", "amax"):
+        return _reduced(node, source, before)
+    if node.op in ("transpose", "permute"):
+        return Kept(_order(node, len(source)).index(before.axis), before.ranges)
     if node.op in ("flatten", "view", "reshape", "squeeze") and node.shape[: before.axis] == source[: before.axis]:
         return _flattened(node, source, before)
     return None
+
+
+def _reduced(node: Node, source: tuple[int, ...], before: Kept) -> Kept | None:
+    given = node.argument("dim")
+    if given is None:
+        return None
+    axes = {int(d) % len(source) for d in (given if isinstance(given, tuple | list) else (given,))}  # type: ignore[call-overload]
+    if before.axis in axes:
+        return None
+    gone = 0 if len(node.shape) == len(source) else sum(axis < before.axis for axis in axes)
+    return Kept(before.axis - gone, before.ranges)
+
+
+def _order(node: Node, rank: int) -> list[int]:
+    """For each axis of the result, the axis of the source that it is."""
+    if node.op == "permute":
+        return [int(d) % rank for d in node.arguments["dims"]]  # type: ignore[attr-defined]
+    order = list(range(rank))
+    a, b = (int(node.arguments[name]) % rank for name in ("dim0", "dim1"))  # type: ignore[call-overload]
+    order[a], order[b] = b, a
+    return order
 
 
 def _flattened(node: Node, source: tuple[int, ...], before: Kept) -> Kept | None:
@@ -136,14 +159,14 @@ def _flattened(node: Node, source: tuple[int, ...], before: Kept) -> Kept | None
     return Kept(before.axis, tuple((a * inner, b * inner) for a, b in before.ranges))
 
 
-def widened(graph: Graph, model: nn.Module, index: int, count: int, at_init: AtInit) -> Iterator[WidenInput]:
-    """The edits that let every reader of a node take `count` further channels, which stand behind its own.
+def widened(graph: Graph, model: nn.Module, index: int, count: int, axis: int, at_init: AtInit) -> Iterator[WidenInput]:
+    """The edits that let every reader of a node take `count` further channels along `axis`, which stand behind its own.
 
     Raises:
         SurgeryError: a reader that cannot be widened.
     """
-    width = graph[index].shape[1]
-    wide: dict[int, Kept] = {index: Kept(1, ((0, width),))}  # what was there before
+    width = graph[index].shape[axis]
+    wide: dict[int, Kept] = {index: Kept(axis, ((0, width),))}  # what was there before
     more = {index: count}
     done: set[str] = set()
     for node in graph:

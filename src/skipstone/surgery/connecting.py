@@ -129,7 +129,7 @@ def plan_connection(
         connections.append(connection)
         edits.append(edit)
         if merge == "cat":
-            edits += widened(graph, model, end.node, connection.source_shape[1], at_init)
+            edits += widened(graph, model, end.node, connection.source_shape[edit.axis], edit.axis, at_init)
     after = _recorded(model, tuple(edits), graph, example)
     return ConnectionPlan(merge, at_init, tuple(connections), tuple(edits), cost(after) - cost(graph))
 
@@ -265,7 +265,7 @@ def _planned(
         notes.append("an end of the skip is a module that runs several times; only the named run is connected")
     edit = Connect(
         start.path, end.path, merge, spec, at_init, source_occurrence=start.occurrence,
-        target_occurrence=end.occurrence, clone=overwritten,
+        target_occurrence=end.occurrence, clone=overwritten, axis=_feature_axis(graph, start, end),
     )  # fmt: skip
     text = "" if spec is None else str(spec)
     return Connection(start.name, end.name, source, target, name, text, alternatives, tuple(notes)), edit
@@ -275,8 +275,9 @@ def _shortcut(
     graph: Graph, start: _End, end: _End, merge: ConnectMerge, shortcut: str
 ) -> tuple[ModuleSpec | None, str, tuple[str, ...]]:
     source, target = graph[start.node].shape, graph[end.node].shape
-    if merge == "cat":
-        target = (target[0], source[1], *target[2:]) if len(source) == len(target) > 1 else target
+    if merge == "cat" and len(source) == len(target) > 1:
+        axis = _feature_axis(graph, start, end)
+        target = (*target[:axis], source[axis], *target[axis + 1 :])
     if source == target and shortcut in ("auto", "identity"):
         return None, "identity", ()
     if len(source) != len(target) or len(source) < 2:
@@ -286,7 +287,7 @@ def _shortcut(
         )
     if source[0] != target[0]:
         raise SurgeryError(f"the first axis is the batch: {source[0]} and {target[0]} cannot be merged")
-    if channels_last(graph, start.node) or channels_last(graph, end.node):
+    if _feature_axis(graph, start, end) != 1:
         return _features_last(start, end, source, target, shortcut)
     return _by_planner(start, end, source, target, shortcut)
 
@@ -327,6 +328,11 @@ def _spec(plan: Plan) -> ModuleSpec | None:
     if not plan.steps:
         return None
     return ModuleSpec("skipstone.blocks.parts.steps:shortcut_between", plan.arguments, code(plan) or "")
+
+
+def _feature_axis(graph: Graph, start: _End, end: _End) -> int:
+    last = channels_last(graph, start.node) or channels_last(graph, end.node)
+    return len(graph[end.node].shape) - 1 if last else 1
 
 
 def channels_last(graph: Graph, index: int) -> bool:

@@ -17,14 +17,16 @@ from skipstone.surgery.errors import SurgeryError
 class Join(nn.Module):
     """`out` merged with the shortcut of an earlier tensor.
 
-    add: out + s; mul: out * s; gate: out * sigmoid(s); cat: channels of `out`, then of s.
+    add: out + s; mul: out * s; gate: out * sigmoid(s); cat: features of `out`, then of s.
     Starting at zero, with a factor g = 0 that is learned: out + g s; out * (1 + g (s - 1)); out * 2 sigmoid(g s);
     a concatenation starts at zero in the layer that reads it.
     """
 
-    def __init__(self, merge: ConnectMerge, shortcut: nn.Module | None, at_init: AtInit) -> None:
+    def __init__(
+        self, merge: ConnectMerge, shortcut: nn.Module | None = None, at_init: AtInit = "plain", axis: int = 1
+    ) -> None:
         super().__init__()
-        self.merge = merge
+        self.merge, self.axis = merge, axis
         self.shortcut = shortcut
         zero = at_init == "zero" and merge != "cat"
         self.gain = nn.Parameter(torch.zeros(())) if zero else None
@@ -32,7 +34,7 @@ class Join(nn.Module):
     def forward(self, out: Tensor, source: Tensor) -> Tensor:
         s = source if self.shortcut is None else self.shortcut(source)
         if self.merge == "cat":
-            return torch.cat((out, s), 1)
+            return torch.cat((out, s), self.axis)
         if self.merge == "add":
             return out + (s if self.gain is None else self.gain * s)
         if self.merge == "mul":
@@ -132,7 +134,7 @@ def connect(model: nn.Module, edit: Connect) -> None:
     layers.check_takes_layers(target, edit.target)
     shortcut = None if edit.shortcut is None else layers.build(edit.shortcut, target, model)
     name = layers.free_name(target, edit.name)
-    join = Join(edit.merge, shortcut, edit.at_init)
+    join = Join(edit.merge, shortcut, edit.at_init, edit.axis)
     layers.like(join, target, model)
     target.add_module(name, join)
     cell = Cell()
