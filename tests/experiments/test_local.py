@@ -31,6 +31,10 @@ NETWORKS = """
                 raise ZeroDivisionError("planted")
             return super().forward(x)
 
+    class Verbose(Good):
+        def forward(self, x):
+            raise ValueError("x" * 300_000)
+
     class Kill(Good):
         '''Ends its process without a word in the third epoch, the first time only.'''
         calls = 0
@@ -86,6 +90,14 @@ def test_a_folder_of_another_run_is_refused_before_anything_runs(specs):
     with pytest.raises(SkipstoneError, match=r"Good holds another run \(seed 0 there, 5 here\)"):
         run_local([other, changed])
     assert not Path(other.out).exists()
+
+
+def test_an_error_longer_than_a_pipe_holds_does_not_hang(specs):
+    long = replace(specs[0], model=specs[0].model.replace("Good", "Verbose"), out=specs[0].out + "-verbose")
+    (outcome,) = run_local([long])
+    assert outcome.status == "failed"
+    assert len(outcome.traceback) > 300_000
+    assert len(outcome.message) < 500
 
 
 def test_a_run_needs_a_folder():

@@ -8,7 +8,6 @@ import multiprocessing
 import os
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,11 +18,15 @@ from pathlib import Path
 
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.run import METRICS_FILE, RunSpec, read_run
-from skipstone.experiments.outcome import Outcome, Status, exit_text
+from skipstone.experiments.outcome import Outcome, exit_text
 
 POLL_SECONDS = 0.2
-GRACE_SECONDS = 10.0
-"""How long after Ctrl-C a run may take to finish its checkpoint before it is killed (it resumes all the same)."""
+GRACE_SECONDS = 3.0
+"""How long a run that has been stopped, or has said how it ended, may take to go before it is killed."""
+
+
+_MESSAGE_LENGTH = 400
+_INTERRUPTED = "stopped by Ctrl-C; the same command goes on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ def run_local(specs: Sequence[RunSpec], *, workers: int | None = None, watch: Wa
             while waiting and len(running) < (workers or available_cores()):
                 i = waiting.pop(0)
                 running[i] = _Worker(context, specs[i])
-            wait([worker.process.sentinel for worker in running.values()], timeout=POLL_SECONDS)
+            wait([end for worker in running.values() for end in worker.ends], timeout=POLL_SECONDS)
             for i, worker in list(running.items()):
                 ended = worker.outcome()
                 watch(Progress(i, worker.epochs_done(), ended))
@@ -67,10 +70,10 @@ def run_local(specs: Sequence[RunSpec], *, workers: int | None = None, watch: Wa
                     outcomes[i] = ended
                     del running[i]
     except KeyboardInterrupt:
-        _let_save(running.values())
-    for i, spec in enumerate(specs):
-        outcomes.setdefault(i, Outcome(_name(spec), "interrupted", "stopped by Ctrl-C; the same command goes on"))
-    return [outcomes[i] for i in range(len(specs))]
+        for i, worker in running.items():
+            outcomes[i] = worker.stopped()
+    interrupted = (Outcome(_name(spec), "interrupted", _INTERRUPTED) for spec in specs)
+    return [outcomes.get(i, outcome) for i, outcome in enumerate(interrupted)]
 
 
 def available_cores() -> int:
@@ -87,6 +90,7 @@ class _Worker:
         self.process: BaseProcess = context.Process(target=_work, args=(spec, sender), daemon=True)  # type: ignore[attr-defined]
         self.process.start()
         sender.close()
+        self.ends = (self._receiver, self.process.sentinel)
 
     def epochs_done(self) -> int:
         metrics = Path(str(self.spec.out)) / METRICS_FILE
@@ -94,16 +98,33 @@ class _Worker:
 
     def outcome(self) -> Outcome | None:
         """None while it runs. A process that ended without a word was killed."""
-        if self.process.is_alive():
+        ended: Outcome | None = None
+        if self._receiver.poll():
+            # Read before the process has gone: a long traceback fills the pipe, and it waits to write the rest.
+            try:
+                ended = self._receiver.recv()
+            except EOFError:
+                ended = None
+        elif self.process.is_alive():
             return None
-        self.process.join()
-        name = _name(self.spec)
-        try:
-            ended: Outcome = self._receiver.recv()
-        except EOFError:
-            ended = Outcome(name, "killed", exit_text(self.process.exitcode))
+        self._end()
+        return ended or Outcome(_name(self.spec), "killed", exit_text(self.process.exitcode))
+
+    def stopped(self) -> Outcome:
+        """After Ctrl-C, which reached the run too: how it ended in the time it is given."""
+        wait(self.ends, timeout=GRACE_SECONDS)
+        ended = self.outcome()
+        if ended is None:
+            self._end(0.0)
+        complete = ended is not None and ended.complete
+        return ended if ended and complete else Outcome(_name(self.spec), "interrupted", _INTERRUPTED)
+
+    def _end(self, seconds: float = GRACE_SECONDS) -> None:
+        self.process.join(seconds)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
         self._receiver.close()
-        return ended
 
 
 def _work(spec: RunSpec, sender: Connection) -> None:
@@ -116,7 +137,6 @@ def _work(spec: RunSpec, sender: Connection) -> None:
 
 
 def _attempt(spec: RunSpec) -> Outcome:
-    status: Status
     try:
         import torch
 
@@ -125,12 +145,12 @@ def _attempt(spec: RunSpec) -> Outcome:
         torch.set_num_threads(1)
         train(spec, resume=True)
     except KeyboardInterrupt:
-        return Outcome(_name(spec), "interrupted", "stopped by Ctrl-C; the same command goes on")
+        return Outcome(_name(spec), "interrupted", _INTERRUPTED)
     except SkipstoneError as error:
         return Outcome(_name(spec), "failed", str(error))
     except BaseException as error:  # noqa: BLE001 - whatever a user's network raises is this run's outcome, not ours
-        status, message = "failed", f"{type(error).__name__}: {error}"
-        return Outcome(_name(spec), status, message, traceback.format_exc())
+        message = f"{type(error).__name__}: {error}"
+        return Outcome(_name(spec), "failed", _shortened(message), traceback.format_exc())
     return Outcome(_name(spec), "finished")
 
 
@@ -174,13 +194,9 @@ def _asked(spec: RunSpec) -> dict[str, object]:
     return {key: value for key, value in spec.to_dict().items() if key not in ("out", "data_dir", "device")}
 
 
-def _let_save(workers: object) -> None:
-    deadline = time.monotonic() + GRACE_SECONDS
-    for worker in workers:  # type: ignore[attr-defined]
-        worker.process.join(max(0.0, deadline - time.monotonic()))
-        if worker.process.is_alive():
-            worker.process.kill()
-            worker.process.join()
+def _shortened(message: str) -> str:
+    """A message fit for a line of a report; the traceback has it whole."""
+    return message if len(message) <= _MESSAGE_LENGTH else message[:_MESSAGE_LENGTH] + " ..."
 
 
 def _name(spec: RunSpec) -> str:
