@@ -33,7 +33,9 @@ NETWORKS = """
 
     class Verbose(Good):
         def forward(self, x):
-            raise ValueError("x" * 300_000)
+            if self.training:
+                raise ValueError("x" * 300_000)
+            return super().forward(x)
 
     class Kill(Good):
         '''Ends its process without a word in the third epoch, the first time only.'''

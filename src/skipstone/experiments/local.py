@@ -147,7 +147,7 @@ def _attempt(spec: RunSpec) -> Outcome:
     except KeyboardInterrupt:
         return Outcome(_name(spec), "interrupted", _INTERRUPTED)
     except SkipstoneError as error:
-        return Outcome(_name(spec), "failed", str(error))
+        return Outcome(_name(spec), "failed", _shortened(str(error)))
     except BaseException as error:  # noqa: BLE001 - whatever a user's network raises is this run's outcome, not ours
         message = f"{type(error).__name__}: {error}"
         return Outcome(_name(spec), "failed", _shortened(message), traceback.format_exc())
