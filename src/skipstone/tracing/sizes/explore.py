@@ -74,7 +74,9 @@ def _one(
     found.passes += 1
     if not outcome.runs and _kind(outcome.reason) not in found.confirmed:
         _, reason = single_pass(model, request, _at(padded, focus))
-        if reason is None:  # what failed was the pass with many sizes, not the network: look at each size
+        if reason is None or _error(reason) != _error(
+            outcome.reason
+        ):  # what failed was the pass with many sizes, not the network: look at each size
             return _one_by_one(model, request, padded, np.flatnonzero(covers).tolist(), found, end)
         found.confirmed.add(_kind(outcome.reason))
     if outcome.runs:
@@ -90,12 +92,18 @@ def _one(
             _, reason = single_pass(model, request, _at(padded, example))
             if reason is not None:
                 _refuse(found, example, mask[:count] & ~found.known, reason)
+    if not found.known[focus]:  # refused on the way, and yet not at one size
+        return _one_by_one(model, request, padded, [focus], found, end)
     return int(covers.sum())
 
 
 def _refuse(found: Exploration, example: int, points: Mask, reason: str) -> None:
     found.known |= points
     found.refusals.append((example, int(points.sum()), reason))
+
+
+def _error(reason: str) -> str:
+    return reason.partition(":")[0]
 
 
 def _kind(reason: str) -> str:

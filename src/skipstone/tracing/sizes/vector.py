@@ -80,14 +80,22 @@ class Sweep:
         return bool(self.settle(value))
 
 
+def value_of(number: object) -> Value | None:
+    """A whole number, plain or at every point of a sweep; None for anything else."""
+    if isinstance(number, np.ndarray | int):
+        return number
+    if isinstance(number, torch.SymInt) and isinstance(number.node, VectorNode):
+        return number.node.value
+    return None
+
+
 def values_of(size: object, count: int) -> NDArray[np.int64]:
     """A size at every point, for a plain number or a vector size."""
-    if isinstance(size, torch.SymInt) and isinstance(size.node, VectorNode):
-        size = size.node.value
-    if isinstance(size, np.ndarray):
-        return size
-    assert isinstance(size, int)
-    return np.full(count, size, dtype=np.int64)
+    value = value_of(size)
+    if isinstance(value, np.ndarray):
+        return value
+    assert isinstance(value, int)
+    return np.full(count, value, dtype=np.int64)
 
 
 class VectorNode(SymNode):
@@ -139,7 +147,11 @@ class VectorNode(SymNode):
         return self.pytype is bool
 
     def is_nested_int(self) -> bool:
-        return False
+        # torch hashes only this kind of symbolic size. A size that is a key in a dict or a cache is a number there.
+        return sys._getframe(1).f_code.co_name == "__hash__"
+
+    def nested_int(self) -> int | None:
+        return self.guard_int("", 0) if sys._getframe(1).f_code.co_name == "__hash__" else None
 
     def is_constant(self) -> bool:
         return self.constant is not None
