@@ -1,5 +1,6 @@
 """Where in the source an operation was called: file, lines and columns."""
 
+import dis
 import os
 import sys
 from functools import cache
@@ -25,6 +26,9 @@ _RELAYS = tuple(
     )
 )
 
+_BINARY_OP = dis.opmap["BINARY_OP"]
+_FIRST_INPLACE = 13  # of its argument's values, those from here on are the augmented assignments
+
 
 def places(frame: FrameType | None = None, packages: frozenset[str] | None = None) -> tuple[Place | None, Place | None]:
     """The user's place (outside torch) and the site of the call itself (perhaps in torch), innermost frames first.
@@ -45,6 +49,17 @@ def places(frame: FrameType | None = None, packages: frozenset[str] | None = Non
             site = _place_of(frame.f_code, frame.f_lasti)
         frame = frame.f_back
     return None, site
+
+
+def is_augmented_assignment() -> bool:
+    """Does the innermost frame outside the recorder stand at `x += y` or its like, rather than at a call?"""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and _is_ours(frame.f_code.co_filename):
+        frame = frame.f_back
+    if frame is None:
+        return False
+    code, at = frame.f_code.co_code, frame.f_lasti
+    return code[at] == _BINARY_OP and code[at + 1] >= _FIRST_INPLACE
 
 
 def raised_at(frame: FrameType, last_instruction: int) -> Place | None:

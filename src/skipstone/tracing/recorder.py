@@ -27,7 +27,7 @@ from skipstone.tracing.guards import REFUSALS, Shapes, guard
 from skipstone.tracing.memory import Memory
 from skipstone.tracing.nests import map_tensors, tensors_in
 from skipstone.tracing.operations import canonical, is_augmented, is_inplace, may_flag_inplace, named_arguments
-from skipstone.tracing.position import places
+from skipstone.tracing.position import is_augmented_assignment, places
 from skipstone.tracing.recovery import Refused, candidates, operands
 from skipstone.tracing.unseen import Link, wrapped
 
@@ -210,7 +210,8 @@ class Recorder(TorchFunctionMode):
         """In an out-of-place pass, give a flagged in-place operation a copy of its input to work on."""
         if not self.out_of_place or not args or not isinstance(args[0], torch.Tensor) or not self.known(args[0]):
             return args, False
-        if not (may_flag_inplace(name, args, kwargs) or is_augmented(name)):
+        augmented = is_augmented(name) or (is_inplace(name) and is_augmented_assignment())
+        if not (augmented or may_flag_inplace(name, args, kwargs)):
             return args, False
         index = self.look_up(args[0])
         self.link.watching = False
