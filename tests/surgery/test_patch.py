@@ -133,7 +133,7 @@ def test_layer_on_one_operand(tmp_path, body, expected):
     [
         ("out += x", 1, "-        out += x"),
         ("out += x", 0, "+        out = x"),
-        ("out = out + x", 1, "+        out = out"),
+        ("out = out + x", 1, "-        out = out + x"),
         ("out = out - (x\n            * 2)", 0, "+        out = -(x\n             * 2)"),
         ("out = 3 * (out + x)", 0, "+        out = 3 * (x)"),
         ("out.add_(x)", 1, "-        out.add_(x)"),

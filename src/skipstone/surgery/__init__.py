@@ -5,7 +5,7 @@ from skipstone.surgery.apply import apply, preview, revert
 from skipstone.surgery.comparing import Change, SkipDiff, diff
 from skipstone.surgery.connecting import Connection, ConnectionPlan, connect, plan_connection
 from skipstone.surgery.errors import SurgeryError, SurgeryWarning
-from skipstone.surgery.patch import edited_sources, source_diff, why_not
+from skipstone.surgery.patch import edited_sources, encoding_of, source_diff, why_not
 from skipstone.surgery.site import site_of
 from skipstone.surgery.suggestion import suggestion
 
@@ -22,6 +22,7 @@ __all__ = [
     "connect",
     "diff",
     "edited_sources",
+    "encoding_of",
     "plan_ablation",
     "plan_connection",
     "preview",

@@ -132,7 +132,7 @@ def _reduced(node: Node, source: tuple[int, ...], before: Kept) -> Kept | None:
     given = node.argument("dim")
     if given is None:
         return None
-    axes = {int(d) % len(source) for d in (given if isinstance(given, tuple | list) else (given,))}  # type: ignore[call-overload]
+    axes = {int(d) % len(source) for d in (given if isinstance(given, tuple | list) else (given,))}
     if before.axis in axes:
         return None
     gone = 0 if len(node.shape) == len(source) else sum(axis < before.axis for axis in axes)

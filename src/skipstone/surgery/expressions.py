@@ -66,7 +66,9 @@ class SiteText:
 
     def note(self) -> None:
         """Note the new text in the file."""
-        if isinstance(self.node, ast.BinOp):
+        if isinstance(self.node, ast.BinOp) and (statement := self._idle(self.node)) is not None:
+            self._remove(statement)
+        elif isinstance(self.node, ast.BinOp):
             terms = [self.node.left, self.node.right]
             self.file.replace(self.node, lambda render: self._binary(render, terms, type(self.node.op)))  # type: ignore[attr-defined]
             self._check_two(terms)
@@ -78,6 +80,19 @@ class SiteText:
             raise UncertainError(f"a {type(self.node).__name__} is not edited in source")
 
     # ---- a + b, a += b
+
+    def _idle(self, node: ast.BinOp) -> ast.stmt | None:
+        """The statement `a = a + b` that would be left as `a = a`."""
+        statement = self.file.parents[node]
+        if (
+            self.drops != {1}
+            or self.maps
+            or not isinstance(statement, ast.Assign)
+            or not isinstance(node.left, ast.Name)
+        ):
+            return None
+        same = [isinstance(target, ast.Name) and target.id == node.left.id for target in statement.targets]
+        return statement if same == [True] else None
 
     def _check_two(self, terms: Sequence[ast.expr]) -> None:
         if self.sets or self.count != 2:

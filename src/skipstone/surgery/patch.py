@@ -61,6 +61,11 @@ def edited_sources(model: nn.Module, edits: Sequence[Edit]) -> Mapping[str, str]
         return None
 
 
+def encoding_of(path: str) -> str:
+    """The encoding that a source file declares, utf-8 where it declares none."""
+    return SourceFile(path).encoding
+
+
 def why_not(model: nn.Module, edits: Sequence[Edit]) -> str:
     """Why there is no source diff; empty where there is one."""
     try:
