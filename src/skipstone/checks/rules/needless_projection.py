@@ -22,6 +22,7 @@ from skipstone.checks.around import met, warn
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.skip import Skip
+from skipstone.tracing.roles import CONV
 
 
 def check(subject: Subject) -> Iterator[Finding]:
@@ -48,5 +49,8 @@ def _is_needless(subject: Subject, skip: Skip) -> bool:
         return False
     layers = [graph[i] for i in skip.shortcut if subject.ancestry.layers[i]]
     shapes = {graph[skip.source_node].shape, *(graph[i].shape for i in skip.shortcut), *met(graph, merge)}
-    pointwise = [node.op == "linear" or set(graph[node.inputs[1]].shape[2:]) == {1} for node in layers]
-    return len(layers) == 1 and pointwise == [True] and len(shapes) == 1
+    if len(layers) != 1 or len(shapes) != 1 or layers[0].op not in CONV | {"linear"}:
+        return False
+    pointwise = set(graph[layers[0].inputs[1]].shape[2:]) == {1} or layers[0].op == "linear"
+    # Beside a single layer a pointwise one is a branch to be folded into it (RepVGG), not a shortcut.
+    return pointwise and sum(subject.ancestry.layers[i] for i in skip.main) > 1

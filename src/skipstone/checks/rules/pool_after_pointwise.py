@@ -30,6 +30,28 @@ _NOTHING: frozenset[str] = frozenset()
 
 
 def check(subject: Subject) -> Iterator[Finding]:
+    """One note for the whole network, at the place that costs most."""
+    found = sorted(_found(subject), key=lambda row: row[0], reverse=True)
+    if not found:
+        return
+    graph = subject.graph
+    _, layer, pool = found[0]
+    before, after = (_macs(graph, layer, node) for node in (layer, pool))
+    more = f", and so do {len(found) - 1} more" if len(found) > 1 else ""
+    message = (
+        f"{layer.module or layer.op} pooled afterwards costs {before:,} multiply-adds, pooled before {after:,} "
+        f"for the same result{more}"
+    )
+    shapes = (graph[layer.inputs[0]].shape, layer.shape, pool.shape)
+    data = {
+        "pairs": tuple((layer.index, pool.index) for _, layer, pool in found),
+        "saved_macs": sum(r[0] for r in found),
+    }
+    yield warn(pool, message, shapes, module=owner(graph, pool), data=data)
+
+
+def _found(subject: Subject) -> Iterator[tuple[int, Node, Node]]:
+    """(saved multiply-adds, convolution, pool)."""
     graph = subject.graph
     for pool in graph:
         if pool.op not in _AVERAGES or pool.tainted or pool.failure is not None:
@@ -37,17 +59,14 @@ def check(subject: Subject) -> Iterator[Finding]:
         layer = graph[pool.inputs[0]]
         if not _is_pointwise(graph, layer) or len(list(readers(graph, layer.index, _NOTHING))) != 1:
             continue
-        before, after = prod(layer.shape[2:]), prod(pool.shape[2:])
-        if after >= before or not _commutes(pool, biased=len(layer.inputs) > 2):
-            continue
-        macs = layer.shape[0] * layer.shape[1] * prod(graph[layer.inputs[1]].shape[1:])
-        message = (
-            f"{layer.module or layer.op} pooled afterwards costs {macs * before:,} multiply-adds; "
-            f"pooled before, {macs * after:,} for the same result"
-        )
-        shapes = (graph[layer.inputs[0]].shape, layer.shape, pool.shape)
-        data = {"layer": layer.index, "pool": pool.index, "saved_macs": macs * (before - after)}
-        yield warn(pool, message, shapes, module=owner(graph, pool), data=data)
+        saved = _macs(graph, layer, layer) - _macs(graph, layer, pool)
+        if saved > 0 and _commutes(pool, biased=len(layer.inputs) > 2):
+            yield saved, layer, pool
+
+
+def _macs(graph: Graph, layer: Node, at: Node) -> int:
+    """The multiply-adds of a pointwise convolution on the places of `at`."""
+    return layer.shape[0] * layer.shape[1] * prod(graph[layer.inputs[1]].shape[1:]) * prod(at.shape[2:])
 
 
 def _is_pointwise(graph: Graph, node: Node) -> bool:

@@ -26,6 +26,8 @@ from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, ModuleCall, Node
 from skipstone.tracing.roles import CONV, LAYER, NORM, TRANSPARENT
 
+_UNSHARED = "the layers around it are not shared along with it"
+
 
 def check(subject: Subject) -> Iterator[Finding]:
     graph = subject.graph
@@ -64,9 +66,13 @@ def _inside(graph: Graph, call: ModuleCall, outer: ModuleCall) -> bool:
 def _reason(subject: Subject, first: ModuleCall, second: ModuleCall) -> str | None:
     graph, ancestry = subject.graph, subject.ancestry
     nodes = [graph[i] for i in range(second.first, second.last)]
-    if not _trains(graph, nodes) or not ancestry.leads_to(first.outputs[0], second.inputs[0]):
+    if not _trains(graph, nodes):
         return None
     layers = [node for node in nodes if node.op in LAYER]
+    if not ancestry.leads_to(first.outputs[0], second.inputs[0]):
+        # Side by side, only a batch norm is surely wrong: its running statistics are those of neither branch.
+        mixed = not layers and any(node.op == "batch_norm" for node in nodes)
+        return _UNSHARED if mixed and _own_neighbours(subject, first, second) else None
     if layers and (twin := _unused_twin(subject, first.path)) is not None:
         return f"{twin}, of the same make, is never called"
     if any(node.op in CONV for node in layers):
@@ -75,7 +81,7 @@ def _reason(subject: Subject, first: ModuleCall, second: ModuleCall) -> str | No
             sizes = " and ".join("x".join(map(str, place)) for place in places)
             return f"its two places see maps of {sizes}"
     if not layers and any(node.op in NORM for node in nodes) and _own_neighbours(subject, first, second):
-        return "the layers around it are not shared along with it"
+        return _UNSHARED
     return None
 
 

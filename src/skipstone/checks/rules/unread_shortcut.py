@@ -62,6 +62,12 @@ def _unread(kind: type[nn.Module]) -> tuple[str, ast.Assign] | None:
     for node in ast.walk(forward):
         if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
             name = node.targets[0].id
-            if name.strip("_0123456789") in _NAMES and name not in read | augmented | shared:
+            computed = any(isinstance(part, ast.Attribute) and _is_self(forward, part) for part in ast.walk(node.value))
+            if name.strip("_0123456789") in _NAMES and name not in read | augmented | shared and not computed:
                 return name, node
     return None
+
+
+def _is_self(forward: ast.FunctionDef, part: ast.Attribute) -> bool:
+    """Is a module asked for the value? What layers compute and nobody reads is dead computation."""
+    return isinstance(part.value, ast.Name) and bool(forward.args.args) and part.value.id == forward.args.args[0].arg

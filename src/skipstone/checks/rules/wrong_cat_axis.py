@@ -52,7 +52,8 @@ def check(subject: Subject) -> Iterator[Finding]:
 def _is_fault(subject: Subject, node: Node, axis: int) -> bool:
     graph = subject.graph
     if axis == 0:
-        skip = any(skip.merge_node == node.index and skip.is_block_skip for skip in subject.skips)
+        leads = subject.ancestry.leads_to
+        skip = any(leads(i, k) for i in node.inputs for k in node.inputs if i != k)
         rows = {graph[i].shape[0] for i in graph.outputs if graph[i].shape}
         return skip and axis_of(subject, node.inputs[0], 0) in sample_axes(subject) and rows == {node.shape[0]}
     source = node.inputs[0]
