@@ -9,8 +9,9 @@ from cyclopts import Parameter
 
 def run(
     target: str,
+    /,
     *,
-    input: Annotated[list[str], Parameter(negative="")],
+    input: Annotated[tuple[str, ...], Parameter(name=["--input", "-i"], consume_multiple=False)],
     svg: Path | None = None,
     width: int | None = None,
 ) -> int:
@@ -22,9 +23,9 @@ def run(
     Parameters
     ----------
     target
-        The network: file.py:Name, file.py:factory(64, 128), package.module:Name, skipstone:resnet20.
+        file.py:Name, file.py:factory(64, 128), package.module:Name, timm:NAME, torchvision:NAME, skipstone:NAME.
     input
-        Shape of one example, as 3x32x32, or with the batch axis, as 2,3,32,32; once an input.
+        One example input: 3x32x32 (a batch of 2 is added), 2,3,32,32 (with the batch), 2,16:int64; once an input.
     svg
         Write the drawing as an SVG file too.
     width
