@@ -1,0 +1,114 @@
+"""What cut-gradient must find, and what it must leave alone."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+MAP = (2, 8, 8, 8)
+
+
+def conv(cin, cout, kernel=3, stride=1):
+    return nn.Conv2d(cin, cout, kernel, stride, kernel // 2)
+
+
+class Detached(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = conv(8, 8)
+        self.c = conv(8, 8)
+
+    def forward(self, x):
+        x = self.a(x)
+        return self.c(x) + x.detach()
+
+
+class DataSkip(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = conv(8, 8)
+        self.c = conv(8, 8)
+        self.d = conv(16, 8)
+
+    def forward(self, x):
+        x = self.a(x)
+        k = x.data
+        return self.d(torch.cat([self.c(x), k], 1))
+
+
+class NoGradSkip(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = conv(8, 8)
+        self.c = conv(8, 8)
+        self.p = nn.Conv2d(8, 8, 1)
+
+    def forward(self, x):
+        x = self.a(x)
+        with torch.no_grad():
+            i = self.p(x)
+        return self.c(F.relu(self.c(x))) + i
+
+
+class DetachedBranch(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = conv(8, 8)
+        self.c = conv(8, 8)
+
+    def forward(self, x):
+        x = self.a(x)
+        return x + self.c(F.relu(x)).detach()
+
+
+class Ste(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = conv(8, 8)
+        self.c = conv(8, 8)
+
+    def forward(self, x):
+        x = self.a(x)
+        q = self.c(x).round()
+        return x + (q - x).detach()
+
+
+class Raft(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = conv(8, 8)
+        self.c = conv(8, 8)
+
+    def forward(self, x):
+        x = self.a(x)
+        for _ in range(2):
+            x = x.detach()
+            x = x + self.c(x)
+        return x
+
+
+FOUND = [
+    (Detached, MAP),
+    (DataSkip, MAP),
+    (NoGradSkip, MAP),
+    (DetachedBranch, MAP),
+]
+LEFT_ALONE = [
+    (Ste, MAP),
+    (Raft, MAP),
+]
+
+
+@pytest.mark.parametrize(("kind", "shape"), FOUND)
+def test_finds(found, kind, shape):
+    assert {finding.rule for finding in found(kind, shape)} == {"cut-gradient"}
+
+
+@pytest.mark.parametrize(("kind", "shape"), LEFT_ALONE)
+def test_leaves_alone(found, kind, shape):
+    assert found(kind, shape) == ()
+
+
+def test_text(found, text, golden):
+    kind, shape = FOUND[0]
+    golden("cut-gradient.txt", text(found(kind, shape)[0]))

@@ -1,0 +1,71 @@
+"""What dropped-tail must find, and what it must leave alone."""
+
+import pytest
+import torch.nn.functional as F
+from torch import nn
+
+
+class Attention(nn.Module):
+    def __init__(self, d=16):
+        super().__init__()
+        self.q = nn.Linear(d, 3 * d)
+        self.o = nn.Linear(d, d)
+
+    def forward(self, x):
+        q, k, v = self.q(x).chunk(3, -1)
+        return self.o(F.scaled_dot_product_attention(q, k, v))
+
+
+class Windows(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = Attention()
+
+    def forward(self, x):
+        b, t, c = x.shape
+        n = t // 8
+        return self.a(x[:, : n * 8].reshape(b * n, 8, c)).reshape(b, n * 8, c)
+
+
+class FoldTail(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.l = nn.Linear(48, 48)
+
+    def forward(self, x):
+        u = F.unfold(x, 4, stride=4).transpose(1, 2)
+        return x + F.fold(self.l(u).transpose(1, 2), (30, 30), 4, stride=4)
+
+
+class FoldFull(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.l = nn.Linear(48, 48)
+
+    def forward(self, x):
+        u = F.unfold(x, 4, stride=4).transpose(1, 2)
+        return x + F.fold(self.l(u).transpose(1, 2), (32, 32), 4, stride=4)
+
+
+FOUND = [
+    (Windows, (2, 45, 16)),
+    (FoldTail, (2, 3, 30, 30)),
+]
+LEFT_ALONE = [
+    (FoldFull, (2, 3, 32, 32)),
+]
+
+
+@pytest.mark.parametrize(("kind", "shape"), FOUND)
+def test_finds(found, kind, shape):
+    assert {finding.rule for finding in found(kind, shape)} == {"dropped-tail"}
+
+
+@pytest.mark.parametrize(("kind", "shape"), LEFT_ALONE)
+def test_leaves_alone(found, kind, shape):
+    assert found(kind, shape) == ()
+
+
+def test_text(found, text, golden):
+    kind, shape = FOUND[0]
+    golden("dropped-tail.txt", text(found(kind, shape)[0]))

@@ -1,0 +1,127 @@
+"""What normed-identity must find, and what it must leave alone."""
+
+import pytest
+import torch.nn.functional as F
+from torch import nn
+
+MAP = (2, 8, 8, 8)
+TOKENS = (2, 10, 16)
+
+
+def conv(cin, cout, kernel=3, stride=1):
+    return nn.Conv2d(cin, cout, kernel, stride, kernel // 2)
+
+
+class Attention(nn.Module):
+    def __init__(self, d=16):
+        super().__init__()
+        self.q = nn.Linear(d, 3 * d)
+        self.o = nn.Linear(d, d)
+
+    def forward(self, x):
+        q, k, v = self.q(x).chunk(3, -1)
+        return self.o(F.scaled_dot_product_attention(q, k, v))
+
+
+def mlp(d=16):
+    return nn.Sequential(nn.Linear(d, 2 * d), nn.GELU(), nn.Linear(2 * d, d))
+
+
+class NormedBoth(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = Attention()
+        self.m = mlp()
+        self.n1 = nn.LayerNorm(16)
+        self.n2 = nn.LayerNorm(16)
+
+    def forward(self, x):
+        x = self.n1(x)
+        x = x + self.a(x)
+        x = self.n2(x)
+        return x + self.m(x)
+
+
+class NormedSecond(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = Attention()
+        self.m = mlp()
+        self.n1 = nn.LayerNorm(16)
+        self.n2 = nn.LayerNorm(16)
+
+    def forward(self, x):
+        x = x + self.a(self.n1(x))
+        x = self.n2(x)
+        return x + self.m(x)
+
+
+class NormedPreAct(nn.Module):
+    class B(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = conv(8, 8)
+            self.b = conv(8, 8)
+            self.n1 = nn.BatchNorm2d(8)
+            self.n2 = nn.BatchNorm2d(8)
+
+        def forward(self, x):
+            x = F.relu(self.n1(x))
+            return x + self.b(F.relu(self.n2(self.a(x))))
+
+    def __init__(self):
+        super().__init__()
+        self.stem = conv(8, 8)
+        self.bs = nn.Sequential(self.B(), self.B(), self.B())
+
+    def forward(self, x):
+        return self.bs(self.stem(x))
+
+
+class PostNorm(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = Attention()
+        self.m = mlp()
+        self.n1 = nn.LayerNorm(16)
+        self.n2 = nn.LayerNorm(16)
+
+    def forward(self, x):
+        x = self.n1(x + self.a(x))
+        return self.n2(x + self.m(x))
+
+
+class PostNormStack(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.e = nn.LayerNorm(16)
+        self.bs = nn.Sequential(PostNorm(), PostNorm())
+
+    def forward(self, x):
+        return self.bs(self.e(x))
+
+
+FOUND = [
+    (NormedBoth, TOKENS),
+    (NormedSecond, TOKENS),
+    (NormedPreAct, MAP),
+]
+LEFT_ALONE = [
+    (PostNorm, TOKENS),
+    (PostNormStack, (2, 10, 16)),
+]
+
+
+@pytest.mark.parametrize(("kind", "shape"), FOUND)
+def test_finds(found, kind, shape):
+    assert {finding.rule for finding in found(kind, shape)} == {"normed-identity"}
+
+
+@pytest.mark.parametrize(("kind", "shape"), LEFT_ALONE)
+def test_leaves_alone(found, kind, shape):
+    assert found(kind, shape) == ()
+
+
+def test_text(found, text, golden):
+    kind, shape = FOUND[0]
+    golden("normed-identity.txt", text(found(kind, shape)[0]))

@@ -1,0 +1,53 @@
+"""What rectified-branch must find, and what it must leave alone."""
+
+import pytest
+from torch import nn
+
+MAP = (2, 8, 8, 8)
+
+
+def conv(cin, cout, kernel=3, stride=1):
+    return nn.Conv2d(cin, cout, kernel, stride, kernel // 2)
+
+
+class ReluInSeq(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.b = nn.Sequential(conv(8, 8), nn.BatchNorm2d(8), nn.ReLU(), conv(8, 8), nn.BatchNorm2d(8), nn.ReLU())
+        self.r = nn.ReLU()
+
+    def forward(self, x):
+        return self.r(self.b(x) + x)
+
+
+class GoodBasic(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.b = nn.Sequential(conv(8, 8), nn.BatchNorm2d(8), nn.ReLU(), conv(8, 8), nn.BatchNorm2d(8))
+        self.r = nn.ReLU()
+
+    def forward(self, x):
+        return self.r(self.b(x) + x)
+
+
+FOUND = [
+    (ReluInSeq, MAP),
+]
+LEFT_ALONE = [
+    (GoodBasic, MAP),
+]
+
+
+@pytest.mark.parametrize(("kind", "shape"), FOUND)
+def test_finds(found, kind, shape):
+    assert {finding.rule for finding in found(kind, shape)} == {"rectified-branch"}
+
+
+@pytest.mark.parametrize(("kind", "shape"), LEFT_ALONE)
+def test_leaves_alone(found, kind, shape):
+    assert found(kind, shape) == ()
+
+
+def test_text(found, text, golden):
+    kind, shape = FOUND[0]
+    golden("rectified-branch.txt", text(found(kind, shape)[0]))

@@ -1,0 +1,169 @@
+"""What shared-module must find, and what it must leave alone."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+MAP = (2, 8, 8, 8)
+TOKENS = (2, 10, 16)
+
+
+def conv(cin, cout, kernel=3, stride=1):
+    return nn.Conv2d(cin, cout, kernel, stride, kernel // 2)
+
+
+class Attention(nn.Module):
+    def __init__(self, d=16):
+        super().__init__()
+        self.q = nn.Linear(d, 3 * d)
+        self.o = nn.Linear(d, d)
+
+    def forward(self, x):
+        q, k, v = self.q(x).chunk(3, -1)
+        return self.o(F.scaled_dot_product_attention(q, k, v))
+
+
+def mlp(d=16):
+    return nn.Sequential(nn.Linear(d, 2 * d), nn.GELU(), nn.Linear(2 * d, d))
+
+
+class GoodPreNorm(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = Attention()
+        self.m = mlp()
+        self.n1 = nn.LayerNorm(16)
+        self.n2 = nn.LayerNorm(16)
+
+    def forward(self, x):
+        h = x + self.a(self.n1(x))
+        return h + self.m(self.n2(h))
+
+
+class ConvTypo(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = conv(8, 8)
+        self.conv2 = conv(8, 8)
+        self.b1 = nn.BatchNorm2d(8)
+        self.b2 = nn.BatchNorm2d(8)
+
+    def forward(self, x):
+        o = F.relu(self.b1(self.conv1(x)))
+        o = self.b2(self.conv1(o))
+        return F.relu(o + x)
+
+
+class SharedBn(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = conv(8, 8)
+        self.conv2 = conv(8, 8)
+        self.bn = nn.BatchNorm2d(8)
+
+    def forward(self, x):
+        o = F.relu(self.bn(self.conv1(x)))
+        o = self.bn(self.conv2(o))
+        return F.relu(o + x)
+
+
+class SharedBnParallel(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = conv(8, 8)
+        self.conv2 = nn.Conv2d(8, 8, 1)
+        self.bn = nn.BatchNorm2d(8)
+
+    def forward(self, x):
+        return F.relu(self.bn(self.conv1(x)) + self.bn(self.conv2(x)))
+
+
+class SharedLn(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = Attention()
+        self.m = mlp()
+        self.n = nn.LayerNorm(16)
+
+    def forward(self, x):
+        x = x + self.a(self.n(x))
+        return x + self.m(self.n(x))
+
+
+class SharedHead(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.d = conv(8, 8, 3, 2)
+        self.h = nn.Sequential(conv(8, 8), nn.BatchNorm2d(8), nn.ReLU(), conv(8, 4))
+
+    def forward(self, x):
+        y = self.d(x)
+        a = self.h(x)
+        b = self.h(y)
+        return (a, b)
+
+
+class Siamese(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.e = nn.Sequential(conv(8, 8), nn.BatchNorm2d(8))
+        self.c = conv(16, 8)
+
+    def forward(self, x):
+        a = self.e(x)
+        b = self.e(x.flip(3))
+        return self.c(torch.cat([a, b], 1))
+
+
+class Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.b = GoodPreNorm()
+
+    def forward(self, x):
+        x = self.b(x)
+        x = self.b(x)
+        return self.b(x)
+
+
+class SharedPool(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = conv(8, 8)
+        self.b = conv(8, 8)
+        self.p = nn.MaxPool2d(2)
+        self.r = nn.PReLU(8)
+
+    def forward(self, x):
+        x = self.p(self.r(self.a(x)))
+        return self.p(self.r(self.b(x)))
+
+
+FOUND = [
+    (ConvTypo, MAP),
+    (SharedBn, MAP),
+    (SharedBnParallel, MAP),
+    (SharedLn, TOKENS),
+]
+LEFT_ALONE = [
+    (SharedHead, MAP),
+    (Siamese, (2, 8, 8, 8)),
+    (Tied, (2, 10, 16)),
+    (SharedPool, MAP),
+]
+
+
+@pytest.mark.parametrize(("kind", "shape"), FOUND)
+def test_finds(found, kind, shape):
+    assert {finding.rule for finding in found(kind, shape)} == {"shared-module"}
+
+
+@pytest.mark.parametrize(("kind", "shape"), LEFT_ALONE)
+def test_leaves_alone(found, kind, shape):
+    assert found(kind, shape) == ()
+
+
+def test_text(found, text, golden):
+    kind, shape = FOUND[0]
+    golden("shared-module.txt", text(found(kind, shape)[0]))

@@ -1,0 +1,110 @@
+"""What swapped-axes must find, and what it must leave alone."""
+
+import pytest
+import torch.nn.functional as F
+from torch import nn
+
+MAP = (2, 8, 8, 8)
+
+
+def conv(cin, cout, kernel=3, stride=1):
+    return nn.Conv2d(cin, cout, kernel, stride, kernel // 2)
+
+
+class Attention(nn.Module):
+    def __init__(self, d=16):
+        super().__init__()
+        self.q = nn.Linear(d, 3 * d)
+        self.o = nn.Linear(d, d)
+
+    def forward(self, x):
+        q, k, v = self.q(x).chunk(3, -1)
+        return self.o(F.scaled_dot_product_attention(q, k, v))
+
+
+def mlp(d=16):
+    return nn.Sequential(nn.Linear(d, 2 * d), nn.GELU(), nn.Linear(2 * d, d))
+
+
+class UnreversedTranspose(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Linear(8, 8)
+
+    def forward(self, x):
+        y = self.a(x.transpose(2, 3))
+        return x + y
+
+
+class ViewBackWrong(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.c = conv(8, 8)
+        self.a = Attention(8)
+
+    def forward(self, x):
+        x = self.c(x)
+        b, c, h, w = x.shape
+        t = self.a(x.flatten(2).transpose(1, 2))
+        return x + t.transpose(1, 2).reshape(b, c, w, h)
+
+
+class ViewTokens(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.p = nn.Conv2d(3, 12, 4, 4)
+        self.a = Attention(12)
+        self.n = nn.LayerNorm(12)
+
+    def forward(self, x):
+        x = self.p(x)
+        t = x.view(x.shape[0], -1, 12)
+        return t + self.a(self.n(t))
+
+
+class Axial(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Linear(8, 8)
+        self.b = nn.Linear(8, 8)
+
+    def forward(self, x):
+        x = x + self.a(x)
+        return x + self.b(x.transpose(2, 3)).transpose(2, 3)
+
+
+class Mixer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Linear(16, 16)
+        self.m = mlp()
+
+    def forward(self, x):
+        x = x + self.a(x.transpose(1, 2)).transpose(1, 2)
+        return x + self.m(x)
+
+
+FOUND = [
+    (UnreversedTranspose, MAP),
+    (ViewBackWrong, MAP),
+    (ViewTokens, (2, 3, 16, 16)),
+]
+LEFT_ALONE = [
+    (Axial, MAP),
+    (Mixer, (2, 16, 16)),
+]
+
+
+@pytest.mark.parametrize(("kind", "shape"), FOUND)
+def test_finds(found, kind, shape):
+    assert {finding.rule for finding in found(kind, shape)} == {"swapped-axes"}
+
+
+@pytest.mark.parametrize(("kind", "shape"), LEFT_ALONE)
+def test_leaves_alone(found, kind, shape):
+    assert found(kind, shape) == ()
+
+
+def test_text(found, text, golden):
+    kind, shape = FOUND[0]
+    golden("swapped-axes.txt", text(found(kind, shape)[0]))

@@ -1,0 +1,72 @@
+"""What unread-shortcut must find, and what it must leave alone."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+MAP = (2, 8, 8, 8)
+
+
+def conv(cin, cout, kernel=3, stride=1):
+    return nn.Conv2d(cin, cout, kernel, stride, kernel // 2)
+
+
+class IdentityForgotten(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = conv(8, 8)
+        self.b = conv(8, 8)
+
+    def forward(self, x):
+        identity = x  # noqa: F841 - that is the fault
+        out = self.b(F.relu(self.a(x)))
+        return F.relu(out)
+
+
+class LstmState(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.l = nn.LSTM(16, 16, batch_first=True)
+        self.h = nn.Linear(16, 3)
+
+    def forward(self, x):
+        o, _ = self.l(x)
+        return self.h(o[:, -1])
+
+
+class RunningBuffer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = conv(8, 8)
+        self.register_buffer("m", torch.zeros(8))
+        self.t = nn.Linear(8, 8)
+
+    def forward(self, x):
+        y = self.a(x)
+        self.m.mul_(0.9).add_(self.t(y.mean((0, 2, 3))).detach(), alpha=0.1)
+        return x + y
+
+
+FOUND = [
+    (IdentityForgotten, MAP),
+]
+LEFT_ALONE = [
+    (LstmState, (2, 10, 16)),
+    (RunningBuffer, MAP),
+]
+
+
+@pytest.mark.parametrize(("kind", "shape"), FOUND)
+def test_finds(found, kind, shape):
+    assert {finding.rule for finding in found(kind, shape)} == {"unread-shortcut"}
+
+
+@pytest.mark.parametrize(("kind", "shape"), LEFT_ALONE)
+def test_leaves_alone(found, kind, shape):
+    assert found(kind, shape) == ()
+
+
+def test_text(found, text, golden):
+    kind, shape = FOUND[0]
+    golden("unread-shortcut.txt", text(found(kind, shape)[0]))

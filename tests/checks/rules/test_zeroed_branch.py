@@ -1,0 +1,65 @@
+"""What zeroed-branch must find, and what it must leave alone."""
+
+import pytest
+import torch
+from torch import nn
+
+MAP = (2, 8, 8, 8)
+
+
+def conv(cin, cout, kernel=3, stride=1):
+    return nn.Conv2d(cin, cout, kernel, stride, kernel // 2)
+
+
+class ZeroAttr(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.c = conv(8, 8)
+        self.gamma = torch.zeros(1)
+
+    def forward(self, x):
+        return x + self.gamma * self.c(x)
+
+
+class ZeroNumber(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.c = conv(8, 8)
+        self.scale = 0.0
+
+    def forward(self, x):
+        return self.c(x) + self.scale * x
+
+
+class ReZero(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.c = conv(8, 8)
+        self.g = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x):
+        return x + self.g * self.c(x)
+
+
+FOUND = [
+    (ZeroAttr, MAP),
+    (ZeroNumber, MAP),
+]
+LEFT_ALONE = [
+    (ReZero, MAP),
+]
+
+
+@pytest.mark.parametrize(("kind", "shape"), FOUND)
+def test_finds(found, kind, shape):
+    assert {finding.rule for finding in found(kind, shape)} == {"zeroed-branch"}
+
+
+@pytest.mark.parametrize(("kind", "shape"), LEFT_ALONE)
+def test_leaves_alone(found, kind, shape):
+    assert found(kind, shape) == ()
+
+
+def test_text(found, text, golden):
+    kind, shape = FOUND[0]
+    golden("zeroed-branch.txt", text(found(kind, shape)[0]))
