@@ -15,7 +15,7 @@ from skipstone.core.arithmetic import FloorMap, SizeError
 from skipstone.core.reconcile import named, reconcile
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.integers(1, 9),
     st.integers(1, 9),
@@ -82,7 +82,7 @@ def test_code_makes_the_same_module(
         torch.testing.assert_close(typed(x), built(x))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     st.integers(1, 6),
     st.integers(1, 6),
@@ -135,7 +135,7 @@ def test_a_convolution_as_wide_as_its_stride_is_an_unshuffle_and_a_1x1() -> None
     torch.testing.assert_close(F.conv2d(x, weight, stride=2), F.conv2d(Unshuffle(2)(x), weight.reshape(6, 16, 1, 1)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(2, 40), st.integers(1, 3), st.integers(1, 4), st.integers(0, 1), st.sampled_from([(4, 4), (4, 6)]))
 def test_a_plan_made_again_from_its_arguments_is_the_same_plan(
     size: int, stride: int, kernel: int, padding: int, channels: tuple[int, int]

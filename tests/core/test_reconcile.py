@@ -47,7 +47,7 @@ def test_strides_are_solved_for_and_not_guessed_from_a_ratio() -> None:
     assert plans["strided_conv"].steps[0].windows[0] == Window(5, 3, 0)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.integers(1, 12),
     st.integers(1, 12),
