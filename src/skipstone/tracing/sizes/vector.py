@@ -12,6 +12,7 @@ Nothing is simplified or approximated; there are no expressions that could grow.
 # Every operand is one of our own nodes; the base class allows any kind.
 # mypy: disable-error-code="override,assignment"
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
@@ -27,6 +28,7 @@ from torch.fx.experimental.sym_node import SymNode
 Value = NDArray[Any] | int | float | bool
 Mask = NDArray[np.bool_]
 _NUMBERS = count()
+_TORCH = os.path.dirname(torch.__file__) + os.sep
 
 
 class Sweep:
@@ -148,10 +150,10 @@ class VectorNode(SymNode):
 
     def is_nested_int(self) -> bool:
         # torch hashes only this kind of symbolic size. A size that is a key in a dict or a cache is a number there.
-        return sys._getframe(1).f_code.co_name == "__hash__"
+        return _hashed_by_user(sys._getframe(1))
 
     def nested_int(self) -> int | None:
-        return self.guard_int("", 0) if sys._getframe(1).f_code.co_name == "__hash__" else None
+        return self.guard_int("", 0) if _hashed_by_user(sys._getframe(1)) else None
 
     def is_constant(self) -> bool:
         return self.constant is not None
@@ -349,6 +351,12 @@ _SIZE_INDEPENDENT = frozenset(
     ("infer_size", "_broadcast_shapes", "should_expand", "check_contiguous_sizes_strides", "is_contiguous",
      "is_channels_last_contiguous_2d", "is_channels_last_contiguous_3d", "_is_non_overlapping_and_dense_or_false")
 )  # fmt: skip
+
+
+def _hashed_by_user(frame: FrameType) -> bool:
+    """Is it `hash` that asks, from outside torch? Torch itself tries, and does something else where it cannot."""
+    caller = frame.f_back
+    return frame.f_code.co_name == "__hash__" and caller is not None and _TORCH not in caller.f_code.co_filename
 
 
 def _plain(value: Any) -> Value:
