@@ -113,9 +113,12 @@ def _flow_note(lines: Sequence[FlowLine], label: str, condition: str) -> FlowNot
     ends = [_ends(line) for line in lines]
     if any(not math.isfinite(value) for pair in ends for value in pair):
         return FlowNote(label, condition, "NaN or infinite", "", "", len(lines))
-    zeros = sum(layer.grad_norm == 0 for line in lines for layer in line.record.layers) / len(lines)
+    norms = [layer.grad_norm for line in lines for layer in line.record.layers]
+    zeros, runs = norms.count(0), len(lines)
     if zeros:
-        course = f"exactly zero in {zeros:.3g} of {len(lines[0].record.layers)} layers"
+        each = not zeros % runs
+        course = f"exactly zero in {zeros // runs if each else zeros} of {len(norms) // (runs if each else 1)} layers"
+        course += "" if each else f" ({runs} seeds together)"
         first, last = (fmean(pair[i] for pair in ends) for i in (0, 1))
         return FlowNote(label, condition, course, _size(first), _size(last), len(lines))
     first, last = (math.exp(fmean(math.log(pair[i]) for pair in ends)) for i in (0, 1))
