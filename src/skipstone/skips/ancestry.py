@@ -25,7 +25,7 @@ class Ancestry:
     def __post_init__(self) -> None:
         for node in self.graph:
             silent = node.op in SHAPE_ONLY
-            sources = [] if silent else [i for i in dict.fromkeys(node.inputs)]
+            sources = [] if silent else list(dict.fromkeys(node.inputs))
             active_sources = [i for i in sources if self.active[i]]
             self.active.append(node.kind == "input" or bool(active_sources))
             bits = 1 << node.index
@@ -60,13 +60,15 @@ class Ancestry:
         return [i for i in dict.fromkeys(self.graph[index].inputs) if self.active[i]]
 
     def strip(self, index: int) -> int:
-        """Back over what leaves the values as they are, up to a factor that is not the input's: views, dropout, scales."""
+        """Back over what leaves values as they are but for a factor that is not the input's: views, dropout, scales."""
         while True:
             node = self.graph[index]
             sources = self.active_inputs(index) if self.active[index] else list(dict.fromkeys(node.inputs))
             if node.kind != "op" or len(sources) != 1:
                 return index
-            scaled = node.op in ("mul", "div") or (node.op in MERGES and MERGES[node.op] == "add" and len(node.inputs) == 1)
+            scaled = node.op in ("mul", "div") or (
+                node.op in MERGES and MERGES[node.op] == "add" and len(node.inputs) == 1
+            )
             if not (node.op in TRANSPARENT or scaled):
                 return index
             index = sources[0]

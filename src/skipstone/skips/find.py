@@ -3,18 +3,17 @@
 The rules are those of the architecture's section "The skip connection as a graph property".
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from torch import nn
 
 from skipstone.core.graph import Graph, Node
-from skipstone.core.skip import Merge, Skip, SkipKind
+from skipstone.core.skip import Merge, Skip
 from skipstone.skips.ancestry import Ancestry
+from skipstone.skips.kinds import Fork, kind_of
 from skipstone.tracing import trace
-from skipstone.tracing.roles import CONV, LAYER, MERGES, NORM, RESAMPLE, SLICES, TRANSPARENT, merge_of
-
-_SOFTMAX_REACH = 6  # transparent steps between a score bias and its softmax
+from skipstone.tracing.roles import MERGES, TRANSPARENT, merge_of
 
 
 def find_skips(model: nn.Module | Graph, example: object = None) -> tuple[Skip, ...]:
@@ -32,52 +31,77 @@ def find_skips(model: nn.Module | Graph, example: object = None) -> tuple[Skip, 
 def _found(graph: Graph, ancestry: Ancestry) -> Iterator[Skip]:
     for node in graph:
         merge = merge_of(graph, node) if ancestry.active[node.index] else None
-        if merge is not None:
-            skip = _skip(graph, ancestry, node, merge)
-            if skip is not None:
-                yield skip
+        fork = None if merge is None else _fork(graph, ancestry, node, merge)
+        if fork is not None:
+            yield _skip(fork)
 
 
-def _skip(graph: Graph, ancestry: Ancestry, node: Node, merge: Merge) -> Skip | None:
+def _fork(graph: Graph, ancestry: Ancestry, node: Node, merge: Merge) -> Fork | None:
     operands = _operands(graph, ancestry, node, merge)
     stripped = [ancestry.strip(i) for i in operands]
     if len(set(stripped)) < 2:
         return None
-    source = _source(ancestry, stripped)
-    if source is None:
+    edge = _identity_edge(graph, ancestry, stripped, merge)
+    source = _common(ancestry, stripped) if edge is None else edge[0]
+    if source < 0:
         return None
     best = ancestry.longest(source, node.index)
     lengths = [best.get(i, (0, 0)) for i in stripped]
     order = sorted(range(len(stripped)), key=lambda k: (lengths[k], stripped[k]))
-    short, main = order[0], order[-1]
-    span = max(layers for layers, _ in lengths)
-    short_path = _path(ancestry, best, source, operands[short])
-    main_path = _path(ancestry, best, source, operands[main])
-    ops = tuple(graph[i].op for i in short_path if graph[i].op not in TRANSPARENT)
-    kind = _kind(graph, ancestry, node, merge, source, span, (stripped[short], stripped[main]), short_path, main_path, operands)
-    return Skip(
-        index=-1,
-        kind=kind,
+    if edge is None:
+        short, main = order[0], order[-1]
+    else:
+        short = edge[1]
+        main = next(k for k in reversed(order) if k in edge[2])
+    return Fork(
+        graph=graph,
+        ancestry=ancestry,
+        node=node,
         merge=merge,
-        source=_name(graph, source),
-        target=node.module or "forward",
-        module=node.module,
-        span=span,
-        source_node=source,
-        merge_node=node.index,
-        main_operand=operands[main],
-        short_operand=operands[short],
-        main=main_path,
-        shortcut=short_path,
-        shortcut_ops=ops,
-        file=node.place.file if node.place else None,
-        line=node.place.line if node.place else None,
-        cost=graph[operands[short]].spec.nbytes,
+        operands=tuple(operands),
+        source=source,
+        common=_common(ancestry, stripped),
+        span=max(layers for layers, _ in lengths),
+        short=operands[short],
+        main=operands[main],
+        short_path=_path(ancestry, best, source, operands[short]),
+        main_path=_path(ancestry, best, source, operands[main]),
+        is_identity=edge is not None,
     )
 
 
+def _skip(fork: Fork) -> Skip:
+    node = fork.node
+    return Skip(
+        index=-1,
+        kind=kind_of(fork),
+        merge=fork.merge,
+        source=_name(fork.graph, fork.source),
+        target=node.module or "forward",
+        module=node.module,
+        span=fork.span,
+        source_node=fork.source,
+        merge_node=node.index,
+        main_operand=fork.main,
+        short_operand=fork.short,
+        main=fork.main_path,
+        shortcut=fork.short_path,
+        shortcut_ops=tuple(fork.graph[i].op for i in fork.short_path if fork.graph[i].op not in TRANSPARENT),
+        file=node.place.file if node.place else None,
+        line=node.place.line if node.place else None,
+        cost=_kept_bytes(fork),
+    )
+
+
+def _kept_bytes(fork: Fork) -> int:
+    """What the shortcut has to hold in memory while the main branch runs: its latest tensor from before that branch."""
+    begun = min((i for i in fork.main_path if fork.ancestry.layers[i]), default=fork.node.index)
+    held = max(i for i in (fork.source, *fork.short_path) if i < begun or i == fork.source)
+    return fork.graph[held].spec.nbytes
+
+
 def _operands(graph: Graph, ancestry: Ancestry, node: Node, merge: Merge) -> list[int]:
-    """The active operands, and a learned token that the other operand was computed from (a class token's own stream)."""
+    """The active operands, and a learned token that the other one was computed from (a class token's own stream)."""
     operands = list(dict.fromkeys(node.inputs))
     active = [i for i in operands if ancestry.active[i]]
     if merge != "add" or len(active) != 1:
@@ -97,18 +121,57 @@ def _is_token_stream(graph: Graph, ancestry: Ancestry, operand: int, other: int)
     return len(additions) == 1
 
 
-def _source(ancestry: Ancestry, stripped: Sequence[int]) -> int | None:
-    """Where the paths part: an operand that leads to another one, else the nearest node before all of them."""
-    leading = [i for i in stripped if any(k != i and ancestry.leads_to(i, k) for k in stripped)]
-    if leading:
-        return min(leading)
+def _identity_edge(
+    graph: Graph, ancestry: Ancestry, stripped: Sequence[int], merge: Merge
+) -> tuple[int, int, tuple[int, ...]] | None:
+    """An operand that others were computed from: (its node, its place among the operands, the places of the others).
+
+    In a sum of several terms, written as a chain of additions, it may be a term: `x + f(x) + g(f(x))` holds two
+    identity edges, one of them the term `f(x)` of its inner sum.
+    """
+    terms = [[i] for i in stripped]
+    edges = _edges(ancestry, terms)
+    if not edges and merge == "add":
+        terms = [_terms(graph, ancestry, i) for i in stripped]
+        edges = _edges(ancestry, terms)[-1:]
+    if not edges:
+        return None
+    term, place = edges[0]
+    led = (
+        k for k, others in enumerate(terms) if k != place and any(ancestry.leads_to(term, other) for other in others)
+    )
+    return term, place, tuple(led)
+
+
+def _edges(ancestry: Ancestry, terms: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
+    """Each term that leads to another operand's term, with its operand's place; the earliest made first."""
+    return sorted(
+        (term, place)
+        for place, own in enumerate(terms)
+        for term in own
+        for other_place, others in enumerate(terms)
+        if other_place != place and any(term != other and ancestry.leads_to(term, other) for other in others)
+    )
+
+
+def _terms(graph: Graph, ancestry: Ancestry, index: int) -> list[int]:
+    """What a sum that is used once adds up, less the terms whose edge the sum itself has already made a skip."""
+    if MERGES.get(graph[index].op) != "add" or len(graph.users[index]) != 1:
+        return [index]
+    inner = [ancestry.strip(i) for i in ancestry.active_inputs(index)]
+    terms = [term for i in inner for term in _terms(graph, ancestry, i)]
+    return [term for term in terms if not any(term != other and ancestry.leads_to(term, other) for other in terms)]
+
+
+def _common(ancestry: Ancestry, stripped: Sequence[int]) -> int:
+    """The nearest node before all operands, -1 for none."""
     common = stripped[0]
     for i in stripped[1:]:
         common = ancestry.common(common, i)
-    return common if common >= 0 else None
+    return common
 
 
-def _path(ancestry: Ancestry, best: dict[int, tuple[int, int]], source: int, operand: int) -> tuple[int, ...]:
+def _path(ancestry: Ancestry, best: Mapping[int, tuple[int, int]], source: int, operand: int) -> tuple[int, ...]:
     """The longest way from the source (excluded) to an operand (included)."""
     path = []
     index = operand
@@ -121,74 +184,6 @@ def _path(ancestry: Ancestry, best: dict[int, tuple[int, int]], source: int, ope
     return tuple(reversed(path))
 
 
-def _kind(graph, ancestry, node, merge, source, span, ends, short_path, main_path, operands) -> SkipKind:  # type: ignore[no-untyped-def]
-    short_end, main_end = ends
-    if span == 0 or _takes_identity_away(graph, node, ancestry, main_end):
-        return "trivial"
-    if merge == "mul":
-        return "gate"
-    if merge == "add" and _reaches_softmax(graph, node):
-        return "score-bias"
-    ops = [graph[i].op for i in short_path if graph[i].op not in TRANSPARENT]
-    if ancestry.leads_to(short_end, main_end) or (not ops and short_end == source):
-        return "identity"
-    if _slices_of_one(graph, short_path, main_path) or (merge == "cat" and len(operands) > 2):
-        return "parallel"
-    if not ops:
-        return "identity"
-    layers = [graph[i] for i in short_path if ancestry.layers[i]]
-    if not layers:
-        if all(op in NORM for op in ops):
-            return "norm"
-        return "resample" if all(op in RESAMPLE or op in NORM for op in ops) else "parallel"
-    return "projection" if _is_projection(ancestry, layers, ops, main_path, merge) else "parallel"
-
-
-def _is_projection(
-    ancestry: Ancestry, layers: Sequence[Node], ops: Sequence[str], main_path: Sequence[int], merge: Merge
-) -> bool:
-    """At most one layer, nothing that bends values, and less than the main branch has."""
-    straight = all(op in NORM or op in RESAMPLE or op in LAYER or op in MERGES for op in ops)
-    if len(layers) != 1 or not straight:
-        return False
-    main_layers = [ancestry.graph[i] for i in main_path if ancestry.layers[i]]
-    if len(main_layers) > 1:
-        return True
-    return merge == "add" and _is_pointwise(ancestry.graph, layers[0]) and not _is_pointwise(ancestry.graph, main_layers[0])
-
-
-def _is_pointwise(graph: Graph, layer: Node) -> bool:
-    if layer.op not in CONV:
-        return layer.op == "linear"
-    return all(size == 1 for size in graph[layer.inputs[1]].shape[2:])
-
-
-def _slices_of_one(graph: Graph, short_path: Sequence[int], main_path: Sequence[int]) -> bool:
-    """Do the branches run on different slices of one tensor (ShuffleNet, Res2Net)?"""
-    if not short_path or not main_path:
-        return False
-    first, other = graph[short_path[0]], graph[main_path[0]]
-    return first.op in SLICES and other.op in SLICES and first.inputs[:1] == other.inputs[:1] and first.index != other.index
-
-
-def _takes_identity_away(graph: Graph, node: Node, ancestry: Ancestry, main_end: int) -> bool:
-    """`f(x) - x` removes the input from the branch (PoolFormer's token mixer); `x - f(x)` is a skip."""
-    if node.op not in ("sub", "rsub") or len(node.inputs) < 2:
-        return False
-    minuend = node.inputs[0] if node.op == "sub" else node.inputs[1]
-    return ancestry.strip(minuend) == main_end
-
-
-def _reaches_softmax(graph: Graph, node: Node) -> bool:
-    front = [node.index]
-    for _ in range(_SOFTMAX_REACH):
-        users = [graph[u] for i in front for u in graph.users[i]]
-        if any(user.op == "softmax" for user in users):
-            return True
-        front = [u.index for u in users if u.op in TRANSPARENT or u.op in ("mul", "div", "add", "masked_fill")]
-    return False
-
-
 def _name(graph: Graph, index: int) -> str:
     """The module that made a tensor, or the input's or parameter's own name."""
     node = graph[index]
@@ -196,5 +191,3 @@ def _name(graph: Graph, index: int) -> str:
         return node.name or node.kind
     finished = [call for call in graph.calls if index in call.outputs and call.path]
     return min(finished, key=lambda call: call.path.count(".")).path if finished else node.module or node.op
-
-

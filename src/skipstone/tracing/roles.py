@@ -14,6 +14,7 @@ TRANSPARENT = words(
 )
 NORM = words("batch_norm layer_norm group_norm instance_norm rms_norm local_response_norm normalize")
 _POOLS = tuple(f"{kind}_pool{n}d" for kind in ("avg", "max", "lp", "adaptive_avg", "adaptive_max") for n in (1, 2, 3))
+_AVERAGES = frozenset(f"avg_pool{n}d" for n in (1, 2, 3))
 POOL = frozenset((*_POOLS, "fractional_max_pool2d", "max_unpool2d"))
 # Other sizes of the same values.
 RESAMPLE = POOL | words(
@@ -57,13 +58,13 @@ def merge_of(graph: Graph, node: Node) -> Merge | None:
 def is_layer(graph: Graph, node: Node, active: Callable[[int], bool]) -> bool:
     """Does the node mix values with weights, or across places as a token mixer does?
 
-    A layer is a convolution, linear, recurrent, attention or embedding with a weight, a product with a weight, or a
-    pooling that keeps the size (PoolFormer's token mixer, 2111.11418, section 3).
+    A layer is a convolution, linear, recurrent, attention or embedding with a weight, a product with a weight, or an
+    average pooling that keeps the size (PoolFormer's token mixer, 2111.11418, section 3).
     """
     if node.op in LAYER:
         return any(not active(i) for i in node.inputs)
     if node.op in PRODUCT:
         return any(not active(i) and graph[i].kind != "constant" for i in node.inputs)
-    if node.op in POOL and not node.op.startswith("adaptive"):
+    if node.op in _AVERAGES:
         return node.shape[2:] == graph[node.inputs[0]].shape[2:] and node.shape[2:] != ()
     return False
