@@ -380,7 +380,7 @@ FORMS = [
     (ParametersAsAttributes, IMAGE, 1),
     (lambda: nn.Sequential(conv(), SequentialSubclass(conv(8, 8))), IMAGE, 1),
     (StackedSum, IMAGE, 1),
-    (SumOfList, IMAGE, 2),
+    (SumOfList, IMAGE, 1),
     (Attention, WORDS, 1),
     (Recurrent, WORDS, 1),
     (functools.partial(Recurrent, nn.GRU), WORDS, 1),
