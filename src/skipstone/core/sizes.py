@@ -43,6 +43,12 @@ class AxisSizes:
         return tuple(sorted(sorted(self.legal, key=lambda h: (abs(h - size), -h))[:count]))
 
     @property
+    def legal_text(self) -> str:
+        """`even h  (32 of 1..64)`; what was not reached is counted in `checked`."""
+        known = "" if self.checked == self.asked else f", of the {len(self.checked)} checked"
+        return f"{self.rule}  ({len(self.legal)} of {self.range_text}{known})"
+
+    @property
     def range_text(self) -> str:
         return _range_text(self.asked)
 
@@ -104,7 +110,7 @@ class SizeReport:
         for axis in self.axes:
             held = ", ".join(f"{name} = {size}" for name, size in axis.others.items())
             name = f" {axis.symbol}" + (f" (at {held})" if held else "") if len(self.axes) > 1 else ""
-            found.append((f"legal{name}", f"{axis.rule}  ({len(axis.legal)} of {axis.range_text})"))
+            found.append((f"legal{name}", axis.legal_text))
             if axis.broadcast:
                 found.append((f"broadcast{name}", f"{axis.broadcast_rule}: runs only by an accidental broadcast"))
             if axis.checked != axis.asked:

@@ -141,7 +141,7 @@ def _method_text(explorations: Sequence[Exploration], method: Method) -> str:
     passes, singles = sum(e.passes for e in explorations), sum(e.singles for e in explorations)
     if method == "each":
         return f"torch's shape rules at each size, {singles} passes"
-    alone = f", {singles} sizes one by one" if singles else ""
+    alone = f", {singles} size{'' if singles == 1 else 's'} one by one" if singles else ""
     return f"torch's shape rules on all sizes at once, {passes} pass{'' if passes == 1 else 'es'}{alone}"
 
 
