@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 
 class SkipstoneError(Exception):
-    """Anything skipstone could not do because of what it was given. The text names the value and what would be right."""
+    """What could not be done because of what was given. The text names the value and what would be right."""
 
 
 class UnknownNameError(SkipstoneError, LookupError):

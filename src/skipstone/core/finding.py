@@ -26,7 +26,7 @@ class LedgerStep:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """One way into a merge: `branch` or `shortcut`, its shape there, the steps that changed a size, from the fork on."""
+    """One way into a merge: `branch` or `shortcut`, its shape there, the steps that changed a size since the fork."""
 
     label: str
     shape: Shape

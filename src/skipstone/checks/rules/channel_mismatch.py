@@ -3,13 +3,13 @@
 What it finds:
     An addition (or product) of two branches whose channel axes differ, so that torch raises.
 Why it matters:
-    The identity shortcut of a residual block is defined for equal shapes only (He et al. 2015, 1512.03385, section 3.2).
+    A residual block's identity shortcut is defined for equal shapes only (He et al. 2015, 1512.03385, section 3.2).
 Example:
     `Conv2d(64, 128, 3, stride=2, padding=1)` on the branch, `x` itself on the shortcut.
 Repair:
     A 1x1 projection on the shortcut (option B), zero channels (option A), or a last layer of the branch as wide as `x`.
 Effect of the repair:
-    A projection adds in x out parameters; option A none. Either changes what the network computes: it did not run before.
+    A projection adds in x out parameters; option A none. The network did not run before.
 References:
     He et al. 2015, Deep Residual Learning for Image Recognition, 1512.03385, section 3.3.
 """
