@@ -193,6 +193,28 @@ def test_sizes_matched(tmp_path, kind):
     assert "import" not in [line for line in diff.splitlines() if line.startswith("-")]
 
 
+@pytest.mark.parametrize(
+    ("body", "operand", "kind", "expected"),
+    [
+        ("out = torch.cat([self.pool(out), x], 1)[:, :4]", 1, "crop-like",
+         "torch.cat([(other := self.pool(out)), crop_like(x, other)], 1)"),
+        ("out = torch.cat([out, self.pool(x)], 1)[:, :4]", 0, "crop-like",
+         "torch.cat([crop_like(out, (other := self.pool(x))), other], 1)"),
+        ("out += self.pool(x)", 0, "crop-like", "out = crop_like(out, (other := self.pool(x))) + other"),
+        ("other = 1\n        out = self.pool(x) + self.conv(x * other)", 0, "pad-like",
+         "pad_like(self.pool(x), (other_2 := self.conv(x * other))) + other_2"),
+    ],
+)  # fmt: skip
+def test_an_operand_computed_in_the_call_is_named(tmp_path, body, operand, kind, expected):
+    text = BLOCK.format(body=body).replace("torch.cat([out, x], dim=1)", "torch.cat([out, out], dim=1)")
+
+    def edits(graph):
+        transform = Transform(kind, like=1 - operand)
+        return (MapOperand(site_of(graph, graph.failures[0].index), operand, transform),)
+
+    assert expected in patched(tmp_path, text, edits)
+
+
 def test_settings_and_layers(tmp_path):
     text = BLOCK.format(body="out = out + F.interpolate(self.pool(x), size=x.shape[2:])")
 

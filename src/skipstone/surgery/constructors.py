@@ -110,12 +110,21 @@ def _assigned(holder: nn.Module, name: str, files: dict[str, SourceFile]) -> Con
                 ):
                     raise UncertainError(f"{name} is assigned together with others")
                 if _is_self(target, definition, name):
-                    if not isinstance(node.value, ast.Call) or not _runs_once(file, node, definition):  # type: ignore[attr-defined]
+                    call = _one_call(node.value)  # type: ignore[attr-defined]
+                    if call is None or not _runs_once(file, node, definition):
                         raise UncertainError(f"{name} is not made by one call")
-                    found.append(Constructor(file, node.value, init.__globals__, owner))  # type: ignore[attr-defined]
+                    found.append(Constructor(file, call, init.__globals__, owner))
     if len(found) != 1:
         raise UncertainError(f"{len(found)} assignments make {name!r}")
     return found[0]
+
+
+def _one_call(value: ast.expr) -> ast.Call | None:
+    """The call in `Layer(...)` or `Layer(...) if condition else None`."""
+    if isinstance(value, ast.IfExp):
+        calls = [branch for branch in (value.body, value.orelse) if isinstance(branch, ast.Call)]
+        return calls[0] if len(calls) == 1 else None
+    return value if isinstance(value, ast.Call) else None
 
 
 def _is_self(target: ast.expr, definition: ast.FunctionDef, name: str) -> bool:

@@ -16,22 +16,24 @@ _ATOMS = (ast.Name, ast.Attribute, ast.Call, ast.Subscript, ast.Constant, ast.Li
 # Helpers written into the file where an expression would be too long: name -> source.
 HELPERS: Mapping[str, tuple[str, ...]] = {
     "pad_like": (
-        "def pad_like(x, like):",
-        '    """Zeros at the far end of each spatial axis of x, up to the size of like."""',
+        "def pad_like(x, like, axes=None):",
+        '    """Zeros at the far end of the axes of x (the spatial ones), up to the size of like."""',
         "    amounts = [0] * (2 * x.dim())",
-        "    for axis in range(2, x.dim()):",
+        "    for axis in axes or range(2, x.dim()):",
         "        amounts[2 * (x.dim() - 1 - axis) + 1] = max(0, like.shape[axis] - x.shape[axis])",
         "    return torch.nn.functional.pad(x, amounts)",
     ),
     "crop_like": (
-        "def crop_like(x, like):",
-        '    """The far end of each spatial axis of x cut off, down to the size of like."""',
-        "    return x[(..., *map(slice, like.shape[2:]))]",
+        "def crop_like(x, like, axes=None):",
+        '    """The far end of the axes of x (the spatial ones) cut off, down to the size of like."""',
+        "    for axis in axes or range(2, x.dim()):",
+        "        x = x.narrow(axis, 0, min(x.shape[axis], like.shape[axis]))",
+        "    return x",
     ),
     "center_crop_like": (
-        "def center_crop_like(x, like):",
-        '    """Each spatial axis of x cut about its centre, down to the size of like."""',
-        "    for axis in range(2, x.dim()):",
+        "def center_crop_like(x, like, axes=None):",
+        '    """The axes of x (the spatial ones) cut about their centre, down to the size of like."""',
+        "    for axis in axes or range(2, x.dim()):",
         "        spare = x.shape[axis] - like.shape[axis]",
         "        if spare > 0:",
         "            x = x.narrow(axis, spare // 2, like.shape[axis])",
@@ -63,6 +65,9 @@ class SiteText:
         self.out_of_place = any(isinstance(edit, OutOfPlace) for edit in edits)
         kinds = {edit.transform.kind.replace("-", "_") for edit in self.maps}
         self.helpers = kinds & HELPERS.keys()
+        self.named: dict[
+            int, tuple[str, int]
+        ] = {}  # operands computed in the call: a name for each, who wants its size
 
     def note(self) -> None:
         """Note the new text in the file."""
@@ -152,8 +157,8 @@ class SiteText:
         if self.drops:
             self._note_shorter_list(node, operands)
         else:
-            for edit in self.maps:
-                self._note_operand(operands, edit)
+            for number in {edit.operand for edit in self.maps} | self.named.keys():
+                self._note_operand(operands, number)
         for setting in self.sets:
             self._note_argument(node, setting.name, setting.value, method)
         if self.out_of_place:
@@ -213,9 +218,8 @@ class SiteText:
 
         self.file.replace(listed, new)
 
-    def _note_operand(self, operands: Sequence[ast.expr], edit: MapOperand) -> None:
-        operand = operands[edit.operand]
-        self.file.replace(operand, lambda render: self._operand(render, operands, edit.operand, bare=True))
+    def _note_operand(self, operands: Sequence[ast.expr], number: int) -> None:
+        self.file.replace(operands[number], lambda render: self._operand(render, operands, number, bare=True))
 
     def _note_argument(self, node: ast.Call, name: str, value: object, method: bool) -> None:
         names = argument_names(self.op)
@@ -245,24 +249,46 @@ class SiteText:
 
     def _check_like(self, edit: MapOperand, operands: Sequence[ast.expr]) -> None:
         like = edit.transform.like
+        if like is not None and any(other.operand == like for other in self.maps):
+            raise UncertainError("the operand whose size is wanted changes too")
         if like is not None and not _is_simple(operands[like]):
-            raise UncertainError("the operand whose size is wanted is computed in the call")
+            if like > edit.operand + 1 or like in self.named:
+                raise UncertainError("the operand whose size is wanted is computed further on in the call")
+            self.named[like] = (self._fresh_name(), edit.operand)
         if edit.transform.kind == "module" and self.self_name is None:
             raise UncertainError("the function does not know its module")
 
     def _operand(self, render: Render, operands: Sequence[ast.expr], number: int, *, bare: bool = False) -> str:
         node = operands[number]
         text = render(node)
-        if not bare and not isinstance(node, _ATOMS):
+        if number in self.named:
+            name, user = self.named[number]
+            text = name if user < number else f"({name} := {text})"
+        elif not bare and not isinstance(node, _ATOMS):
             text = f"({text})"
         for edit in self.maps:
             if edit.operand == number:
                 text = self._mapped(edit, text, render, operands)
         return text
 
+    def _like(self, render: Render, operands: Sequence[ast.expr], edit: MapOperand) -> str:
+        """The operand whose size is wanted; one that is computed in the call is given a name where it is computed."""
+        like = edit.transform.like
+        assert like is not None
+        if like not in self.named:
+            return render(operands[like])
+        name = self.named[like][0]
+        return name if like < edit.operand else f"({name} := {self.file.inner(operands[like])})"
+
+    def _fresh_name(self) -> str:
+        function = self.file.definition_of(self.node)
+        taken = {n.id for n in ast.walk(function) if isinstance(n, ast.Name)} if function is not None else set()
+        taken |= self.names.keys() | {name for name, _ in self.named.values()}
+        return next(name for name in ("other", *(f"other_{k}" for k in range(2, 99))) if name not in taken)
+
     def _mapped(self, edit: MapOperand, text: str, render: Render, operands: Sequence[ast.expr]) -> str:
         transform = edit.transform
-        like = render(operands[transform.like]) if transform.like is not None else ""
+        like = self._like(render, operands, edit) if transform.like is not None else ""
         simple = text if text.isidentifier() or text.endswith(")") else f"({text})"
         match transform.kind:
             case "module":
@@ -280,10 +306,12 @@ class SiteText:
             case "interpolate-like":
                 return f'torch.nn.functional.interpolate({text}, size={like}.shape[2:], mode="nearest")'
             case "crop-like" | "pad-like" | "center-crop-like":
-                if transform.arguments.get("axes") is not None:
-                    raise UncertainError("axes other than the spatial ones")
-                return f"{transform.kind.replace('-', '_')}({text}, {like})"
-        raise UncertainError(f"{transform.kind} has no short text")
+                axes = transform.arguments.get("axes")
+                more = "" if axes is None else f", {literal(axes)}"
+                return f"{transform.kind.replace('-', '_')}({text}, {like}{more})"
+            case "expand-like":
+                shape = f"-1, -1, *{like}.shape[2:]" if self.op in LISTED else f"{like}.shape"
+                return f"{simple}.expand({shape})"
 
 
 def _dims(transform: Transform) -> list[int]:

@@ -91,6 +91,8 @@ def _edited_files(model: nn.Module, edits: Sequence[Edit]) -> list[SourceFile]:
             _edit_constructor(model, edit, files, done)
     for place, by_module in sites.items():
         _edit_site(model, place, by_module, files)
+    for file in files.values():
+        file.edited()  # what is uncertain in the new text shows here
     return list(files.values())
 
 

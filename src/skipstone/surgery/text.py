@@ -85,9 +85,9 @@ class SourceFile:
 
     def render(self, node: ast.AST) -> str:
         """A node's text with the edits made."""
-        return self._made(self.span(node)) if self.span(node) in self._edits else self._inner(node)
+        return self._made(self.span(node)) if self.span(node) in self._edits else self.inner(node)
 
-    def _inner(self, node: ast.AST) -> str:
+    def inner(self, node: ast.AST) -> str:
         """A node's text with the edits inside it, its own left out."""
         start, end = self.span(node)
         return self._between(
@@ -100,7 +100,7 @@ class SourceFile:
 
     def _made(self, span: tuple[int, int]) -> str:
         def text(node: ast.AST) -> str:
-            return self._inner(node) if self.span(node) == span else self.render(node)
+            return self.inner(node) if self.span(node) == span else self.render(node)
 
         return self._edits[span](text)
 
