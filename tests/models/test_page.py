@@ -18,6 +18,8 @@ SMALL = [
     "fixup20",
     "imagenet_resnet18",
     "unet",
+    "highway19",
+    "tutorial_cnn",
 ]
 
 
