@@ -19,8 +19,10 @@ def _batch_norm(
     bias: Tensor | None = None, training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
 ) -> Tensor | None:  # fmt: skip
     vectors = (running_mean, running_var, weight, bias)
-    if input.dim() < 2 or training or running_mean is None or running_var is None:
+    if input.dim() < 2 or not (training or (running_mean is not None and running_var is not None)):
         return None
+    if training:
+        torch.nn.functional._verify_batch_size(input.size())  # type: ignore[attr-defined]  # raises for one value
     return torch.empty_like(input) if _all_of(vectors, (input.shape[1],), input.dtype) else None
 
 

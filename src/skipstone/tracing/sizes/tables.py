@@ -10,7 +10,8 @@ import numpy as np
 
 from skipstone.core.graph import Node, NodeRef
 from skipstone.tracing.operations import words
-from skipstone.tracing.sizes.vector import Mask, Value, value_of
+from skipstone.tracing.sizes.layouts import Mask, Value
+from skipstone.tracing.sizes.vector import value_of
 
 _VIEWS = words(
     """unsqueeze squeeze expand expand_as view reshape flatten to long int type contiguous clone detach repeat

@@ -25,8 +25,8 @@ import torch
 from numpy.typing import NDArray
 from torch.fx.experimental.sym_node import SymNode
 
-Value = NDArray[Any] | int | float | bool
-Mask = NDArray[np.bool_]
+from skipstone.tracing.sizes.layouts import Mask, Value, ordered, packed, plain
+
 _NUMBERS = count()
 _TORCH = os.path.dirname(torch.__file__) + os.sep
 
@@ -227,29 +227,29 @@ class VectorNode(SymNode):
     def floordiv(self, other: "VectorNode") -> "VectorNode":
         self._nonzero(other)
         with np.errstate(divide="ignore", invalid="ignore"):
-            return self._with(_plain(np.floor_divide(self.value, other.value)), _common(self, other))
+            return self._with(plain(np.floor_divide(self.value, other.value)), _common(self, other))
 
     int_floordiv = floordiv
 
     def mod(self, other: "VectorNode") -> "VectorNode":
         self._nonzero(other)
         with np.errstate(divide="ignore", invalid="ignore"):
-            return self._with(_plain(np.mod(self.value, other.value)), _common(self, other))
+            return self._with(plain(np.mod(self.value, other.value)), _common(self, other))
 
     def truediv(self, other: "VectorNode") -> "VectorNode":
         self._nonzero(other)
         with np.errstate(divide="ignore", invalid="ignore"):
-            return self._with(_plain(np.true_divide(self.value, other.value)), float)
+            return self._with(plain(np.true_divide(self.value, other.value)), float)
 
     int_truediv = float_truediv = truediv
 
     def pow(self, other: "VectorNode") -> "VectorNode":
-        return self._with(_plain(np.asarray(self.value, dtype=np.float64) ** other.value), float)
+        return self._with(plain(np.asarray(self.value, dtype=np.float64) ** other.value), float)
 
     float_pow = pow
 
     def pow_by_natural(self, other: "VectorNode") -> "VectorNode":
-        return self._with(_plain(np.power(self.value, np.maximum(other.value, 0))), int)
+        return self._with(plain(np.power(self.value, np.maximum(other.value, 0))), int)
 
     def sym_float(self) -> "VectorNode":
         value = self.value
@@ -270,19 +270,19 @@ class VectorNode(SymNode):
     def round(self, ndigits: int | None = None) -> "VectorNode":
         if ndigits is None:
             return self._with(_whole(np.round(self.value)), int)
-        return self._with(_plain(np.round(self.value, ndigits)), self.pytype)
+        return self._with(plain(np.round(self.value, ndigits)), self.pytype)
 
     def is_integer(self) -> "VectorNode":
-        return self._with(_plain(np.equal(np.floor(self.value), self.value)), bool)
+        return self._with(plain(np.equal(np.floor(self.value), self.value)), bool)
 
     def sym_not(self) -> "VectorNode":
-        return self._with(_plain(np.logical_not(self.value)), bool)
+        return self._with(plain(np.logical_not(self.value)), bool)
 
     def neg(self) -> "VectorNode":
-        return self._with(_plain(np.negative(self.value)), self.pytype)
+        return self._with(plain(np.negative(self.value)), self.pytype)
 
     def abs(self) -> "VectorNode":
-        return self._with(_plain(np.abs(self.value)), self.pytype)
+        return self._with(plain(np.abs(self.value)), self.pytype)
 
     def pos(self) -> "VectorNode":
         return self
@@ -291,7 +291,7 @@ class VectorNode(SymNode):
         return self
 
     def sym_ite(self, then_val: "VectorNode", else_val: "VectorNode") -> "VectorNode":
-        return self._with(_plain(np.where(self.value, then_val.value, else_val.value)), then_val.pytype)
+        return self._with(plain(np.where(self.value, then_val.value, else_val.value)), then_val.pytype)
 
     def sym_sum(self, args: Sequence["VectorNode"]) -> "VectorNode":
         total: Any = 0
@@ -300,32 +300,32 @@ class VectorNode(SymNode):
         return self._with(total, int)
 
     def sym_sqrt(self) -> "VectorNode":
-        return self._with(_plain(np.sqrt(self.value)), float)
+        return self._with(plain(np.sqrt(self.value)), float)
 
     def sym_log2(self) -> "VectorNode":
-        return self._with(_plain(np.log2(self.value)), float)
+        return self._with(plain(np.log2(self.value)), float)
 
     # ---- layouts
 
     def is_contiguous(self, sizes: Any, strides: Any) -> "VectorNode":
         order = tuple(range(len(sizes) - 1, -1, -1))
-        return self._with(_packed(sizes, strides, order), bool)
+        return self._with(packed(_raw(sizes), _raw(strides), order), bool)
 
     def is_channels_last_contiguous_2d(self, sizes: Any, strides: Any) -> "VectorNode":
-        return self._layout(len(sizes) == 4 and _packed(sizes, strides, (1, 3, 2, 0)))
+        return self._layout(len(sizes) == 4 and packed(_raw(sizes), _raw(strides), (1, 3, 2, 0)))
 
     def is_channels_last_contiguous_3d(self, sizes: Any, strides: Any) -> "VectorNode":
-        return self._layout(len(sizes) == 5 and _packed(sizes, strides, (1, 4, 3, 2, 0)))
+        return self._layout(len(sizes) == 5 and packed(_raw(sizes), _raw(strides), (1, 4, 3, 2, 0)))
 
     def is_channels_last_strides_2d(self, sizes: Any, strides: Any) -> "VectorNode":
-        return self._layout(len(sizes) == 4 and _ordered(sizes, strides, (1, 3, 2, 0)))
+        return self._layout(len(sizes) == 4 and ordered(_raw(sizes), _raw(strides), (1, 3, 2, 0)))
 
     def is_channels_last_strides_3d(self, sizes: Any, strides: Any) -> "VectorNode":
-        return self._layout(len(sizes) == 5 and _ordered(sizes, strides, (1, 4, 3, 2, 0)))
+        return self._layout(len(sizes) == 5 and ordered(_raw(sizes), _raw(strides), (1, 4, 3, 2, 0)))
 
     def is_non_overlapping_and_dense(self, sizes: Any, strides: Any) -> "VectorNode":
         order = sorted(range(len(sizes)), key=lambda i: (strides[i]._hint, sizes[i]._hint))
-        return self._layout(_packed(sizes, strides, order))
+        return self._layout(packed(_raw(sizes), _raw(strides), order))
 
     def is_non_overlapping_and_dense_indicator(self, sizes: Any, strides: Any) -> "VectorNode":
         return self.wrap_int(int(self.is_non_overlapping_and_dense(sizes, strides).hint))
@@ -359,9 +359,8 @@ def _hashed_by_user(frame: FrameType) -> bool:
     return frame.f_code.co_name == "__hash__" and caller is not None and _TORCH not in caller.f_code.co_filename
 
 
-def _plain(value: Any) -> Value:
-    """numpy's own scalars as Python's."""
-    return value.item() if isinstance(value, np.generic) else value  # type: ignore[no-any-return]
+def _raw(nodes: Sequence[VectorNode]) -> list[Value]:
+    return [node.value for node in nodes]
 
 
 def _whole(value: Any) -> Value:
@@ -374,7 +373,7 @@ def _common(a: VectorNode, b: VectorNode) -> type:
 
 def _binary(function: Callable[[Any, Any], Any], pytype: type | None) -> Callable[[VectorNode, VectorNode], VectorNode]:
     def method(self: VectorNode, other: VectorNode) -> VectorNode:
-        return VectorNode(self.sweep, _plain(function(self.value, other.value)), pytype or _common(self, other))
+        return VectorNode(self.sweep, plain(function(self.value, other.value)), pytype or _common(self, other))
 
     return method
 
@@ -401,30 +400,3 @@ for _names, _function, _type in (
 ):
     for _name in _names:
         setattr(VectorNode, _name, _binary(_function, _type))
-
-
-def _packed(sizes: Sequence[VectorNode], strides: Sequence[VectorNode], order: Sequence[int]) -> Value:
-    """Do the strides, innermost first by `order`, leave no gap? An axis of size 1 may have any; no elements, always."""
-    fits: Any = True
-    empty: Any = False
-    expected: Any = 1
-    for i in order:
-        size, stride = sizes[i].value, strides[i].value
-        empty = np.logical_or(empty, np.equal(size, 0))
-        fits = np.logical_and(fits, np.logical_or(np.equal(size, 1), np.equal(stride, expected)))
-        expected = expected * size
-    return _plain(np.logical_or(empty, fits))
-
-
-def _ordered(sizes: Sequence[VectorNode], strides: Sequence[VectorNode], order: Sequence[int]) -> Value:
-    """torch's `is_channels_last_strides`: strides grow by `order`, and sizes of 1 do not make it ambiguous."""
-    least: Any = 0
-    good: Any = np.not_equal(strides[1].value, 0)
-    for i in order:
-        size, stride = sizes[i].value, strides[i].value
-        good = np.logical_and(good, np.not_equal(size, 0))
-        good = np.logical_and(good, np.greater_equal(stride, least))
-        if i == 0:
-            good = np.logical_and(good, np.not_equal(least, strides[1].value))
-        least = stride * np.maximum(size, 1)
-    return _plain(good)
