@@ -87,15 +87,42 @@ class Raft(nn.Module):
         return x
 
 
+class NoGradBranch(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = conv(8, 8)
+        self.c = conv(8, 8)
+
+    def forward(self, x):
+        x = self.a(x)
+        with torch.no_grad():
+            y = self.c(x)
+        return x + y
+
+
+class FrozenTrunk(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.trunk = nn.Sequential(conv(8, 8), nn.ReLU(), conv(8, 8))
+        self.h = nn.Conv2d(8, 8, 1)
+
+    def forward(self, x):
+        with torch.no_grad():
+            y = self.trunk(x)
+        return y + self.h(y)
+
+
 FOUND = [
     (Detached, MAP),
     (DataSkip, MAP),
     (NoGradSkip, MAP),
     (DetachedBranch, MAP),
+    (NoGradBranch, MAP),
 ]
 LEFT_ALONE = [
     (Ste, MAP),
     (Raft, MAP),
+    (FrozenTrunk, MAP),
 ]
 
 

@@ -101,14 +101,47 @@ class PostNormStack(nn.Module):
         return self.bs(self.e(x))
 
 
+class NormedSingle(nn.Module):
+    class B(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.n = nn.LayerNorm(16)
+            self.m = mlp()
+
+        def forward(self, x):
+            x = self.n(x)
+            return x + self.m(x)
+
+    def __init__(self):
+        super().__init__()
+        self.e = nn.Linear(16, 16)
+        self.b = nn.Sequential(self.B(), self.B())
+
+    def forward(self, x):
+        return self.b(self.e(x))
+
+
+class InputNorm(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.n = nn.BatchNorm2d(8)
+        self.c = conv(8, 8)
+
+    def forward(self, x):
+        x = self.n(x)
+        return x + self.c(x)
+
+
 FOUND = [
     (NormedBoth, TOKENS),
     (NormedSecond, TOKENS),
     (NormedPreAct, MAP),
+    (NormedSingle, TOKENS),
 ]
 LEFT_ALONE = [
     (PostNorm, TOKENS),
     (PostNormStack, (2, 10, 16)),
+    (InputNorm, MAP),
 ]
 
 

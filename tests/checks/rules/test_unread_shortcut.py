@@ -48,12 +48,39 @@ class RunningBuffer(nn.Module):
         return x + y
 
 
+class ShortcutModuleForgotten(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = conv(8, 16)
+        self.b = conv(16, 16)
+        self.shortcut = nn.Sequential(nn.Conv2d(8, 16, 1))
+
+    def forward(self, x):
+        return F.relu(self.b(F.relu(self.a(x))))
+
+
+class DownsampleOnlyWhereNeeded(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = conv(8, 8)
+        self.b = conv(8, 8)
+        self.downsample = None
+
+    def forward(self, x):
+        identity = x
+        if self.downsample is not None:
+            identity = self.downsample(x)
+        return F.relu(self.b(F.relu(self.a(x))) + identity)
+
+
 FOUND = [
     (IdentityForgotten, MAP),
+    (ShortcutModuleForgotten, MAP),
 ]
 LEFT_ALONE = [
     (LstmState, (2, 10, 16)),
     (RunningBuffer, MAP),
+    (DownsampleOnlyWhereNeeded, MAP),
 ]
 
 

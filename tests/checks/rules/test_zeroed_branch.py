@@ -41,9 +41,20 @@ class ReZero(nn.Module):
         return x + self.g * self.c(x)
 
 
+class FrozenZero(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.c = conv(8, 8)
+        self.g = nn.Parameter(torch.zeros(1), requires_grad=False)
+
+    def forward(self, x):
+        return x + self.g * self.c(x)
+
+
 FOUND = [
     (ZeroAttr, MAP),
     (ZeroNumber, MAP),
+    (FrozenZero, MAP),
 ]
 LEFT_ALONE = [
     (ReZero, MAP),

@@ -67,6 +67,8 @@ def _branch_cut(subject: Subject, skip: Skip, reached: dict[str, bool]) -> int |
         return None
     cut = next((i for i in reversed(skip.main) if graph[i].op == "detach"), None)
     if cut is None:
+        cut = _computed_without(graph, skip)
+    if cut is None:
         return None
     removed = graph[graph[cut].inputs[0]]
     if removed.op in ("sub", "rsub") and any(
@@ -76,3 +78,14 @@ def _branch_cut(subject: Subject, skip: Skip, reached: dict[str, bool]) -> int |
     weights = [graph[i] for node in skip.main for i in graph[node].inputs if graph[i].kind == "parameter"]
     trainable = [weight for weight in weights if weight.requires_grad]
     return cut if trainable and not any(reached.get(weight.name, True) for weight in trainable) else None
+
+
+def _computed_without(graph: Graph, skip: Skip) -> int | None:
+    """The first layer of an identity's branch that ran in a `no_grad` region although its weights are to be trained."""
+    if skip.kind != "identity" or not graph[skip.short_operand].requires_grad:
+        return None
+    for index in skip.main:
+        trained = any(graph[i].kind == "parameter" and graph[i].requires_grad for i in graph[index].inputs)
+        if trained and not graph[index].requires_grad:
+            return index
+    return None

@@ -1,8 +1,8 @@
 """Dead computation: layers run, and nothing the network returns depends on their result.
 
 What it finds:
-    A layer with weights whose result leads to no output. Not judged where the network decides by data, or where what it
-    returns was not seen whole.
+    A layer with weights whose result leads to no output, in training nor in evaluation. Not judged where the network
+    decides by data, or where what it returns was not seen whole.
 Why it matters:
     Time and memory are spent on nothing, the layer never learns, and most often a later line reads the wrong variable:
     a shortcut computed and never added, or a branch overwritten before it was used.
@@ -22,20 +22,35 @@ from skipstone.checks.around import merge_around, met, owner, warn
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node
+from skipstone.skips import Ancestry
 
 
 def check(subject: Subject) -> Iterator[Finding]:
     graph = subject.graph
-    if graph.stopped is not None or graph.assumptions or graph.failures or not graph.outputs:
-        return
-    alive = _alive(graph)
-    dead = [
-        i for i, layer in enumerate(subject.ancestry.layers) if layer and not alive[i] and not _serves(graph, i, alive)
-    ]
+    dead = _dead(graph, subject.ancestry)
+    if dead:
+        # What one mode alone leaves unused (a variance that only training samples from) is no waste.
+        other = subject.in_mode(not subject.model.training)
+        used = _live_modules(other)
+        dead = [i for i in dead if graph[i].module not in used]
     ends = [i for i in dead if not any(subject.ancestry.leads_to(i, other) for other in dead if other != i)]
     for end in ends:
         lost = [i for i in dead if subject.ancestry.leads_to(i, end)]
         yield _finding(subject, graph[end], lost)
+
+
+def _dead(graph: Graph, ancestry: Ancestry) -> list[int]:
+    """The layers on which no output depends; none where the record cannot tell."""
+    if graph.stopped is not None or graph.assumptions or graph.failures or not graph.outputs:
+        return []
+    alive = _alive(graph)
+    return [i for i, layer in enumerate(ancestry.layers) if layer and not alive[i] and not _serves(graph, i, alive)]
+
+
+def _live_modules(graph: Graph) -> set[str]:
+    """The modules with a layer that an output depends on."""
+    alive = _alive(graph)
+    return {node.module for node in graph if alive[node.index]} if graph.outputs else {node.module for node in graph}
 
 
 def _alive(graph: Graph) -> list[bool]:

@@ -1,10 +1,10 @@
 """Normed identity: in a pre-norm block the identity is taken behind the norm instead of before it.
 
 What it finds:
-    A residual whose shortcut is the normalised stream, where the block is pre-norm by all other signs: it ends without
-    a norm, nothing else reads the stream before the norm, and the branch has norms of its own further on, or another
-    residual of the same forward starts from the stream itself or from such a norm too. Left alone: post-norm blocks,
-    projections behind a shared norm and activation, norms behind the stem or on the network's input.
+    A residual whose shortcut is the normalised stream, where the block is pre-norm by all other signs: it begins with
+    the norm and ends without one, and nothing else reads the stream before it. Behind a batch or group norm the branch
+    must have norms of its own further on, too, or a second residual of the same forward the same fault. Left alone:
+    post-norm blocks, projections behind a shared norm and activation, norms behind the stem.
 Why it matters:
     The identity path is no longer free: every block normalises the stream, and the signal and its gradient must pass
     all the norms.
@@ -28,6 +28,8 @@ from skipstone.core.graph import Graph
 from skipstone.core.skip import Skip
 from skipstone.tracing.roles import MERGES, NORM, RECTIFIER, SLICES, TRANSPARENT
 
+_OF_TOKENS = frozenset(("layer_norm", "rms_norm"))
+
 
 def check(subject: Subject) -> Iterator[Finding]:
     graph = subject.graph
@@ -41,7 +43,8 @@ def check(subject: Subject) -> Iterator[Finding]:
             continue
         starts = [(skip, norm) for skip, norm in normed if _is_stream(subject, norm, call)]
         for skip, norm in starts:
-            if len(starts) > 1 or _pre_activated(subject, skip) or _mixed(graph, skips, skip, norm):
+            sure = len(starts) > 1 or _pre_activated(subject, skip) or _mixed(graph, skips, skip)
+            if sure or (graph[norm].op in _OF_TOKENS and skip.merge_node in _results(graph, call)):
                 yield _finding(graph, skip, norm)
                 break
 
@@ -82,7 +85,13 @@ def _pre_activated(subject: Subject, skip: Skip) -> bool:
     return order[-1:] == ["layer"] and order[:1] == ["layer"] and "norm" in order
 
 
-def _mixed(graph: Graph, skips: list[Skip], normed: Skip, norm: int) -> bool:
+def _results(graph: Graph, call: int) -> set[int]:
+    """What a forward returns, views taken away."""
+    outputs = graph.calls[call].outputs if call >= 0 else graph.outputs
+    return {same_values(graph, i) for i in outputs}
+
+
+def _mixed(graph: Graph, skips: list[Skip], normed: Skip) -> bool:
     """Does another residual of the same forward take its identity from the stream before its own norm?"""
     for skip in skips:
         if skip is normed:

@@ -1,7 +1,7 @@
 """Rectified branch: the branch ends in a ReLU before the addition, and another one follows it.
 
 What it finds:
-    A residual block with a ReLU on the branch directly before the addition and one more directly behind the sum.
+    A residual block whose branch ends in a ReLU directly before the addition, with one more directly behind the sum.
 Why it matters:
     The branch can only add, never take away, so the stream grows with every block; and behind a shortcut that is
     already rectified the last ReLU does nothing at all.
@@ -18,7 +18,7 @@ References:
 
 from collections.abc import Iterator
 
-from skipstone.checks.around import back, met, readers, warn
+from skipstone.checks.around import back, met, readers, same_values, warn
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph
@@ -32,7 +32,12 @@ def check(subject: Subject) -> Iterator[Finding]:
     graph = subject.graph
     for skip in subject.skips:
         merge = graph[skip.merge_node]
-        if ends_in_relu(graph, skip) and not merge.tainted and _rectified(graph, skip.merge_node):
+        if (
+            ends_in_relu(graph, skip)
+            and not merge.tainted
+            and _directly(graph, skip)
+            and _rectified(graph, merge.index)
+        ):
             message = "the branch ends in a ReLU before the addition and another follows: the branch can only add"
             yield warn(
                 merge, message, met(graph, merge), data={"relu": last(graph, skip.main_operand), "skip": skip.index}
@@ -53,6 +58,11 @@ def ends_in_relu(graph: Graph, skip: Skip) -> bool:
 def last(graph: Graph, index: int) -> int:
     """The last operation on a branch that changes values."""
     return back(graph, index, lambda node: node.op in TRANSPARENT)
+
+
+def _directly(graph: Graph, skip: Skip) -> bool:
+    """Is the ReLU's own result added? With a dropout between it is another, published design (TCN, 1803.01271)."""
+    return graph[same_values(graph, skip.main_operand)].op in RELU
 
 
 def _rectified(graph: Graph, merge: int) -> bool:

@@ -1,7 +1,7 @@
-"""Self add: a tensor is added to itself.
+"""Self add: a tensor is added to itself, or concatenated with itself.
 
 What it finds:
-    `x + x` or `x += x` of one tensor that layers made from the input.
+    `x + x`, `x += x` or `cat([x, x], 1)` of one tensor that layers made from the input.
 Why it matters:
     The block overwrote its input with its own result: instead of a residual it returns twice the branch.
 Example:
@@ -25,13 +25,29 @@ from skipstone.core.graph import Graph, Node
 def check(subject: Subject) -> Iterator[Finding]:
     graph, ancestry = subject.graph, subject.ancestry
     for node in graph:
-        if node.op != "add" or len(node.inputs) != 2 or node.tainted or not ancestry.active[node.index]:
+        if node.op not in ("add", "cat") or len(node.inputs) != 2 or node.tainted or not ancestry.active[node.index]:
             continue
         first, second = (same_values(graph, i) for i in node.inputs)
-        is_map = len(node.shape) > 1 and node.spec.dtype.startswith(("float", "bfloat"))
-        if first == second and is_map and _is_branch(subject, first) and not _merges_others(graph, node):
-            message = f"a tensor is added to itself: the result is twice {graph[first].op}'s, the input is lost"
-            yield warn(node, message, met(graph, node), data={"operand": first})
+        if first != second or not _is_map(subject, node, first) or _merges_others(graph, node):
+            continue
+        made = graph[first].op
+        if node.op == "add":
+            message = f"a tensor is added to itself: the result is twice {made}'s, the shortcut is lost"
+        else:
+            message = f"a tensor is concatenated with itself: {made}'s result stands there twice, the shortcut is lost"
+        yield warn(node, message, met(graph, node), data={"operand": first})
+
+
+def _is_map(subject: Subject, node: Node, operand: int) -> bool:
+    """Features that a layer made, be it some steps ago; one channel may be repeated on purpose."""
+    shape = subject.graph[operand].shape
+    if len(shape) < 2 or not node.spec.dtype.startswith(("float", "bfloat")) or not _is_branch(subject, operand):
+        return False
+    if node.op == "add":
+        return True
+    dim = node.argument("dim", 0)
+    features = subject.layout.feature_axis(operand)
+    return isinstance(dim, int) and features == dim % len(shape) and shape[features] > 1
 
 
 def _merges_others(graph: Graph, node: Node) -> bool:

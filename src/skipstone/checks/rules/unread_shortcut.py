@@ -1,8 +1,8 @@
 """Unread shortcut: the forward pass keeps its input for a skip connection and never uses it.
 
 What it finds:
-    A local name such as `identity`, `residual`, `shortcut` or `skip` that a forward assigns and no line of it reads, in
-    a forward that adds it nowhere.
+    A local name such as `identity`, `residual`, `shortcut` or `skip` that a forward assigns and no line of it reads;
+    and a module of such a name that `__init__` makes and no method of the class reads or runs.
 Why it matters:
     The block returns its branch alone: the skip connection that the code prepares is not there.
 Example:
@@ -25,6 +25,7 @@ from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 
 _NAMES = ("identity", "residual", "shortcut", "skip")
+_MODULES = frozenset((*_NAMES, "downsample", "skip_conv", "res_conv", "shortcut_conv", "skip_connection"))
 _READS_ALL = frozenset(("locals", "vars", "eval", "exec"))
 
 
@@ -36,14 +37,41 @@ def check(subject: Subject) -> Iterator[Finding]:
         if kind in judged:
             continue
         judged.add(kind)
-        found = _unread(kind)
-        if found is None or call.first == call.last:
+        if call.first == call.last:
             continue
-        name, statement = found
         shapes = tuple(graph[i].shape for i in (*call.inputs[:1], *call.outputs[:1]))
-        message = f"`{name}` is kept for a skip connection and never used: {kind.__name__} returns its branch alone"
-        place = place_of(kind, "forward", statement)
-        yield Finding("", "", "warning", message, call.path, place, shapes, call.first, data={"name": name})
+        found = _unread(kind)
+        if found is not None:
+            name, statement = found
+            message = f"`{name}` is kept for a skip connection and never used: {kind.__name__} returns its branch alone"
+            place = place_of(kind, "forward", statement)
+            yield Finding("", "", "warning", message, call.path, place, shapes, call.first, data={"name": name})
+        idle = _never_run(subject, call.path)
+        if idle is not None:
+            message = (
+                f"`self.{idle}` is made for a skip connection and never run: {kind.__name__} returns its branch alone"
+            )
+            node = subject.graph[call.first]
+            yield Finding("", "", "warning", message, call.path, node.place, shapes, call.first, data={"name": idle})
+
+
+def _never_run(subject: Subject, path: str) -> str | None:
+    """A shortcut's module that no record runs and no method of its class but `__init__` mentions."""
+    module = subject.model.get_submodule(path)
+    kind = type(module)
+    for name, child in module.named_children():
+        ran = any(call.path == f"{path}.{name}".lstrip(".") for call in subject.graph.calls)
+        if name not in _MODULES or ran or child is None:
+            continue
+        if any(skip.module == path for skip in subject.skips) or kind.__module__.startswith("torch."):
+            continue  # another skip stands in its place
+        own = [
+            method(kind, other) for other in dir(kind) if callable(getattr(kind, other, None)) and other != "__init__"
+        ]
+        texts = [ast.dump(tree) for tree in own if tree is not None]
+        if method(kind, "forward") is not None and not any(f"'{name}'" in text or "getattr" in text for text in texts):
+            return name
+    return None
 
 
 def _unread(kind: type[nn.Module]) -> tuple[str, ast.Assign] | None:

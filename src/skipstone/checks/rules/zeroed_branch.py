@@ -46,10 +46,22 @@ def _is_zero(subject: Subject, node: Node) -> bool:
         other = node.arguments.get("other")
         if isinstance(other, int | float) and not isinstance(other, bool):
             return other == 0
-        return any(subject.graph[i].kind == "constant" and _holds_zeros(subject, node, i) for i in node.inputs)
+        return any(_is_zero_tensor(subject, node, i) for i in node.inputs)
     if node.op.startswith("dropout"):
         return node.argument("p", 0.5) == 1 and node.argument("training", False) is True
     return False
+
+
+def _is_zero_tensor(subject: Subject, node: Node, factor: int) -> bool:
+    source = subject.graph[factor]
+    if source.kind == "constant":
+        return _holds_zeros(subject, node, factor)
+    if source.kind != "parameter" or source.requires_grad:
+        return False
+    # Frozen at zero while the rest is trained; of a wholly frozen network it says nothing.
+    tensor = dict(subject.model.named_parameters()).get(source.name)
+    trained = any(parameter.requires_grad for parameter in subject.graph.parameters)
+    return trained and tensor is not None and tensor.device.type != "meta" and not bool(tensor.any())
 
 
 def _holds_zeros(subject: Subject, node: Node, factor: int) -> bool:
