@@ -215,6 +215,20 @@ def test_an_operand_computed_in_the_call_is_named(tmp_path, body, operand, kind,
     assert expected in patched(tmp_path, text, edits)
 
 
+@pytest.mark.parametrize("kind", ["crop-like", "pad-like", "center-crop-like", "interpolate-like"])
+def test_sizes_of_other_axes_matched(tmp_path, kind):
+    shorter, longer = "x.flatten(2)[:, :, :9].transpose(1, 2)", "x.flatten(2).transpose(1, 2)"
+    first, second = (longer, shorter) if "crop" in kind else (shorter, longer)
+    body = f"a, b = {first}, {second}\n        out = out + (a + b).mean()"
+    text = BLOCK.format(body=body)
+
+    def edits(graph):
+        transform = Transform(kind, like=1, arguments={"axes": (1,)})
+        return (MapOperand(site_of(graph, graph.failures[0].index), 0, transform),)
+
+    assert "(a, b, (1,))" in patched(tmp_path, text, edits)
+
+
 def test_settings_and_layers(tmp_path):
     text = BLOCK.format(body="out = out + F.interpolate(self.pool(x), size=x.shape[2:])")
 

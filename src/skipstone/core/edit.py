@@ -74,7 +74,7 @@ TransformKind = Literal[
 class Transform:
     """What happens to one operand. `like` is the index of the operand whose size is matched, for the `-like` kinds.
 
-    Sizes are matched on the spatial axes, 2 and on; `arguments["axes"]` names other ones for cropping and padding.
+    Sizes are matched on the spatial axes, 2 and on; `arguments["axes"]` names other ones.
     """
 
     kind: TransformKind

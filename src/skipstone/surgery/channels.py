@@ -16,7 +16,7 @@ from skipstone.tracing.roles import CONV, NORM, POOL
 _POINTWISE = frozenset(
     """relu relu6 leaky_relu elu celu selu gelu silu mish hardswish hardsigmoid hardtanh sigmoid tanh softplus threshold
     rrelu dropout feature_dropout alpha_dropout clone contiguous to float half bfloat16 double type alias detach
-    """.split()  # noqa: SIM905
+    """.split()
 )
 _SPATIAL = POOL | {"interpolate", "upsample", "pad", "dropout1d", "dropout2d", "dropout3d"}
 Ranges = tuple[tuple[int, int], ...]

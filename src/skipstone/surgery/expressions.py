@@ -30,6 +30,14 @@ HELPERS: Mapping[str, tuple[str, ...]] = {
         "        x = x.narrow(axis, 0, min(x.shape[axis], like.shape[axis]))",
         "    return x",
     ),
+    "resample_like": (
+        "def resample_like(x, like, axes):",
+        '    """The axes of x resampled to the sizes of like, nearest neighbour."""',
+        "    for axis in axes:",
+        "        wanted = like.shape[axis]",
+        "        x = x.index_select(axis, torch.arange(wanted, device=x.device) * x.shape[axis] // wanted)",
+        "    return x",
+    ),
     "center_crop_like": (
         "def center_crop_like(x, like, axes=None):",
         '    """The axes of x (the spatial ones) cut about their centre, down to the size of like."""',
@@ -63,8 +71,7 @@ class SiteText:
         self.sets = [edit for edit in edits if isinstance(edit, SetArgument)]
         self.drops = {edit.operand for edit in edits if isinstance(edit, DropOperand)}
         self.out_of_place = any(isinstance(edit, OutOfPlace) for edit in edits)
-        kinds = {edit.transform.kind.replace("-", "_") for edit in self.maps}
-        self.helpers = kinds & HELPERS.keys()
+        self.helpers = {_helper(edit.transform) for edit in self.maps} & HELPERS.keys()
         self.named: dict[
             int, tuple[str, int]
         ] = {}  # operands computed in the call: a name for each, who wants its size
@@ -303,6 +310,8 @@ class SiteText:
                 return simple + "".join(f".unsqueeze({dim})" for dim in _dims(transform))
             case "zero":
                 return f"torch.zeros_like({text})"
+            case "interpolate-like" if transform.arguments.get("axes") is not None:
+                return f"resample_like({text}, {like}, {literal(transform.arguments['axes'])})"
             case "interpolate-like":
                 return f'torch.nn.functional.interpolate({text}, size={like}.shape[2:], mode="nearest")'
             case "crop-like" | "pad-like" | "center-crop-like":
@@ -312,6 +321,11 @@ class SiteText:
             case "expand-like":
                 shape = f"-1, -1, *{like}.shape[2:]" if self.op in LISTED else f"{like}.shape"
                 return f"{simple}.expand({shape})"
+
+
+def _helper(transform: Transform) -> str:
+    resampled = transform.kind == "interpolate-like" and transform.arguments.get("axes") is not None
+    return "resample_like" if resampled else transform.kind.replace("-", "_")
 
 
 def _dims(transform: Transform) -> list[int]:
