@@ -21,8 +21,9 @@ from collections.abc import Iterator
 from skipstone.checks.around import back, met, readers, same_values, warn
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
-from skipstone.core.graph import Graph
+from skipstone.core.graph import Graph, Node
 from skipstone.core.skip import Skip
+from skipstone.skips import find_skips
 from skipstone.tracing.roles import TRANSPARENT
 
 RELU = frozenset(("relu", "relu6", "threshold"))
@@ -32,12 +33,8 @@ def check(subject: Subject) -> Iterator[Finding]:
     graph = subject.graph
     for skip in subject.skips:
         merge = graph[skip.merge_node]
-        if (
-            ends_in_relu(graph, skip)
-            and not merge.tainted
-            and _directly(graph, skip)
-            and _rectified(graph, merge.index)
-        ):
+        suspect = ends_in_relu(graph, skip) and not merge.tainted and _rectified(graph, merge.index)
+        if suspect and _directly(subject, merge):
             message = "the branch ends in a ReLU before the addition and another follows: the branch can only add"
             yield warn(
                 merge, message, met(graph, merge), data={"relu": last(graph, skip.main_operand), "skip": skip.index}
@@ -60,9 +57,12 @@ def last(graph: Graph, index: int) -> int:
     return back(graph, index, lambda node: node.op in TRANSPARENT)
 
 
-def _directly(graph: Graph, skip: Skip) -> bool:
+def _directly(subject: Subject, merge: Node) -> bool:
     """Is the ReLU's own result added? With a dropout between it is another, published design (TCN, 1803.01271)."""
-    return graph[same_values(graph, skip.main_operand)].op in RELU
+    training = subject.in_mode(True)  # in evaluation a dropout leaves no trace
+    skips = subject.skips if training is subject.graph else find_skips(training)
+    twins = [skip for skip in skips if training[skip.merge_node].place == merge.place and skip.module == merge.module]
+    return all(training[same_values(training, skip.main_operand)].op in RELU for skip in twins)
 
 
 def _rectified(graph: Graph, merge: int) -> bool:
