@@ -40,6 +40,10 @@ def test_positions_past_a_table_are_refused():
     assert "IndexError: positions run past the table of places.weight" in str(report)
 
 
+def test_a_mere_shape_stands_for_whole_numbers_where_they_are_looked_up():
+    assert skipstone.legal_sizes(Language(), (2, "t"), t=range(1, 41)).rule == "t <= 24"
+
+
 def test_real_lookup_agrees():
     model = Language()
     model(torch.zeros(1, 24, dtype=torch.int64))

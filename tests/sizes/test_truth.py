@@ -185,6 +185,9 @@ CASES = {
         Net(lambda m, x: torch.cat([x[:, 0::2], x[:, 1::2]], -1)), lambda h: (2, h, 8),
     ),
     "squeezed batch": (Net(lambda m, x: m.a(x).squeeze().flatten(1).unsqueeze(1), a=nn.Linear(8, 3)), lambda h: (h, 8)),
+    "resized to nothing": (
+        Net(lambda m, x: merge(F.interpolate(x, scale_factor=0.25), F.max_pool2d(x, 4, ceil_mode=True))), square(),
+    ),
     "unfold": (Net(lambda m, x: F.fold(F.unfold(x, 3, stride=2), (17, 17), 3, stride=2)), square()),
 }  # fmt: skip
 SIZES = range(1, 41)

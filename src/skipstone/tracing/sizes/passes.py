@@ -19,7 +19,7 @@ from skipstone.tracing.sizes.axes import axes_of
 from skipstone.tracing.sizes.broadcast import is_accidental, is_pooled_gate, merge_operands, value_inputs
 from skipstone.tracing.sizes.known import with_rule
 from skipstone.tracing.sizes.request import Request
-from skipstone.tracing.sizes.tables import overruns
+from skipstone.tracing.sizes.unseen import unseen_refusals
 from skipstone.tracing.sizes.vector import Sweep, values_of
 from skipstone.tracing.trace import quiet_and_restored
 
@@ -69,7 +69,7 @@ def sweep_pass(model: nn.Module, request: Request, sweep: Sweep) -> Outcome:
     if error is not None:
         # An uncertain point might have been spared the refusal: it is passed again.
         return Outcome(sweep.alive & ~sweep.uncertain, False, np.zeros_like(sweep.alive), tuple(sweep.failed), error)
-    for beyond, _ in overruns(nodes, len(sweep.alive)):
+    for beyond, _ in unseen_refusals(nodes, len(sweep.alive)):
         sweep.failed.append(sweep.alive & beyond)
         sweep.alive &= ~beyond
     graph = _at_focus(nodes, inputs, sweep)
@@ -80,7 +80,7 @@ def single_pass(model: nn.Module, request: Request, sizes: Mapping[str, int]) ->
     """Run `model` once at one size: the record as far as it goes, and why torch refused, None where it did not."""
     nodes, inputs, error = _record(model, request, sizes.__getitem__, _Strict)
     if error is None:
-        error = next((reason for _, reason in overruns(nodes, 1)), None)
+        error = next((reason for _, reason in unseen_refusals(nodes, 1)), None)
     return _graph(nodes, inputs), error
 
 

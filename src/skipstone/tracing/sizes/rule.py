@@ -44,9 +44,7 @@ def _candidates(sizes: Sizes, wanted: NDArray[np.bool_], h: str) -> Iterator[Rul
         yield Rule("none", lambda x: np.zeros(len(x), dtype=np.bool_))
         return
     if len(listed) == len(sizes):
-        yield Rule(
-            f"every {h}" + (f" >= {listed[0]}" if listed[0] > 1 else ""), lambda x: np.ones(len(x), dtype=np.bool_)
-        )
+        yield Rule(f"every {h}", lambda x: np.ones(len(x), dtype=np.bool_))
         return
     if len(listed) <= 2:
         yield Rule(f"{_listed(listed)} only", _among(listed))

@@ -1,7 +1,8 @@
-"""Positions that run past a table: the one refusal that depends on values and yet on sizes alone.
+"""Refusals that torch's shape code does not show, and that depend on sizes alone.
 
-`wte(x) + wpe(torch.arange(t))` raises for every t beyond the table's length, but not on tensors without data. The
-largest index is followed from `arange` through views and sums with numbers; of other indices nothing is said.
+Positions past a table: `wte(x) + wpe(torch.arange(t))` raises for every t beyond the table's length, but not on tensors
+without data. The largest index is followed from `arange` through views and sums with numbers; of other indices nothing
+is said. And `interpolate` to or from nothing, which only the kernels refuse.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,18 +20,35 @@ _VIEWS = words(
 )
 
 
-def overruns(nodes: Sequence[Node], count: int) -> Iterator[tuple[Mask, str]]:
-    """For each table lookup by position, the points (of `count`) at which the last position lies beyond the table."""
+def unseen_refusals(nodes: Sequence[Node], count: int) -> Iterator[tuple[Mask, str]]:
+    """For each such operation, the points (of `count`) at which it refuses, and the words."""
     for node in nodes:
-        table, index = _lookup(nodes, node)
-        if table is None or index is None:
-            continue
-        largest = _largest(nodes, index)
-        length = value_of(nodes[table].spec.shape[0])
-        if largest is not None and length is not None:
-            beyond = np.broadcast_to(np.asarray(largest) >= np.asarray(length), (count,))
-            if beyond.any():
-                yield beyond, f"IndexError: positions run past the table of {nodes[table].name or 'the lookup'}"
+        refused, words = _past_table(nodes, node) or _empty_resize(nodes, node) or (False, "")
+        mask = np.broadcast_to(np.asarray(refused, dtype=np.bool_), (count,))
+        if mask.any():
+            yield mask, words
+
+
+def _past_table(nodes: Sequence[Node], node: Node) -> tuple[object, str] | None:
+    table, index = _lookup(nodes, node)
+    if table is None or index is None:
+        return None
+    largest, length = _largest(nodes, index), value_of(nodes[table].spec.shape[0])
+    if largest is None or length is None:
+        return None
+    words = f"IndexError: positions run past the table of {nodes[table].name or 'the lookup'}"
+    return np.asarray(largest) >= np.asarray(length), words
+
+
+def _empty_resize(nodes: Sequence[Node], node: Node) -> tuple[object, str] | None:
+    if node.op not in ("interpolate", "upsample") or node.arguments.get("mode") == "area" or not node.inputs:
+        return None
+    sizes = [value_of(size) for size in (*node.spec.shape[2:], *nodes[node.inputs[0]].spec.shape[2:])]
+    empty = [np.equal(np.asarray(size), 0) for size in sizes if size is not None]
+    return np.logical_or.reduce(np.broadcast_arrays(*empty)), _EMPTY_RESIZE
+
+
+_EMPTY_RESIZE = "RuntimeError: Input and output sizes should be greater than 0"
 
 
 def _lookup(nodes: Sequence[Node], node: Node) -> tuple[int | None, int | None]:
