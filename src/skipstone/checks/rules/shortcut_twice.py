@@ -1,7 +1,8 @@
 """Shortcut added twice: the same shortcut is added again to the sum that already holds it.
 
 What it finds:
-    An addition of x to a sum that x is already a term of, with no layer, norm or activation between.
+    An addition of x to a sum that x is already a term of and that nothing else reads, with no layer, norm or activation
+    between.
 Why it matters:
     The result is f(x) + 2x: over depth the stream doubles with every block instead of growing slowly.
 Example:
@@ -46,6 +47,8 @@ def _sum_holding(graph: Graph, total: int, term: int) -> int | None:
         node = graph[pending.pop()]
         if node.op != "add" or len(node.inputs) != 2 or "alpha" in node.arguments:
             continue
+        if len(graph.users[node.index]) != 1 or node.index in graph.outputs:
+            continue  # others read the sum: streams that are all added up in the end (dense sums)
         operands = [same_values(graph, i) for i in node.inputs]
         if term in operands and operands[0] != operands[1]:
             return node.index
