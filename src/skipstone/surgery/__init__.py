@@ -1,6 +1,6 @@
 """Edit + Module -> Module; Edit -> source diff; skips taken out, put in, and compared."""
 
-from skipstone.surgery.ablation import AblationPlan, ablate, plan_ablation
+from skipstone.surgery.ablation import AblationPlan, Which, ablate, plan_ablation, select
 from skipstone.surgery.apply import apply, preview, revert
 from skipstone.surgery.comparing import Change, SkipDiff, diff
 from skipstone.surgery.connecting import Connection, ConnectionPlan, connect, plan_connection
@@ -17,6 +17,7 @@ __all__ = [
     "SkipDiff",
     "SurgeryError",
     "SurgeryWarning",
+    "Which",
     "ablate",
     "apply",
     "connect",
@@ -27,6 +28,7 @@ __all__ = [
     "plan_connection",
     "preview",
     "revert",
+    "select",
     "site_of",
     "source_diff",
     "suggestion",
