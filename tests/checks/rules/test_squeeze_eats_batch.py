@@ -52,11 +52,25 @@ class SqueezeThenView(nn.Module):
         return self.h(F.adaptive_avg_pool2d(self.c(x), 1).squeeze().view(x.size(0), -1))
 
 
+class SqueezeThenViewBehindNorm(nn.Module):
+    """With one sample the norm fails in training, whatever the squeeze does."""
+
+    def __init__(self):
+        super().__init__()
+        self.c = nn.Conv2d(3, 8, 3)
+        self.n = nn.BatchNorm2d(8)
+
+    def forward(self, x):
+        y = F.adaptive_avg_pool2d(self.c(x), 1)
+        return self.n(y).squeeze().view(x.size(0), -1)
+
+
 FOUND = [
     (SqueezeHead, (2, 3, 8, 8)),
     (SqueezeGate, (1, 3, 8, 8)),
 ]
 LEFT_ALONE = [
+    (SqueezeThenViewBehindNorm, (2, 3, 8, 8)),
     (SqueezeDims, (2, 3, 8, 8)),
     (SqueezeThenView, (2, 3, 8, 8)),
 ]

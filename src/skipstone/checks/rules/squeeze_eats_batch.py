@@ -67,9 +67,16 @@ def _eats(one: Graph, several: Graph, index: int) -> bool:
 
 def _consequence(one: Graph, several: Graph) -> str | None:
     """What a batch of one does that larger ones do not."""
-    if len(one.failures) > len(several.failures) or (one.stopped and not several.stopped):
+    if len(_failed(one)) > len(_failed(several)) or (one.stopped and not several.stopped):
         return "the network then fails"
     if len(accidental_broadcasts(one)) > len(accidental_broadcasts(several)):
         return "a later operation then broadcasts"
     ranks = [len(one[i].shape) for i in one.outputs], [len(several[i].shape) for i in several.outputs]
     return "the network then returns one axis less" if ranks[0] != ranks[1] else None
+
+
+def _failed(graph: Graph) -> list[Node]:
+    """What failed, but for batch norms that want more than one sample in training."""
+    return [
+        node for node in graph.failures if node.failure and "more than 1 value per channel" not in node.failure.message
+    ]
