@@ -13,7 +13,7 @@ from skipstone.tracing.sizes.explore import Exploration, explore
 from skipstone.tracing.sizes.request import Pattern, Request
 from skipstone.tracing.sizes.rule import describe
 
-_SECONDS = 1.5
+_SECONDS = 4.0
 _REACH = 1024  # sizes are looked at up to this, or to twice the size asked
 _NEAREST = 2
 
