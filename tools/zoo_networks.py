@@ -90,8 +90,13 @@ _TEXT = {**_SMALL, "vocab_size": 99, "max_position_embeddings": 64}
 _DECODER = {**_TEXT, "num_key_value_heads": 2}
 _VISION = {**_SMALL, "image_size": 64, "patch_size": 16}
 _T5 = {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 3, "num_heads": 4, "vocab_size": 99}
-_BART = {"d_model": 32, "encoder_layers": 3, "decoder_layers": 3, "encoder_attention_heads": 4, "vocab_size": 99,
-         "decoder_attention_heads": 4, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64, "max_position_embeddings": 64}  # fmt: skip
+_BART = {
+    "d_model": 32,
+    "vocab_size": 99,
+    "max_position_embeddings": 64,
+    **{f"{side}_{what}": size for side in ("encoder", "decoder")
+       for what, size in (("layers", 3), ("attention_heads", 4), ("ffn_dim", 64))},
+}  # fmt: skip
 _IMAGE: dict[str, object] = {"pixel_values": (2, 3, 64, 64)}
 # Class, its config's settings, the inputs by keyword.
 HUGGING_FACE: dict[str, tuple[dict[str, Any], Callable[[], dict[str, object]]]] = {

@@ -141,7 +141,7 @@ _TIMM: dict[str, Mapping[str, Rule]] = {
     "vision_transformer_hybrid": {},
     "vision_transformer_relpos": {"RelPosBlock": 2, "ResPostRelPosBlock": 2},
     "vision_transformer_sam": {"Block": 2},
-    "visformer": {"Block": lambda block: 1 + int(not isinstance(block.attn, nn.Identity))},
+    "visformer": {"Block": lambda block: 1 + int(block.attn is not None)},
     "vitamin": {"MbConvLNBlock": 1},
     "volo": {"Outlooker": 2, "Transformer": 2, "ClassBlock": 2},
     "vovnet": {"OsaBlock": lambda block: 1 + int(block.residual)},
