@@ -21,9 +21,9 @@ _VERBS = {"add": "add", "sub": "subtract", "rsub": "subtract", "mul": "multiply"
 
 
 def failing(subject: Subject, rule: str) -> Iterator[Node]:
-    """The failed nodes that belong to a rule, by its name."""
+    """The failed calls that belong to a rule, by its name; a call with several results counts once."""
     for node in subject.graph.failures:
-        if fault(subject, node) == rule:
+        if node.output == 0 and fault(subject, node) == rule:
             yield node
 
 
@@ -50,7 +50,7 @@ def _merge_fault(subject: Subject, node: Node) -> str:
     if len(shapes) < 2:
         return "refused-operation"
     if len({len(shape) for shape in shapes}) > 1:
-        return "rank-mismatch"
+        return "fixed-table" if _is_short_table(subject, node) else "rank-mismatch"
     axes = parting_axes(node)
     if not axes:
         return "refused-operation"
@@ -81,6 +81,14 @@ def is_table(subject: Subject, index: int) -> bool:
     graph, ancestry = subject.graph, subject.ancestry
     stored = any(node.kind in ("parameter", "buffer") and ancestry.leads_to(node.index, index) for node in graph)
     return stored and not any(ancestry.leads_to(i, index) for i in graph.inputs)
+
+
+def _is_short_table(subject: Subject, node: Node) -> bool:
+    """Does a table of fewer axes, aligned on the right, agree on some axis and differ in length on another?"""
+    if node.op not in _ARITHMETIC or not any(is_table(subject, i) for i in node.inputs[:2]):
+        return False
+    pairs = list(zip(*(reversed(subject.graph[i].shape) for i in node.inputs[:2]), strict=False))
+    return any(a == b > 1 for a, b in pairs) and any(a != b and 1 not in (a, b) for a, b in pairs)
 
 
 def _width_fits(graph: Graph, node: Node) -> bool:

@@ -47,7 +47,7 @@ def with_repairs(subject: Subject, finding: Finding, others: tuple[Finding, ...]
     if propose is None:
         return finding
     # What stems from this fault is to be mended with it; what stands on its own is not its affair.
-    alone = {_key(other) for other in others if not subject.graph[other.node].tainted} - {_key(finding)}
+    alone = {_key(other) for other in others if _stands_alone(subject, finding, other)} - {_key(finding)}
     repairs: list[Repair] = []
     for number, proposal in enumerate(propose(subject, finding)):
         if number == _MAX_TRIED or len(repairs) == _MAX_SHOWN:
@@ -56,6 +56,15 @@ def with_repairs(subject: Subject, finding: Finding, others: tuple[Finding, ...]
         if repair is not None:
             repairs.append(repair)
     return replace(finding, repairs=tuple(repairs))
+
+
+def _stands_alone(subject: Subject, finding: Finding, other: Finding) -> bool:
+    """Neither behind another fault nor the same one again: one tensor that meets several layers of the wrong width."""
+    graph = subject.graph
+    if graph[other.node].tainted:
+        return False
+    same_width = finding.data.get("wanted") is not None and finding.data == other.data and finding.rule == other.rule
+    return not (same_width and graph[finding.node].inputs[:1] == graph[other.node].inputs[:1])
 
 
 def _verified(subject: Subject, finding: Finding, proposal: Proposal, alone: set[Key]) -> Repair | None:
@@ -90,7 +99,8 @@ def _settle(subject: Subject, finding: Finding, proposal: Proposal, alone: set[K
         left = [f for f in _remaining(mended, finding) if _key(f) not in alone]
         if not left:
             return edits, mended
-        following = next((f for f in left if _key(f) != _key(finding)), None)
+        # In a loop the next round fails at the same place, with other shapes.
+        following = next((f for f in left if _key(f) != _key(finding) or f.operands != finding.operands), None)
         more = next(_proposals(mended, following), None) if following is not None else None
         if more is None or following is None or all(edit in edits for edit in more.edits):
             return None

@@ -7,6 +7,7 @@ from skipstone.checks.proposals.inplace import inplace_saved
 from skipstone.checks.proposals.merge import mismatch
 from skipstone.checks.proposals.proposal import Proposal
 from skipstone.checks.proposals.shape import fixed_table, one_value_per_channel, rank_mismatch, reshape_mismatch
+from skipstone.checks.proposals.small import too_small
 from skipstone.checks.proposals.width import wrong_width
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
@@ -18,6 +19,7 @@ PROPOSALS: Mapping[str, Callable[[Subject, Finding], Iterator[Proposal]]] = {
     "rank-mismatch": rank_mismatch,
     "reshape-mismatch": reshape_mismatch,
     "fixed-table": fixed_table,
+    "too-small": too_small,
     "one-value-per-channel": one_value_per_channel,
     "inplace-saved": inplace_saved,
     "identity-overwritten": silent.identity_overwritten,

@@ -61,7 +61,10 @@ def fixed_table(subject: Subject, finding: Finding) -> Iterator[Proposal]:
         return
     position = node.inputs.index(table)
     shapes = [subject.graph[i].shape for i in node.inputs[:2]]
-    axes = tuple(a for a in range(1, len(shapes[0])) if shapes[0][a] != shapes[1][a] and shapes[position][a] != 1)
+    ranks = [len(shape) for shape in shapes]
+    # Of unequal ranks the axes are counted from the right, as torch does.
+    shared = range(1, ranks[0]) if ranks[0] == ranks[1] else range(-min(ranks), 0)
+    axes = tuple(a for a in shared if shapes[0][a] != shapes[1][a] and shapes[position][a] != 1)
     change = Transform("interpolate-like", like=1 - position, arguments={"axes": axes})
     edit = MapOperand(site_of(subject.graph, node.index), position, change)
     yield Proposal(

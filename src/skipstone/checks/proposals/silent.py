@@ -32,18 +32,14 @@ def wrong_cat_axis(subject: Subject, finding: Finding) -> Iterator[Proposal]:
     axis = finding.data.get("axis")
     if isinstance(axis, int):
         edit = SetArgument(site_of(subject.graph, finding.node), "dim", axis)
-        yield Proposal(
-            f"concatenate along axis {axis}", (edit,), "the features stand side by side"
-        )
+        yield Proposal(f"concatenate along axis {axis}", (edit,), "the features stand side by side")
 
 
 def batch_attention(subject: Subject, finding: Finding) -> Iterator[Proposal]:
     path = finding.data.get("layer")
     if isinstance(path, str):
         edit = SetAttributes(path, {"batch_first": True})
-        yield Proposal(
-            f"{path}: batch_first=True", (edit,), "tokens attend to those of their own image"
-        )
+        yield Proposal(f"{path}: batch_first=True", (edit,), "tokens attend to those of their own image")
 
 
 def squeeze_eats_batch(subject: Subject, finding: Finding) -> Iterator[Proposal]:

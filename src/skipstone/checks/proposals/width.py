@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from torch import nn
 
 from skipstone.checks.proposals.proposal import Proposal
+from skipstone.checks.rules.wrong_width import RECURRENT
 from skipstone.checks.subject import Subject
 from skipstone.core.edit import MapOperand, ModuleSpec, ReplaceModule, SetArgument, Transform
 from skipstone.core.finding import Finding
@@ -32,6 +33,9 @@ _SETTINGS: Mapping[type[nn.Module], tuple[str, tuple[str, ...]]] = {
 def wrong_width(subject: Subject, finding: Finding) -> Iterator[Proposal]:
     """The concatenation's axis where that is the cause, else another width of the layer or a projection before it."""
     wanted, got, axis = (finding.data.get(key) for key in ("wanted", "got", "axis"))
+    if "stacked" in finding.data:
+        yield from _unstacked(subject, finding)
+        return
     if isinstance(axis, int):
         edit = SetArgument(site_of(subject.graph, finding.node), "dim", axis)
         yield Proposal(f"concatenate along axis {axis}", (edit,), "the next layer gets the width it was made for")
@@ -52,6 +56,19 @@ def wrong_width(subject: Subject, finding: Finding) -> Iterator[Proposal]:
         edit_before = MapOperand(site_of(subject.graph, node.index), 0, Transform("module", projection))
         yield Proposal(
             f"{projection} before {node.module or node.op}", (edit_before,), "the layer and its weights stay"
+        )
+
+
+def _unstacked(subject: Subject, finding: Finding) -> Iterator[Proposal]:
+    """The stack's own axis joined with the features' behind it: what a concatenation would have given."""
+    axis, stacked, layer = (finding.data.get(key) for key in ("axis", "stacked", "layer"))
+    if isinstance(axis, int) and isinstance(layer, int) and stacked == axis:
+        spec = ModuleSpec("Flatten", {"start_dim": axis, "end_dim": axis + 1})
+        edit = MapOperand(site_of(subject.graph, layer), 0, Transform("module", spec))
+        yield Proposal(
+            f"{spec} behind the stack (or torch.cat(..., {axis}) in its place)",
+            (edit,),
+            "the stacked maps stand side by side in the features",
         )
 
 
@@ -91,7 +108,7 @@ def _without_defaults(arguments: Mapping[str, object]) -> dict[str, object]:
 
 
 def _projection(got: int, wanted: int, rank: int, op: str) -> ModuleSpec | None:
-    if op == "linear" or rank == 2:
+    if op == "linear" or op in RECURRENT or rank == 2:
         return ModuleSpec("Linear", {"in_features": got, "out_features": wanted})
     if rank in (3, 4, 5) and op not in ("layer_norm", "rms_norm"):
         return ModuleSpec(f"Conv{rank - 2}d", {"in_channels": got, "out_channels": wanted, "kernel_size": 1})

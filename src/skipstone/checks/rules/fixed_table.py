@@ -1,7 +1,8 @@
 """Fixed table: a learned table of fixed length meets another number of tokens.
 
 What it finds:
-    An addition of activations and a parameter or buffer (a position table) whose lengths differ.
+    An addition of activations and a parameter or buffer (a position table) whose lengths differ; a table may have fewer
+    axes.
 Why it matters:
     The table was made for one input size; every other size fails, or needs the table resampled.
 Example:

@@ -21,6 +21,7 @@ from skipstone.checks.failures import finding
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node
+from skipstone.tracing.roles import merge_of
 
 
 def check(subject: Subject) -> Iterator[Finding]:
@@ -47,9 +48,8 @@ def _name(graph: Graph, node: Node) -> str:
 
 def _merge(subject: Subject, saver: Node, writer: Node) -> Node:
     """Where the fault lies: the writer if it is a merge itself, else the merge of the skip that it damages."""
-    for skip in subject.skips:
-        if skip.merge_node == writer.index:
-            return writer
+    if merge_of(subject.graph, writer) is not None and len(writer.inputs) > 1:
+        return writer
     for skip in subject.skips:
         branches = {*skip.main, *skip.shortcut, skip.source_node}
         if {saver.index, writer.index} <= branches:

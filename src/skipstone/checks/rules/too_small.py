@@ -7,9 +7,11 @@ Why it matters:
 Example:
     A 2x2 pool of a 1x1 map; a reflection padding of 1 on a map of one pixel.
 Repair:
-    A larger input, or fewer reductions before.
+    A larger input, or fewer reductions before. Else a pool with `ceil_mode=True`, a border that is repeated and not
+    mirrored, a convolution with padding.
 Effect of the repair:
-    Fewer reductions leave larger maps: more multiply-adds behind them.
+    Fewer reductions leave larger maps: more multiply-adds behind them. The others make this input legal; a convolution
+    with padding changes the sizes at every other one, too.
 References:
     PyTorch documentation, Conv2d and MaxPool2d, "Shape".
 """

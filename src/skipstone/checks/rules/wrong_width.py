@@ -2,7 +2,8 @@
 
 What it finds:
     A convolution, linear layer, norm or recurrent layer whose weight does not fit its input's channels or features.
-    Where an earlier concatenation along another axis would have given the right width, that is named as the cause.
+    Where an earlier concatenation along another axis (or of a stack) would have given the right width, that is named as
+    the cause.
 Why it matters:
     After a concatenation the next layer must be as wide as all operands together; a flatten fixes the input's size.
 Example:
@@ -23,6 +24,7 @@ from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node
 from skipstone.tracing.roles import CONV, NORM, RECTIFIER, RESAMPLE, TRANSPARENT
 
+RECURRENT = frozenset(["lstm", "gru", "rnn_tanh", "rnn_relu"])
 _PASSES = TRANSPARENT | RESAMPLE | RECTIFIER | NORM | {"mean", "sum", "amax"}
 
 
@@ -51,6 +53,11 @@ def widths(graph: Graph, node: Node) -> tuple[int | None, int | None]:
         return weight[0], source[1]
     if node.op in ("layer_norm", "rms_norm"):
         return weight[-1], source[-1]
+    if node.op == "prelu" and len(source) > 1:
+        return weight[0], source[1]
+    if node.op in RECURRENT:
+        weights = [graph[i] for i in node.inputs[1:] if graph[i].kind == "parameter" and len(graph[i].shape) == 2]
+        return (weights[0].shape[1], source[-1]) if weights else (None, None)
     return None, None
 
 
@@ -68,6 +75,9 @@ def _misjoined(subject: Subject, node: Node, wanted: int) -> Node | None:
     index = node.inputs[0]
     while True:
         source = graph[index]
+        if source.op == "stack" and source.failure is None:
+            axis = layout.feature_axis(source.inputs[0])
+            return source if axis is not None and sum(graph[i].shape[axis] for i in source.inputs) == wanted else None
         if source.op == "cat" and source.failure is None:
             features = layout.feature_axis(source.inputs[0])
             dim = source.argument("dim", 0)
@@ -83,9 +93,11 @@ def _misjoined(subject: Subject, node: Node, wanted: int) -> Node | None:
 def _cat_finding(subject: Subject, cause: Node, node: Node, wanted: int | None) -> Finding:
     features = subject.layout.feature_axis(cause.inputs[0])
     shapes = tuple(subject.graph[i].shape for i in cause.inputs)
-    message = (
-        f"concatenated along axis {cause.argument('dim', 0)}, but {node.module or node.op} behind it is made for "
-        f"{wanted} features: axis {features} would give them"
-    )
+    behind = f"{node.module or node.op} behind it is made for {wanted} features"
+    if cause.op == "stack":
+        message = f"stacked along a new axis, but {behind}: a concatenation along axis {features} would give them"
+        data = {"axis": features, "stacked": cause.argument("dim", 0), "layer": node.index}
+        return finding(cause, message, operands=shapes, data=data)
+    message = f"concatenated along axis {cause.argument('dim', 0)}, but {behind}: axis {features} would give them"
     data = {"wanted": wanted, "axis": features, "cause": cause.index}
     return finding(cause, message, operands=shapes, data=data)
