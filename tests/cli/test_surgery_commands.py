@@ -69,7 +69,11 @@ def test_connect_plans_and_saves(net, capsys):
     out, err = capsys.readouterr()
     assert "input (2, 3, 8, 8) -> c (2, 4, 8, 8)" in out
     assert "cost: +13 parameters" in out
-    assert "merge the model's input into the output of c by add" in err
+    assert "saved: new.pt" in err
+    assert cli.run(["connect", "net.py:Net", "input", "c", "-i", "3x8x8", "--diff"]) == 2
+    assert "merge the model's input into the output of c by add" in capsys.readouterr().err
+    assert cli.run(["connect", "net.py:Net", "a", "c", "-i", "3x8x8", "--write"]) == 0
+    assert "x = (skip := self.a(x))" in (net.parent / "net.py").read_text()
     assert (net.parent / "new.pt").stat().st_size > 0
 
 

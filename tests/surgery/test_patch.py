@@ -316,6 +316,64 @@ def test_settings_from_arguments_are_refused(tmp_path):
     assert surgery.source_diff(model, edits) is None
     assert "computed from the constructor's own" in surgery.why_not(model, edits)
     assert surgery.source_diff(model, (Connect("conv", "head", "add"),)) is None
+    assert "whether head gives one tensor" in surgery.why_not(model, (Connect("conv", "head", "add"),))
+
+
+CHAIN = (
+    HEAD
+    + """class Chain(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Conv2d(3, 4, 3, padding=1)
+        self.b = nn.Conv2d(4, 6, 3, 2, 1)
+        self.c = nn.Conv2d(6, 6, 3, padding=1)
+        self.d = nn.Conv2d(6, 2, 1)
+
+    def forward(self, x):
+        y = torch.tanh(self.a(x))  # first
+        y = torch.tanh(self.b(y))
+        return self.d(torch.tanh(self.c(y)))
+"""
+)
+
+
+@pytest.mark.parametrize("at_init", ["zero", "plain"])
+@pytest.mark.parametrize("ends", [("a", "b"), ("a", "c"), ("b", "c")])
+def test_connections_within_one_forward(tmp_path, ends, at_init):
+    path = written(tmp_path, CHAIN)
+    torch.manual_seed(0)
+    model, x = load(path).Chain().double(), torch.randn(2, 3, 8, 8, dtype=torch.float64)
+    plan = surgery.plan_connection(model, *ends, at_init=at_init, example=x)
+    live, diff = surgery.apply(model, plan.edits), surgery.source_diff(model, plan.edits)
+    assert diff is not None, surgery.why_not(model, plan.edits)
+    (tmp_path / "edit.patch").write_text(diff)
+    subprocess.run(["git", "apply", "--check", "edit.patch"], cwd=tmp_path, check=True)
+    subprocess.run(["git", "apply", "edit.patch"], cwd=tmp_path, check=True)
+    new = load(path).Chain().double()
+    names = {
+        f"{ends[1]}.skipstone_skip.shortcut": "skipstone_shortcut",
+        f"{ends[1]}.skipstone_skip.gain": "skipstone_gain",
+    }
+    renamed = {}
+    for name, value in live.state_dict().items():
+        old = next((old for old in names if name.startswith(old)), None)
+        renamed[name if old is None else names[old] + name.removeprefix(old)] = value
+    new.load_state_dict(renamed)
+    assert torch.equal(new(x), live(x))
+    for net in (new, live):
+        net(x).square().sum().backward()
+    assert torch.equal(new.a.weight.grad, live.a.weight.grad)
+    if at_init == "zero":
+        assert torch.equal(new.skipstone_gain.grad, live.get_submodule(ends[1]).skipstone_skip.gain.grad)
+
+
+def test_connections_across_modules_are_refused(tmp_path):
+    model = load(written(tmp_path, TWO)).Net()
+    plan = surgery.plan_connection(model, "a.conv", "b.conv", example=(2, 4, 8, 8))
+    assert surgery.source_diff(model, plan.edits) is None
+    assert "one layer of a module" in surgery.why_not(model, plan.edits)
+    plan = surgery.plan_connection(model, "a.conv", "a.head.0", example=(2, 4, 8, 8))
+    assert surgery.source_diff(model, plan.edits) is None
 
 
 def test_installed_packages_are_refused():

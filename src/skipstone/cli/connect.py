@@ -17,11 +17,14 @@ def run(
     merge: Literal["add", "cat", "mul", "gate"] = "add",
     shortcut: str = "auto",
     at_init: Literal["zero", "plain"] = "zero",
+    diff: bool = False,
+    write: bool = False,
     out: Path | None = None,
 ) -> int:
     """Put a skip connection into a network, from the output of one module to the output of another.
 
-    Prints the plan with its cost and the other shortcuts that would fit. Exit status: 0 done, 2 could not.
+    Prints the plan with its cost and the other shortcuts that would fit. Exit status: 0 done, 2 could not, or a
+    source change was asked for and is not certain.
 
     Parameters
     ----------
@@ -40,21 +43,26 @@ def run(
         auto, one of the plan's alternatives (projection, avg_pool, ...), or a design of the catalogue (resnet_a).
     at_init
         zero: the output stays bit-equal until training changes it; plain: at full strength.
+    diff
+        Print the change of the source as a unified diff, where it is certain.
+    write
+        Make the change in the source.
     out
         Save the changed network here, by torch.save.
     """
     from skipstone import surgery
+    from skipstone.cli.ablate import print_source
     from skipstone.models.target import outline, resolve
     from skipstone.tracing import parse_input_text
 
     model = resolve(target) if out else outline(target)
     example = tuple(map(parse_input_text, input))
     plan = surgery.plan_connection(model, source, end, merge=merge, shortcut=shortcut, at_init=at_init, example=example)
-    print(plan)
-    print(surgery.suggestion(plan.edits), file=sys.stderr)
+    print(plan, file=sys.stderr if diff else sys.stdout)
+    status = print_source(model, plan.edits, write=write) if diff or write else 0
     if out:
         import torch
 
         torch.save(surgery.apply(model, plan.edits), out)
         print(f"saved: {out}", file=sys.stderr)
-    return 0
+    return status

@@ -12,6 +12,7 @@ from types import FunctionType
 from torch import nn
 
 from skipstone.core.edit import (
+    Connect,
     DropOperand,
     Edit,
     MapOperand,
@@ -24,6 +25,7 @@ from skipstone.core.edit import (
 )
 from skipstone.core.graph import Place
 from skipstone.surgery import layers, widths
+from skipstone.surgery.connection_text import note_connection
 from skipstone.surgery.constructors import (
     class_function,
     constructor_of,
@@ -43,7 +45,8 @@ ModuleEdit = SetAttributes | ReplaceModule | NarrowInput | WidenInput
 def source_diff(model: nn.Module, edits: Sequence[Edit]) -> str | None:
     """A unified diff that `git apply` takes and that makes the network of `apply(model, edits)`; None where that is
     not certain: shared classes of which only some instances change, layers made in loops or from settings, expressions
-    that do not show their operands, connections, missing source. `suggestion(edits)` then says it in words.
+    that do not show their operands, connections across modules, missing source. `suggestion(edits)` then says it in
+    words.
     """
     try:
         files = _edited_files(model, edits)
@@ -83,6 +86,8 @@ def _edited_files(model: nn.Module, edits: Sequence[Edit]) -> list[SourceFile]:
             _check_alike(model, edit, edits)
         elif isinstance(edit, MapOperand | SetArgument | OutOfPlace | DropOperand):
             sites.setdefault(edit.site.place, {}).setdefault(edit.site.module, []).append(edit)
+        elif isinstance(edit, Connect):
+            note_connection(model, edit, files)
         else:
             raise UncertainError(f"{type(edit).__name__} has no one place in the source")
     done: set[tuple[object, ...]] = set()
