@@ -49,14 +49,10 @@ def _repeated(graph: Graph) -> dict[tuple[str, int], list[ModuleCall]]:
     found: dict[tuple[str, int], list[ModuleCall]] = {}
     for call in graph.calls:
         if call.completed and call.inputs and call.outputs and call.place is not None:
-            calls = found.setdefault((call.path, _caller(graph, call)), [])
+            calls = found.setdefault((call.path, call.parent), [])
             if all(call.place != other.place for other in calls):
                 calls.append(call)
     return {key: calls for key, calls in found.items() if len(calls) > 1}
-
-
-def _caller(graph: Graph, call: ModuleCall) -> int:
-    return call.parent
 
 
 def _inside(graph: Graph, call: ModuleCall, outer: ModuleCall) -> bool:

@@ -33,7 +33,7 @@ def check(subject: Subject) -> Iterator[Finding]:
             continue
         for total, term in ((first, second), (second, first)):
             earlier = _sum_holding(graph, total, term)
-            if earlier is not None and ancestry.active[term] and _has_branch(subject, earlier, term):
+            if earlier is not None and ancestry.active[term] and _has_branch(subject, earlier):
                 where = f" ({graph[earlier].place})" if graph[earlier].place else ""
                 message = f"the shortcut is added twice: the sum before{where} holds it already"
                 yield warn(node, message, met(graph, node), data={"earlier": earlier, "shortcut": term})
@@ -56,6 +56,6 @@ def _sum_holding(graph: Graph, total: int, term: int) -> int | None:
     return None
 
 
-def _has_branch(subject: Subject, earlier: int, term: int) -> bool:
-    """Is the earlier sum a residual: does `term` lead to its other operand through a layer?"""
+def _has_branch(subject: Subject, earlier: int) -> bool:
+    """Is the earlier sum that of a residual?"""
     return any(skip.merge_node == earlier and skip.is_block_skip for skip in subject.skips)
