@@ -496,6 +496,13 @@ def test_a_changed_file_is_noticed(tmp_path):
     assert torch.equal(edited(torch.ones(2, 4)), torch.full((2, 4), 2.0))
 
 
+def test_modules_that_copy_themselves_are_refused():
+    traced = torch.fx.symbolic_trace(Augmented())
+    site, _ = the_add(traced, (2, 4))
+    with pytest.raises(SurgeryError, match="has a __deepcopy__ of its own"):
+        surgery.apply(traced, [DropOperand(site, 1)])
+
+
 def test_a_shared_module_says_so():
     shared = Base()
     model = nn.Sequential(shared, nn.ReLU(), shared)

@@ -115,6 +115,42 @@ def test_distributed_data_parallel(edited, tmp_path):
         dist.destroy_process_group()
 
 
+def _rank(rank, store, path, results):
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+    model = torch.load(path, weights_only=False)
+    parallel = DistributedDataParallel(model)
+    x = torch.linspace(-1, 1, 2 * 3 * 32 * 32).view(2, 3, 32, 32)[rank : rank + 1]
+    for _ in range(2):
+        model.zero_grad()
+        parallel(x).square().mean().backward()
+    results[rank] = {name: p.grad.tolist() for name, p in model.named_parameters() if p.dim() == 1}
+    dist.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_two_processes(tmp_path):
+    """Without batch norm the averaged gradients of two halves are those of the whole batch."""
+    from skipstone.models import create
+
+    torch.manual_seed(0)
+    model = surgery.ablate(create("fixup20"), "all", (2, 3, 32, 32), parameters="remove")
+    used = {name for name, p in gradients(model, torch.randn(2, 3, 32, 32))[1].items() if p is not None}
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name in used)
+    torch.save(model, tmp_path / "model.pt")
+    with torch.multiprocessing.Manager() as manager:
+        results = manager.dict()
+        torch.multiprocessing.spawn(_rank, (str(tmp_path / "store"), str(tmp_path / "model.pt"), results), nprocs=2)
+        first, second = results[0], results[1]
+    assert first == second
+    x = torch.linspace(-1, 1, 2 * 3 * 32 * 32).view(2, 3, 32, 32)
+    model.zero_grad()
+    model(x).square().mean().backward()
+    for name, value in first.items():
+        torch.testing.assert_close(torch.tensor(value), model.get_parameter(name).grad, rtol=1e-3, atol=1e-6)
+
+
 @pytest.mark.parametrize("reentrant", [True, False])
 def test_checkpointing(edited, reentrant):
     _, new, x = edited

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import torch
 from torch import nn
 
 from skipstone.core.edit import (
@@ -137,8 +138,12 @@ def _carry_out(model: nn.Module, edits: Sequence[Edit]) -> None:
 
 def _edit_sites(model: nn.Module, path: str, edits: Sequence[SiteEdit]) -> None:
     holder = layers.find(model, path)
-    if not isinstance(holder.__class__, type) or hasattr(holder, "_c"):
+    if isinstance(holder, torch.jit.ScriptModule):
         raise SurgeryError(f"{path or 'the model'} is compiled TorchScript, whose forward cannot be edited")
+    if own := edited.own_copying(holder):
+        raise SurgeryError(
+            f"{path or 'the model'} ({type(holder).__name__}) has a {own} of its own: copies would lose the edit"
+        )
     ready = [_with_module(model, holder, edit) for edit in edits]
     for place in dict.fromkeys(edit.site.place for edit in ready):
         if why := edited.obstacle(holder, place):

@@ -29,6 +29,16 @@ def base_class(module: nn.Module) -> type[nn.Module]:
     return getattr(type(module), "_skipstone_base", type(module))
 
 
+def own_copying(module: nn.Module) -> str:
+    """The method by which the user's class is copied in its own way, if it has one: edits cannot follow there."""
+    for owner in base_class(module).__mro__:
+        if owner not in (nn.Module, object):
+            for name in ("__deepcopy__", "__reduce__", "__reduce_ex__"):
+                if name in vars(owner):
+                    return name
+    return ""
+
+
 def stages_of(module: nn.Module) -> Stages:
     return getattr(type(module), "_skipstone_stages", ())
 
