@@ -280,3 +280,19 @@ def test_a_float_input_may_stand_for_token_numbers() -> None:
     assert not graph.failures
     assert graph[graph.outputs[0]].shape == (2, 7, 3)
     assert "indexes an embedding" in graph.assumptions[0].what
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="about machines without a GPU")
+@pytest.mark.parametrize(
+    "move", [lambda x: x.cuda(), lambda x: x.to("cuda:0"), lambda x: x.to(torch.device("cuda"), torch.float64)]
+)
+def test_a_gpu_named_in_the_code_is_not_needed(move) -> None:
+    def forward(m, x):
+        return m.linear(move(x).float()) + torch.zeros(3, device="cuda")
+
+    graph = trace(Functional(forward, linear=nn.Linear(3, 3)), (2, 3))
+    assert graph.stopped is None
+    assert not graph.failures
+    assert [assumption.what for assumption in graph.assumptions] == [
+        "left on its device what was moved to one this machine lacks"
+    ] * 2

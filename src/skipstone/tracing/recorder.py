@@ -23,6 +23,7 @@ from skipstone.core.graph import Assumption, Failure, ModuleCall, Node, NodeKind
 from skipstone.tracing.calls import Calls
 from skipstone.tracing.clone import FakeClone
 from skipstone.tracing.data import made_up
+from skipstone.tracing.devices import at_home
 from skipstone.tracing.guards import REFUSALS, Shapes, guard
 from skipstone.tracing.memory import Memory
 from skipstone.tracing.nests import map_tensors, tensors_in
@@ -177,6 +178,11 @@ class Recorder(TorchFunctionMode):
         name = getattr(func, "__name__", str(func))
         if name in ("__get__", "__set__", "__delete__"):
             return self._attribute(func, name, args, kwargs)
+        staying = at_home(name, func, args, kwargs)
+        if staying is not None:
+            self.assume("left on its device what was moved to one this machine lacks")
+            func, args, kwargs = staying
+            name = func.__name__
         operands = tensors_in((args, kwargs))
         versions = [_version(t) for t in operands]
         where = places(packages=self.packages)

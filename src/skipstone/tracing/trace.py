@@ -150,7 +150,8 @@ def _frames(error: Exception) -> Iterator[tuple[FrameType, int]]:
 
 
 def _one_line(error: Exception) -> str:
-    return (str(error).strip().split("\n") or [""])[0] or type(error).__name__
+    text = str(error).strip().split("\n")[0].replace("FakeTensor", "Tensor")
+    return text or type(error).__name__
 
 
 @contextmanager
