@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cyclopts import App
+    from cyclopts import App, Parameter
 
 # Command -> one-line summary. The module is `skipstone.cli.<name>`.
 COMMANDS = {
@@ -70,7 +70,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _app() -> "App":
-    from cyclopts import App
+    from cyclopts import App, Parameter
 
     from skipstone import __version__
 
@@ -80,6 +80,7 @@ def _app() -> "App":
         version=__version__,
         suppress_keyboard_interrupt=False,
         help_format="plaintext",
+        default_parameter=Parameter(negative=""),  # no --no-flag and --empty-list beside each option
     )
     for name, summary in COMMANDS.items():
         app.command(f"skipstone.cli.{name}:run", name=name, help=summary)

@@ -13,8 +13,8 @@ from skipstone.core.errors import SkipstoneError
 from skipstone.core.run import SPEC_FILE, EpochRecord, Optimizer, Precision, RunResult, RunSpec, Schedule, read_run
 
 
-def _help(text: str) -> Any:
-    return Parameter(help=text, group="Recipe")
+def _help(text: str, negative: str = "") -> Any:
+    return Parameter(help=text, group="Recipe", negative=negative)
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class RecipeFlags:
     optimizer: Annotated[Optimizer | None, _help("sgd (default) or adamw.")] = None
     lr: Annotated[float | None, _help("Peak learning rate. Default 0.1.")] = None
     momentum: Annotated[float | None, _help("SGD's momentum. Default 0.9.")] = None
-    nesterov: Annotated[bool | None, _help("Nesterov's form of it. On by default.")] = None
+    nesterov: Annotated[bool | None, _help("Nesterov's form of it. On by default.", "--no-nesterov")] = None
     weight_decay: Annotated[float | None, _help("Not on biases and normalisation. Default 5e-4.")] = None
     schedule: Annotated[Schedule | None, _help("one-cycle (default), cosine, step or constant.")] = None
     warmup: Annotated[float | None, _help("Share of all steps in which the rate rises. Default 0.2.")] = None
@@ -52,7 +52,7 @@ def run(
     epochs: int | None = None,
     seed: int | None = None,
     device: str | None = None,
-    flow: bool | None = None,
+    flow: Annotated[bool | None, Parameter(negative="--no-flow")] = None,
     val_fraction: float | None = None,
     split_seed: int | None = None,
     recipe: Path | None = None,
