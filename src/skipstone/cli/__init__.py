@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cyclopts import App, Parameter
+    from cyclopts import App
 
 # Command -> one-line summary. The module is `skipstone.cli.<name>`.
 COMMANDS = {
