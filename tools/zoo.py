@@ -69,18 +69,32 @@ def kinds(skips: tuple[Skip, ...]) -> str:
     return ", ".join(f"{number} {kind}" for kind, number in counted.most_common())
 
 
+def summary(rows: list[list[str]]) -> str:
+    """The table in two sentences."""
+    known = [cells for cells in rows if cells[1]]
+    equal = sum(cells[1] == cells[3] for cells in known)
+    errors, warned, noted = (sum(int(cells[5].split(" / ")[i]) > 0 for cells in rows) for i in range(3))
+    return (
+        f"{len(rows)} networks; the truth is known for {len(known)} and found on {equal} of them. {errors} networks have "
+        f"an error finding, {warned} a warning, {noted} a note.\n\n"
+    )
+
+
 def page(chosen: list[Network]) -> str:
     """The whole page; progress to stderr."""
     packages = ("torch", "torchvision", "timm", "transformers", "diffusers")
     text = HEAD.format(versions=", ".join(f"{name} {version(name)}" for name in packages))
-    text += "| network | truth | counted from | found | by kind and merge | findings |\n|---|---|---|---|---|---|\n"
-    remarks = []
+    table = "| network | truth | counted from | found | by kind and merge | findings |\n|---|---|---|---|---|---|\n"
+    rows, remarks = [], []
     for network in chosen:
         cells, remark = row(network)
         print(" ".join(cells), file=sys.stderr, flush=True)
-        text += f"| {' | '.join(cells)} |\n"
+        table += f"| {' | '.join(cells)} |\n"
+        rows.append(cells)
         remarks.append(remark)
-    return text + NOTES.format(differences="\n".join(filter(None, remarks)) or "There are none.")
+    return (
+        text + summary(rows) + table + NOTES.format(differences="\n".join(filter(None, remarks)) or "There are none.")
+    )
 
 
 def main() -> None:
