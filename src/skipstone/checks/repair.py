@@ -1,5 +1,6 @@
 """Repairs: proposed for a finding, each verified by recording the mended network before it is shown."""
 
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -93,7 +94,7 @@ def _settle(subject: Subject, finding: Finding, proposal: Proposal, alone: set[K
     edits = proposal.edits
     for _ in range(_MAX_ROUNDS):
         try:
-            mended = Subject.of(surgery.apply(subject.model, edits), subject.example)
+            mended = Subject.of(_applied(subject.model, edits), subject.example)
         except SkipstoneError:  # an edit that does not fit here is no repair
             return None
         left = [f for f in _remaining(mended, finding) if _key(f) not in alone]
@@ -106,6 +107,13 @@ def _settle(subject: Subject, finding: Finding, proposal: Proposal, alone: set[K
             return None
         edits = (*edits, *more.edits)
     return None
+
+
+def _applied(model: nn.Module, edits: Edits) -> nn.Module:
+    """An edited copy; how an edit is carried out concerns who applies it, not who is shown it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", surgery.SurgeryWarning)
+        return surgery.apply(model, edits)
 
 
 def _proposals(subject: Subject, finding: Finding) -> Iterator[Proposal]:

@@ -108,7 +108,9 @@ def _without_defaults(arguments: Mapping[str, object]) -> dict[str, object]:
 
 
 def _projection(got: int, wanted: int, rank: int, op: str) -> ModuleSpec | None:
-    if op == "linear" or op in RECURRENT or rank == 2:
+    if op in RECURRENT:
+        return None
+    if op == "linear" or rank == 2:
         return ModuleSpec("Linear", {"in_features": got, "out_features": wanted})
     if rank in (3, 4, 5) and op not in ("layer_norm", "rms_norm"):
         return ModuleSpec(f"Conv{rank - 2}d", {"in_channels": got, "out_channels": wanted, "kernel_size": 1})
