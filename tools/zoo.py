@@ -75,8 +75,8 @@ def summary(rows: list[list[str]]) -> str:
     equal = sum(cells[1] == cells[3] for cells in known)
     errors, warned, noted = (sum(int(cells[5].split(" / ")[i]) > 0 for cells in rows) for i in range(3))
     return (
-        f"{len(rows)} networks; the truth is known for {len(known)} and found on {equal} of them. {errors} networks have "
-        f"an error finding, {warned} a warning, {noted} a note.\n\n"
+        f"{len(rows)} networks; the truth is known for {len(known)} and found on {equal} of them. "
+        f"{errors} networks have an error finding, {warned} a warning, {noted} a note.\n\n"
     )
 
 
