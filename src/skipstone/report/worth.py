@@ -16,7 +16,7 @@ def worth_svg(worths: Worths) -> str:
     height = _TOP + _ROW * len(rows) + 34
     title = f"Test accuracy without each skip, {worths.data}, {worths.num_test:,} images, one trained network"
     body = [f'<title>{escape(title)}</title><text x="10" y="20" font-weight="600">{escape(title)}</text>']
-    again = f" {worths.epochs} epochs" if worths.epochs else ""
+    again = f" {worths.epochs} epoch{'s' * (worths.epochs > 1)}" if worths.epochs else ""
     for number, (_, label, colour) in enumerate(_MARKS):
         left = 10 + 200 * number
         text = label + (again if label == "retrained" else "")
