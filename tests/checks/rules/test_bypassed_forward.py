@@ -30,9 +30,36 @@ class Children(nn.Module):
         return self.f(x)
 
 
+class Loop(nn.Module):
+    """The same without a container: a loop over the children."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.block = conv(8, 8), Children.B()
+
+    def forward(self, x):
+        x = self.stem(x)
+        for child in self.block.children():
+            x = child(x)
+        return x
+
+
+class Used(Loop):
+    """Children called by the network's own forward, which adds the skip itself."""
+
+    def forward(self, x):
+        x = self.stem(x)
+        return x + self.block.b(self.block.r(self.block.a(x)))
+
+
 FOUND = [
     (Children, MAP),
+    (Loop, MAP),
 ]
+
+
+def test_leaves_alone_who_adds_the_skip_itself(found):
+    assert found(Used, MAP) == ()
 
 
 @pytest.mark.parametrize(("kind", "shape"), FOUND)

@@ -106,13 +106,33 @@ class TorchvisionLike(nn.Module):
         return self.r(o)
 
 
+class ThroughAView(nn.Module):
+    """The activation works on a flattened view of the identity."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.mix, self.act = conv(8, 8), nn.Linear(64, 64), nn.LeakyReLU(0.1, inplace=True)
+
+    def forward(self, x):
+        x = self.a(x)
+        return x + self.mix(self.act(x.flatten(2))).view_as(x)
+
+
+class OnACopy(ThroughAView):
+    def forward(self, x):
+        x = self.a(x)
+        return x + self.mix(self.act(x.flatten(2).clone())).view_as(x)
+
+
 FOUND = [
     (FunctionalRelu, MAP),
     (AugmentedBranch, MAP),
     (LeakyInBlockList, MAP),
     (SkipListClobbered, MAP),
+    (ThroughAView, MAP),
 ]
 LEFT_ALONE = [
+    (OnACopy, MAP),
     (StatementInplace, MAP),
     (TorchvisionLike, MAP),
 ]

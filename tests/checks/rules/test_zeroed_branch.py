@@ -51,13 +51,32 @@ class FrozenZero(nn.Module):
         return x + self.g * self.c(x)
 
 
+class ZeroBuffer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.b = conv(8, 8)
+        self.register_buffer("gamma", torch.zeros(8))
+
+    def forward(self, x):
+        return x + self.gamma.view(1, -1, 1, 1) * self.b(x)
+
+
+class Scheduled(ZeroBuffer):
+    """The same factor, raised from outside while the network is trained."""
+
+    def fade_in(self, value):
+        self.gamma.fill_(value)
+
+
 FOUND = [
+    (ZeroBuffer, MAP),
     (ZeroAttr, MAP),
     (ZeroNumber, MAP),
     (FrozenZero, MAP),
 ]
 LEFT_ALONE = [
     (ReZero, MAP),
+    (Scheduled, MAP),
 ]
 
 

@@ -16,7 +16,7 @@ References:
     He et al. 2016, Identity Mappings in Deep Residual Networks, 1603.05027, section 3 (why the shortcut is left alone).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from skipstone.checks.around import is_within, met, warn
 from skipstone.checks.subject import Subject
@@ -31,12 +31,11 @@ def check(subject: Subject) -> Iterator[Finding]:
     if not suspects:
         return
     plain = subject.out_of_place
-    if len(plain) != len(graph):
-        return
+    twins = _twins(graph, plain)
     refused = {refusal.writer for refusal in graph.refusals}
     for skip in suspects:
         for index in (*skip.shortcut, skip.merge_node):
-            writer = _differs(graph, plain, graph[index])
+            writer = _differs(graph, plain, twins, graph[index]) if index in twins else None
             if writer is not None and writer.index not in refused:
                 yield _finding(graph, skip, writer)
                 break
@@ -46,6 +45,7 @@ def _may_be(graph: Graph, skip: Skip) -> bool:
     """Did an in-place operation inside the forward which merges make what the shortcut and the branch both read?"""
     around = graph[skip.merge_node].call
     read = {skip.short_operand, *(i for index in skip.shortcut for i in graph[index].inputs)}
+    read = {_made(graph, i) for i in read}
     return any(
         graph[i].overwrites is not None
         and graph[i].kind == "op"
@@ -55,14 +55,35 @@ def _may_be(graph: Graph, skip: Skip) -> bool:
     )
 
 
-def _differs(graph: Graph, plain: Graph, node: Node) -> Node | None:
+def _differs(graph: Graph, plain: Graph, twins: Mapping[int, int], node: Node) -> Node | None:
     """The in-place operation by which a node reads another value than in the other record."""
-    for ours, theirs in zip(node.inputs, plain[node.index].inputs, strict=False):
-        writer = graph[ours]
+    for read, theirs in zip(node.inputs, plain[twins[node.index]].inputs, strict=False):
+        writer = graph[_made(graph, read)]
+        ours, theirs = twins.get(writer.index, -1), _made(plain, theirs)
         # An operation whose result nobody else takes up was called for its effect: then the effect is meant.
-        if ours != theirs and writer.overwrites is not None and ours > theirs and plain.users[ours]:
+        if ours > theirs and writer.overwrites is not None and plain.users[ours]:
             return writer
     return None
+
+
+def _twins(graph: Graph, plain: Graph) -> dict[int, int]:
+    """The same operations in both records; empty where they are not the same in the same order."""
+    ours, theirs = ([node for node in record if not _is_derived(node)] for record in (graph, plain))
+    if [node.op for node in ours] != [node.op for node in theirs]:
+        return {}
+    return {one.index: other.index for one, other in zip(ours, theirs, strict=True)}
+
+
+def _made(graph: Graph, index: int) -> int:
+    """The operation that made a value last, where the node stands for memory written through a view of it."""
+    while _is_derived(graph[index]):
+        index = graph[index].inputs[-1]
+    return index
+
+
+def _is_derived(node: Node) -> bool:
+    """A tensor whose memory was written through another one: noted by the recorder, no call of the network's."""
+    return node.kind == "op" and node.op in ("alias", "setitem") and not node.arguments and bool(node.inputs)
 
 
 def _finding(graph: Graph, skip: Skip, writer: Node) -> Finding:

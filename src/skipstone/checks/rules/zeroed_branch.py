@@ -1,8 +1,9 @@
 """Zeroed branch: a branch of a skip connection is multiplied by a constant zero.
 
 What it finds:
-    A shortcut or branch multiplied by the number 0, by a tensor attribute of zeros that is no parameter, or made of
-    zeros by a dropout with p = 1, before it is added. Parameters that start at zero learn and are left alone.
+    A shortcut or branch multiplied by the number 0, by a tensor attribute or buffer of zeros that is no parameter and
+    that no other method sets, or made of zeros by a dropout with p = 1, before it is added. Parameters that start at
+    zero learn and are left alone.
 Why it matters:
     The addition adds nothing and the branch never learns.
 Example:
@@ -15,15 +16,18 @@ References:
     Bachlechner et al. 2020, ReZero is All You Need, 2003.04887, section 3 (the factor is learned).
 """
 
+import ast
 from collections.abc import Iterator
 
 import torch
 from torch import nn
 
-from skipstone.checks.around import met, warn
+from skipstone.checks.around import back, met, warn
+from skipstone.checks.source import method
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Node
+from skipstone.tracing.roles import TRANSPARENT
 
 
 def check(subject: Subject) -> Iterator[Finding]:
@@ -53,15 +57,27 @@ def _is_zero(subject: Subject, node: Node) -> bool:
 
 
 def _is_zero_tensor(subject: Subject, node: Node, factor: int) -> bool:
-    source = subject.graph[factor]
+    source = subject.graph[back(subject.graph, factor, lambda made: made.op in TRANSPARENT)]
     if source.kind == "constant":
         return _holds_zeros(subject, node, factor)
-    if source.kind != "parameter" or source.requires_grad:
+    if source.kind not in ("parameter", "buffer") or source.requires_grad or _is_set(subject, source):
         return False
     # Frozen at zero while the rest is trained; of a wholly frozen network it says nothing.
-    tensor = dict(subject.model.named_parameters()).get(source.name)
+    stored = dict(subject.model.named_buffers() if source.kind == "buffer" else subject.model.named_parameters())
+    tensor = stored.get(source.name)
     trained = any(parameter.requires_grad for parameter in subject.graph.parameters)
     return trained and tensor is not None and tensor.device.type != "meta" and not bool(tensor.any())
+
+
+def _is_set(subject: Subject, stored: Node) -> bool:
+    """Does anything but this factor read the tensor, or the network write to it: a switch, a schedule, a statistic?"""
+    graph = subject.graph
+    if len(graph.users[stored.index]) != 1 or any(node.overwrites == stored.index for node in graph):
+        return True
+    own = subject.model.get_submodule(stored.name.rpartition(".")[0])
+    name = stored.name.rpartition(".")[2]
+    others = [method(type(own), other) for other in vars(type(own)) if other not in ("__init__", "forward")]
+    return any(f"attr='{name}'" in ast.dump(tree) for tree in others if tree is not None)
 
 
 def _holds_zeros(subject: Subject, node: Node, factor: int) -> bool:
