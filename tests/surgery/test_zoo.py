@@ -50,8 +50,8 @@ def vit(self, x, *args, **kwargs):
 
 def convnext(self, x):
     x = self.conv_dw(x)
-    assert not self.use_conv_mlp
-    x = self.mlp(self.norm(x.permute(0, 2, 3, 1))).permute(0, 3, 1, 2)
+    assert self.use_conv_mlp  # as the small ones are made: channels stay first
+    x = self.mlp(self.norm(x))
     return self.drop_path(x if self.gamma is None else x * self.gamma.reshape(1, -1, 1, 1))
 
 
