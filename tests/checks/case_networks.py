@@ -193,6 +193,18 @@ class Table(nn.Module):
         return x + self.mix(x)
 
 
+class Positions(nn.Module):
+    """An embedding of counted positions with fewer rows than there are tokens."""
+
+    def __init__(self):
+        super().__init__()
+        self.tokens, self.positions, self.mix = nn.Linear(4, 16), nn.Embedding(8, 16), nn.Linear(16, 16)
+
+    def forward(self, x):
+        x = self.tokens(x) + self.positions(torch.arange(x.shape[1], device=x.device))
+        return x + self.mix(x)
+
+
 class Bias(nn.Module):
     """A relative position bias (heads, places, places) for another window."""
 
@@ -284,6 +296,7 @@ CASES = {
     "stack for cat": (Stacked, (2, 3, "h", "h"), 8, "", "wrong-width"),
     "joined tokens": (Joined, (2, "h", 8), 10, "", "wrong-width"),
     "table of fewer axes": (Table, (2, "h", 4), 24, "", "fixed-table"),
+    "rows for eight positions": (Positions, (2, "h", 4), 12, "positions", "fixed-table"),
     "bias of another window": (Bias, (2, "h", 8), 36, "", "fixed-table"),
     "prelu": (lambda: Pieces(nn.PReLU(8)), (2, 3, "h", "h"), 9, "piece", "wrong-width"),
     "group norm": (lambda: Pieces(nn.GroupNorm(4, 8)), (2, 3, "h", "h"), 9, "piece", "wrong-width"),

@@ -15,7 +15,6 @@ sys.modules["case_networks"] = case_networks
 _SPEC.loader.exec_module(case_networks)
 
 NAMES = sorted(case_networks.CASES)
-LATE = {"inplace-saved"}  # refused in the backward pass alone
 SIZES = range(1, 33)
 
 
@@ -39,7 +38,7 @@ def runs(model, shape):
     try:
         with torch.no_grad():
             model(torch.randn(shape))
-    except (RuntimeError, ValueError):
+    except (RuntimeError, ValueError, IndexError):
         return False
     return True
 
@@ -67,5 +66,5 @@ def test_the_first_repair_mends(name):
     mended = check(model, example, sizes=False).errors[0].repairs[0].apply(model)
     first_tensor(mended(torch.randn(example))).square().sum().backward()
     assert not check(mended, example, repairs=False, sizes=False).errors
-    with pytest.raises(RuntimeError):  # and the user's own stays as it was
+    with pytest.raises((RuntimeError, IndexError)):  # and the user's own stays as it was
         first_tensor(model(torch.randn(example))).square().sum().backward()

@@ -54,8 +54,13 @@ def reshape_mismatch(subject: Subject, finding: Finding) -> Iterator[Proposal]:
 
 
 def fixed_table(subject: Subject, finding: Finding) -> Iterator[Proposal]:
-    """The table resampled to the tokens that arrive."""
+    """The table resampled to the tokens that arrive; of an embedding, one with more rows."""
     node = subject.graph[finding.node]
+    rows = finding.data.get("rows")
+    module = subject.model.get_submodule(node.module)
+    if isinstance(rows, int) and type(module) is nn.Embedding:
+        spec = ModuleSpec("Embedding", {"num_embeddings": rows, "embedding_dim": module.embedding_dim})
+        yield Proposal(f"{node.module} = {spec}", (ReplaceModule(node.module, spec),), "a row for each position")
     table = finding.data.get("table")
     if not isinstance(table, int) or table not in node.inputs[:2]:
         return

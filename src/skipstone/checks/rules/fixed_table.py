@@ -2,7 +2,7 @@
 
 What it finds:
     An addition of activations and a parameter or buffer (a position table) whose lengths differ; a table may have fewer
-    axes.
+    axes. And an embedding of positions counted by `arange` that has fewer rows than there are positions.
 Why it matters:
     The table was made for one input size; every other size fails, or needs the table resampled.
 Example:
@@ -20,7 +20,8 @@ from collections.abc import Iterator
 from skipstone.checks.failures import failing, finding, is_table
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
-from skipstone.core.graph import shape_text
+from skipstone.core.graph import Graph, Node, shape_text
+from skipstone.tracing.sizes.unseen import past_table
 
 
 def check(subject: Subject) -> Iterator[Finding]:
@@ -34,3 +35,17 @@ def check(subject: Subject) -> Iterator[Finding]:
             f"the table{name} {shape_text(table.shape)} was made for another size: {shape_text(other.shape)} meets it",
             data={"table": table.index},
         )
+    for node in graph:
+        if node.op == "embedding" and not node.tainted and node.failure is None and _runs_past(graph, node):
+            table, positions = graph[node.inputs[1]], graph[node.inputs[0]]
+            yield finding(
+                node,
+                f"the table {table.name} has {table.shape[0]} rows: the {positions.shape[-1]} positions run past it",
+                operands=(positions.shape, table.shape),
+                data={"rows": positions.shape[-1]},
+            )
+
+
+def _runs_past(graph: Graph, node: Node) -> bool:
+    found = past_table(graph.nodes, node)
+    return found is not None and bool(found[0])

@@ -23,13 +23,14 @@ _VIEWS = words(
 def unseen_refusals(nodes: Sequence[Node], count: int) -> Iterator[tuple[Mask, str]]:
     """For each such operation, the points (of `count`) at which it refuses, and the words."""
     for node in nodes:
-        refused, words = _past_table(nodes, node) or _empty_resize(nodes, node) or (False, "")
+        refused, words = past_table(nodes, node) or _empty_resize(nodes, node) or (False, "")
         mask = np.broadcast_to(np.asarray(refused, dtype=np.bool_), (count,))
         if mask.any():
             yield mask, words
 
 
-def _past_table(nodes: Sequence[Node], node: Node) -> tuple[object, str] | None:
+def past_table(nodes: Sequence[Node], node: Node) -> tuple[object, str] | None:
+    """For a lookup of counted positions: at which points they run past its table, and the words."""
     table, index = _lookup(nodes, node)
     if table is None or index is None:
         return None
