@@ -6,6 +6,7 @@ from dataclasses import replace
 from skipstone.core.finding import Branch, LedgerStep
 from skipstone.core.graph import Graph, Node
 from skipstone.skips import Ancestry
+from skipstone.skips.kinds import is_pointwise
 from skipstone.tracing.roles import TRANSPARENT
 
 _SHORT = {"kernel_size": "k", "stride": "s", "padding": "p", "dilation": "d", "output_padding": "op"}
@@ -17,12 +18,18 @@ def branches(graph: Graph, ancestry: Ancestry, node: Node) -> tuple[Branch, ...]
     operands = list(dict.fromkeys(node.inputs))
     fork = _fork(graph, ancestry, operands)
     paths = [_path(graph, ancestry, fork, operand) for operand in operands]
-    longest = max(range(len(paths)), key=lambda k: (sum(ancestry.layers[i] for i in paths[k]), len(paths[k])))
+    longest = max(range(len(paths)), key=lambda k: _weight(graph, ancestry, paths[k]))
     made = []
     for k, (operand, path) in enumerate(zip(operands, paths, strict=True)):
         label = "branch" if k == longest else "shortcut" if len(operands) == 2 else "operand"
         made.append(Branch(label, graph[operand].shape, _steps(graph, fork, path)))
     return _mark(made)
+
+
+def _weight(graph: Graph, ancestry: Ancestry, path: Sequence[int]) -> tuple[int, int, int]:
+    """What makes a path the branch: its layers, those that look beyond single places, its operations."""
+    layers = [graph[i] for i in path if ancestry.layers[i]]
+    return len(layers), sum(not is_pointwise(graph, layer) for layer in layers), len(path)
 
 
 def _fork(graph: Graph, ancestry: Ancestry, operands: Sequence[int]) -> int:

@@ -13,7 +13,6 @@ from skipstone.core.graph import Graph, Node
 from skipstone.core.skip import Skip
 from skipstone.skips import Ancestry, find_skips
 from skipstone.tracing import Example, parse_example, trace
-from skipstone.tracing.sizes import summaries
 from skipstone.tracing.sizes.axes import Axes, axes_of
 
 
@@ -56,6 +55,8 @@ class Subject:
     @cached_property
     def sizes(self) -> tuple[SizeSummary, ...]:
         """The legal sizes of each axis that matters, as far as a short search goes."""
+        from skipstone.tracing.sizes import summaries  # only a network with a fault waits for it
+
         return summaries(self.model, self.example)
 
     def with_batch(self, size: int) -> Graph:

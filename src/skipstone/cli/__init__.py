@@ -33,8 +33,12 @@ COMMANDS = {
 CLEAN, FINDINGS, COULD_NOT_RUN, INTERRUPTED = 0, 1, 2, 130
 
 
+_process = {"ours": False}  # whether this process runs the command line and nothing else
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status."""
+    _process["ours"] = True
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -52,6 +56,14 @@ def run(arguments: Sequence[str]) -> int:
         # The reader (`| head`) has gone: say nothing, not even when Python flushes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLEAN
+
+
+def prepare_to_record() -> None:
+    """Called by commands that record networks and compile nothing: halves their start, in a process of their own."""
+    if _process["ours"]:
+        from skipstone.tracing.startup import postpone_dynamo
+
+        postpone_dynamo()
 
 
 def _run(arguments: Sequence[str]) -> int:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from skipstone.cli import prepare_to_record
+
 if TYPE_CHECKING:
     from skipstone.checks import Report
     from skipstone.integrations.settings import Job, Settings
@@ -88,6 +90,7 @@ def _check(job: "Job", settings: "Settings") -> "Report":
     from skipstone.models.target import outline
     from skipstone.tracing import parse_input_text
 
+    prepare_to_record()
     example = tuple(parse_input_text(text) for text in job.inputs)
     model = outline(job.target).train(job.mode == "train")
     report = check(model, example, select=settings.select, ignore=settings.ignore)

@@ -31,6 +31,7 @@ def run(
     width
         Columns of the terminal; found out if not given.
     """
+    from skipstone.cli import prepare_to_record
     from skipstone.core.drawing import draw
     from skipstone.models.target import outline
     from skipstone.report import drawing_text
@@ -39,6 +40,7 @@ def run(
     from skipstone.tracing import trace
     from skipstone.tracing.example import parse_input_text
 
+    prepare_to_record()
     graph = trace(outline(target), tuple(map(parse_input_text, input)))
     drawing = draw(graph, find_skips(graph), target)
     print(drawing_text(drawing, width=width or shutil.get_terminal_size((120, 24)).columns))

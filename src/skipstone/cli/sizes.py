@@ -41,11 +41,13 @@ def run(
     format
         text or json.
     """
+    from skipstone.cli import prepare_to_record
     from skipstone.models.target import outline
     from skipstone.tracing.sizes import legal_sizes, parse_pattern_text
 
     patterns = tuple(map(parse_pattern_text, input))
     letters = dict.fromkeys(axis for pattern in patterns for axis in pattern if isinstance(axis, str))
+    prepare_to_record()
     model = outline(target).train(train)
     report = legal_sizes(model, patterns, seconds=seconds, **_ranges(range, letters))
     if format == "json":

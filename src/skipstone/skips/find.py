@@ -11,7 +11,7 @@ from torch import nn
 from skipstone.core.graph import Graph, Node
 from skipstone.core.skip import Merge, Skip
 from skipstone.skips.ancestry import Ancestry
-from skipstone.skips.kinds import Fork, kind_of
+from skipstone.skips.kinds import Fork, is_pointwise, kind_of
 from skipstone.tracing import trace
 from skipstone.tracing.roles import MERGES, TRANSPARENT, merge_of
 
@@ -47,7 +47,10 @@ def _fork(graph: Graph, ancestry: Ancestry, node: Node, merge: Merge) -> Fork | 
         return None
     best = ancestry.longest(source, node.index)
     lengths = [best.get(i, (0, 0)) for i in stripped]
-    order = sorted(range(len(stripped)), key=lambda k: (lengths[k], stripped[k]))
+    paths = [_path(ancestry, best, source, operand) for operand in operands]
+    # Of equally deep paths the one that looks beyond single places is the branch, a pooling and a 1x1 its shortcut.
+    wide = [sum(ancestry.layers[i] and not is_pointwise(graph, graph[i]) for i in path) for path in paths]
+    order = sorted(range(len(stripped)), key=lambda k: (lengths[k][0], wide[k], lengths[k][1], stripped[k]))
     if edge is None:
         short, main = order[0], order[-1]
     else:
@@ -64,8 +67,8 @@ def _fork(graph: Graph, ancestry: Ancestry, node: Node, merge: Merge) -> Fork | 
         span=max(layers for layers, _ in lengths),
         short=operands[short],
         main=operands[main],
-        short_path=_path(ancestry, best, source, operands[short]),
-        main_path=_path(ancestry, best, source, operands[main]),
+        short_path=paths[short],
+        main_path=paths[main],
         is_identity=edge is not None,
     )
 

@@ -86,10 +86,10 @@ def _is_projection(fork: Fork, ops: Sequence[str]) -> bool:
         return False
     if len(main) > len(short):
         return True
-    return fork.merge == "add" and _is_pointwise(graph, short[0]) and not _is_pointwise(graph, main[0])
+    return fork.merge == "add" and is_pointwise(graph, short[0]) and not is_pointwise(graph, main[0])
 
 
-def _is_pointwise(graph: Graph, layer: Node) -> bool:
+def is_pointwise(graph: Graph, layer: Node) -> bool:
     if layer.op not in CONV:
         return layer.op == "linear"
     return all(size == 1 for size in graph[layer.inputs[1]].shape[2:])

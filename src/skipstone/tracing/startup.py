@@ -1,0 +1,95 @@
+"""A command that only records need not wait for torch's compiler to load.
+
+Making a `FakeTensorMode` imports `torch._dynamo` for two of its settings, and with it the whole compiler: about as long
+as torch itself takes. In a process that compiles nothing a stand-in holds its place. As soon as anything else of the
+compiler is imported or asked for, the real package is loaded and takes over.
+"""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+_NAME = "torch._dynamo"
+_SETTINGS = f"{_NAME}.config"  # the one part that is needed, and stands alone
+_COMPILER = (f"{_NAME}.", "torch._inductor")
+
+
+class _StandIn(ModuleType):
+    """Stands for `torch._dynamo`: a name it does not have loads the package."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(load_dynamo(), name)
+
+
+class _Watch(MetaPathFinder, Loader):
+    """Loads the package before any other part of the compiler is imported, as that part expects."""
+
+    def __init__(self) -> None:
+        self._specs: dict[str, ModuleSpec | None] = {}
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if not name.startswith(_COMPILER) or name == _SETTINGS:
+            return None
+        load_dynamo()
+        module = sys.modules.get(name)
+        if module is None:
+            return None
+        # Loading the package has imported this part too. The import system would follow its spec and run it again;
+        # without one it takes ours, which hands the part out as it is.
+        self._specs[name] = module.__spec__
+        module.__spec__ = None
+        return ModuleSpec(name, self)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return sys.modules[spec.name]
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self._specs.pop(module.__name__)
+
+
+_watch = _Watch()
+
+
+def postpone_dynamo() -> None:
+    """Leave `torch._dynamo` unloaded until it is used. For command lines alone: all of the process sees the stand-in.
+
+    What torch marks as not to be compiled (`torch._dynamo.disable`) is left as it is: nothing compiles it meanwhile.
+    """
+    if _NAME in sys.modules:
+        return
+    torch = importlib.import_module("torch")
+    spec = importlib.util.find_spec(_NAME)
+    if spec is None or spec.submodule_search_locations is None:
+        return
+    stand_in = _StandIn(_NAME, "Loads at the first use.")
+    attributes = {
+        "__path__": spec.submodule_search_locations,
+        "__spec__": spec,
+        "__file__": spec.origin,
+        "__package__": _NAME,
+        "disable": _unchanged,
+    }
+    stand_in.__dict__.update(attributes)
+    sys.modules[_NAME] = stand_in
+    torch.__dict__["_dynamo"] = stand_in
+    sys.meta_path.insert(0, _watch)
+
+
+def load_dynamo() -> ModuleType:
+    """The real package, loaded now if it was postponed."""
+    if isinstance(sys.modules.get(_NAME), _StandIn):
+        sys.meta_path.remove(_watch)
+        del sys.modules[_NAME]
+        importlib.import_module("torch").__dict__.pop("_dynamo", None)
+    return importlib.import_module(_NAME)
+
+
+def _unchanged(function: Callable[..., Any] | None = None, *_: object, **__: object) -> Callable[..., Any]:
+    return function if function is not None else lambda decorated: decorated
