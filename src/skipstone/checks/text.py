@@ -1,5 +1,6 @@
 """Findings as text, in the manner of a good compiler's."""
 
+import textwrap
 from collections.abc import Iterator
 from html import escape
 from pathlib import PurePath
@@ -35,14 +36,19 @@ def _lines(finding: Finding, root: str) -> Iterator[str]:
     elif finding.operands:
         yield f"  shapes    {' and '.join(map(shape_text, finding.operands))}"
     for sizes in finding.sizes:
-        yield _sizes(sizes)
+        yield from _wrapped(_sizes(sizes))
     for note in finding.notes:
-        yield f"  note: {note}"
+        yield from _wrapped(f"  note: {note}")
     for repair in finding.repairs[:1]:
-        yield from _repair(repair)
+        yield from _wrapped(_repair(repair))
     others = [repair.title for repair in finding.repairs[1:]]
     if others:
-        yield f"  or: {'; '.join(others)}"
+        yield from _wrapped(f"  or: {'; '.join(others)}")
+
+
+def _wrapped(line: str) -> list[str]:
+    """No wider than the ledger usually is; what follows stands in."""
+    return textwrap.wrap(line, _WIDTH + 12, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
 
 
 def _ledger(branches: tuple[Branch, ...]) -> Iterator[str]:
@@ -80,9 +86,8 @@ def _sizes(sizes: SizeSummary) -> str:
     return f"  legal sizes: {sizes.rule} ({sizes.method}){near}{broadcast}"
 
 
-def _repair(repair: Repair) -> Iterator[str]:
-    cost = f"{repair.cost.num_parameters:+,} parameters"
-    yield f"  repair: {repair.title} - {repair.effect}; {cost}"
+def _repair(repair: Repair) -> str:
+    return f"  repair: {repair.title} - {repair.effect}; {repair.cost.num_parameters:+,} parameters"
 
 
 def report_html(report: Report) -> str:

@@ -175,7 +175,7 @@ def reconciled(subject: Subject, node: Node, main: int, short: int) -> Iterator[
     site = site_of(graph, node.index)
     for plan in plans[:_MAX_PLANS]:
         yield Proposal(
-            f"{plan.name.replace('_', ' ')}: {code(plan) or plan.name} on the shortcut",
+            f"{plan.name.replace('_', ' ')}{f': {text}' if (text := code(plan)) else ''} on the shortcut",
             (MapOperand(site, short, Transform("module", _spec(plan))),),
             "follows the branch at every size" if plan.every_size else "made for this input size",
         )
