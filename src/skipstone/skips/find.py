@@ -13,7 +13,7 @@ from skipstone.core.skip import Merge, Skip
 from skipstone.skips.ancestry import Ancestry
 from skipstone.skips.kinds import Fork, is_pointwise, kind_of
 from skipstone.tracing import trace
-from skipstone.tracing.roles import MERGES, TRANSPARENT, merge_of
+from skipstone.tracing.roles import MERGES, POOL, TRANSPARENT, merge_of
 
 
 def find_skips(model: nn.Module | Graph, example: object = None) -> tuple[Skip, ...]:
@@ -48,9 +48,9 @@ def _fork(graph: Graph, ancestry: Ancestry, node: Node, merge: Merge) -> Fork | 
     best = ancestry.longest(source, node.index)
     lengths = [best.get(i, (0, 0)) for i in stripped]
     paths = [_path(ancestry, best, source, operand) for operand in operands]
-    # Of equally deep paths the one that looks beyond single places is the branch, a pooling and a 1x1 its shortcut.
-    wide = [sum(ancestry.layers[i] and not is_pointwise(graph, graph[i]) for i in path) for path in paths]
-    order = sorted(range(len(stripped)), key=lambda k: (lengths[k][0], wide[k], lengths[k][1], stripped[k]))
+    # Of equally deep paths a pooling and a 1x1 (ResNet-D) are the shortcut, though they are more operations.
+    pooled = [_is_pooled_projection(graph, ancestry, path) for path in paths]
+    order = sorted(range(len(stripped)), key=lambda k: (lengths[k][0], not pooled[k], lengths[k][1], stripped[k]))
     if edge is None:
         short, main = order[0], order[-1]
     else:
@@ -172,6 +172,12 @@ def _common(ancestry: Ancestry, stripped: Sequence[int]) -> int:
     for i in stripped[1:]:
         common = ancestry.common(common, i)
     return common
+
+
+def _is_pooled_projection(graph: Graph, ancestry: Ancestry, path: Sequence[int]) -> bool:
+    layers = [graph[i] for i in path if ancestry.layers[i]]
+    pointwise = bool(layers) and all(is_pointwise(graph, layer) for layer in layers)
+    return pointwise and any(graph[i].op in POOL for i in path)
 
 
 def _path(ancestry: Ancestry, best: Mapping[int, tuple[int, int]], source: int, operand: int) -> tuple[int, ...]:
