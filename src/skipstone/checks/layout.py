@@ -36,13 +36,6 @@ class Layout:
                 self._known[i] = self._axis(self.graph[i])
         return self._known[index]
 
-    def batch_axis(self, index: int) -> int:
-        return 0
-
-    def spatial_axes(self, index: int) -> tuple[int, ...]:
-        features = self.feature_axis(index)
-        return tuple(axis for axis in range(1, len(self.graph[index].shape)) if axis != features)
-
     def _axis(self, node: Node) -> int | None:
         rank = len(node.shape)
         if rank < 2:
@@ -60,6 +53,8 @@ class Layout:
         axis = self._known[sources[0]]
         if axis is None:
             return None
+        if node.op in ("view", "reshape"):
+            return None  # which old axes went into which new ones is not looked at
         moved = _MOVES.get(node.op)
         if moved is not None:
             return moved(node, len(source.shape), axis)
@@ -116,11 +111,6 @@ def _flatten(node: Node, rank: int, axis: int) -> int | None:
     return axis if axis < start else axis - (end - start)
 
 
-def _reshape(node: Node, rank: int, axis: int) -> int | None:
-    """Certain only where the features' axis is the first or last and kept, or everything else was flattened."""
-    return None
-
-
 def _unsqueeze(node: Node, rank: int, axis: int) -> int | None:
     dim = node.argument("dim")
     if not isinstance(dim, int):
@@ -143,8 +133,6 @@ _MOVES: dict[str, Callable[[Node, int, int], int | None]] = {
     "permute": _permute,
     "transpose": _transpose,
     "flatten": _flatten,
-    "view": _reshape,
-    "reshape": _reshape,
     "unsqueeze": _unsqueeze,
     **dict.fromkeys(("mean", "sum", "amax", "amin", "std", "var", "logsumexp"), _reduced),
 }

@@ -9,7 +9,7 @@ from torch import nn
 
 from skipstone.checks.layout import Layout
 from skipstone.core.finding import SizeSummary
-from skipstone.core.graph import Graph, Node
+from skipstone.core.graph import Graph
 from skipstone.core.skip import Skip
 from skipstone.skips import Ancestry, find_skips
 from skipstone.tracing import Example, parse_example, trace
@@ -88,9 +88,6 @@ class Subject:
         if key not in self._variants:
             self._variants[key] = trace(self.model, _resized(self.example, change, every=first_axis))
         return self._variants[key]
-
-    def operand(self, node: Node, index: int) -> Node:
-        return self.graph[node.inputs[index]]
 
 
 def _resized(example: Example, change: Callable[[tuple[int, ...]], tuple[int, ...]], *, every: bool) -> Example:

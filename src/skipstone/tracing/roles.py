@@ -10,7 +10,7 @@ from skipstone.tracing.operations import words
 TRANSPARENT = words(
     """dropout dropout1d dropout2d dropout3d feature_dropout alpha_dropout feature_alpha_dropout contiguous view reshape
     flatten unflatten permute transpose squeeze unsqueeze clone to type_as float half bfloat16 double type detach alias
-    expand expand_as movedim t requires_grad view_as unbind t ravel opaque_view"""
+    expand expand_as movedim t requires_grad view_as unbind t ravel"""
 )
 NORM = words("batch_norm layer_norm group_norm instance_norm rms_norm local_response_norm normalize")
 _POOLS = tuple(f"{kind}_pool{n}d" for kind in ("avg", "max", "lp", "adaptive_avg", "adaptive_max") for n in (1, 2, 3))
