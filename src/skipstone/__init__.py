@@ -13,7 +13,7 @@ __version__ = "0.1.0.dev0"
 _EXPORTS = {
     "trace": "skipstone.tracing",
     "find_skips": "skipstone.skips",
-    "legal_sizes": "skipstone.tracing.sizes",
+    "legal_sizes": "skipstone.sizes",
     "check": "skipstone.checks",
     "assert_skips_ok": "skipstone.checks",
     "gradient_flow": "skipstone.flow",
@@ -51,10 +51,10 @@ if TYPE_CHECKING:
     from skipstone.experiments import compare as compare
     from skipstone.flow import gradient_flow as gradient_flow
     from skipstone.flow import watch as watch
+    from skipstone.sizes import legal_sizes as legal_sizes
     from skipstone.skips import find_skips as find_skips
     from skipstone.surgery import ablate as ablate
     from skipstone.surgery import connect as connect
     from skipstone.surgery import diff as diff
     from skipstone.tracing import trace as trace
-    from skipstone.tracing.sizes import legal_sizes as legal_sizes
     from skipstone.training import train as train

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from skipstone.blocks.densenet import Dense, dense_block, transition
-from skipstone.core.arithmetic import SizeError
+from skipstone.shapes.arithmetic import SizeError
 
 
 def test_channels_grow_by_k_a_layer() -> None:

@@ -6,7 +6,7 @@ from torch import nn
 
 from skipstone.blocks import Dense, Residual, ReZero, basic_branch
 from skipstone.blocks.parts.fitting import branch_maps, branch_shape
-from skipstone.core.arithmetic import FloorMap, SizeError
+from skipstone.shapes.arithmetic import FloorMap, SizeError
 
 TWO_CONVOLUTIONS = nn.Sequential(nn.Conv1d(3, 6, 2, 2, 2), nn.ReLU(), nn.Conv1d(6, 3, 2, 2, 2))
 

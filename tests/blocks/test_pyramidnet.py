@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from skipstone.blocks.pyramidnet import pyramid_block, pyramid_bottleneck, pyramid_shortcut, widths
-from skipstone.core.arithmetic import SizeError
+from skipstone.shapes.arithmetic import SizeError
 
 
 @pytest.mark.parametrize("size", [6, 7])

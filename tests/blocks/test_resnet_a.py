@@ -6,7 +6,7 @@ from torch import nn
 
 from skipstone.blocks import basic_block, basic_branch, option_a
 from skipstone.blocks.resnet_a import ResNetA
-from skipstone.core.arithmetic import SizeError
+from skipstone.shapes.arithmetic import SizeError
 
 
 @pytest.mark.parametrize("layout", ["after", "both"])

@@ -11,8 +11,8 @@ from torch import nn
 
 from skipstone.blocks import build, code, shortcut_between
 from skipstone.blocks.parts.steps import Unshuffle
-from skipstone.core.arithmetic import FloorMap, SizeError
-from skipstone.core.reconcile import named, reconcile
+from skipstone.shapes.arithmetic import FloorMap, SizeError
+from skipstone.shapes.reconcile import named, reconcile
 
 
 @settings(max_examples=25, deadline=None)

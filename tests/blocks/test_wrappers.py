@@ -13,8 +13,8 @@ from skipstone.blocks.rezero import ReZero
 from skipstone.blocks.scaled_shortcut import ScaledShortcut
 from skipstone.blocks.skipinit import SkipInit
 from skipstone.blocks.stochastic_depth import StochasticDepth
-from skipstone.core.arithmetic import SizeError
-from skipstone.core.reconcile import named, reconcile
+from skipstone.shapes.arithmetic import SizeError
+from skipstone.shapes.reconcile import named, reconcile
 
 WRAPPERS = {
     "residual": Residual,

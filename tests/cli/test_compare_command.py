@@ -10,7 +10,7 @@ import pytest
 
 from skipstone.cli import run
 from skipstone.cli.compare import _split
-from skipstone.core.run import read_run
+from skipstone.runs.records import read_run
 
 COMPARE = [sys.executable, "-m", "skipstone.cli", "compare"]
 TINY = ["--data", "digits", "--seeds", "2", "--epochs", "2", "--option", "width=4", "--workers", "2"]

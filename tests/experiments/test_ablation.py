@@ -10,11 +10,11 @@ from torch import nn
 from skipstone import cli
 from skipstone.core.codec import decode
 from skipstone.core.errors import SkipstoneError
-from skipstone.core.run import Recipe
 from skipstone.data import load
 from skipstone.experiments.ablation import _Setting, worth_of_skips
 from skipstone.experiments.worths import Measured, SkipWorth, Worths
 from skipstone.report.worth import worth_svg
+from skipstone.runs.records import Recipe
 from skipstone.training.evaluate import evaluate
 
 

@@ -5,9 +5,9 @@ import pytest
 
 from skipstone.core.codec import RecordError
 from skipstone.core.errors import SkipstoneError
-from skipstone.core.run import EpochRecord, RunRecord, RunResult, RunSpec
 from skipstone.experiments import Comparison, Outcome, compare, read_comparison
 from skipstone.experiments.comparison import summarise
+from skipstone.runs.records import EpochRecord, RunRecord, RunResult, RunSpec
 
 
 def record(model, seed, test, **options):

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from skipstone.core.errors import SkipstoneError
-from skipstone.core.run import Recipe, RunSpec, read_run
 from skipstone.experiments import run_local
-from skipstone.experiments.outcome import Outcome, exit_text
+from skipstone.runs.outcome import Outcome, exit_text
+from skipstone.runs.records import Recipe, RunSpec, read_run
 
 NETWORKS = """
     import os, signal

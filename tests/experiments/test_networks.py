@@ -1,7 +1,7 @@
 import pytest
 
-from skipstone.core.run import RunSpec
 from skipstone.experiments.networks import Networks, inspect_network, read_networks
+from skipstone.runs.records import RunSpec
 
 CONV_LAYERS = 19
 

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from skipstone.core.errors import SkipstoneError
-from skipstone.core.run import RunSpec
 from skipstone.experiments import plan
 from skipstone.experiments.plan import Family, family_of, folder_name
+from skipstone.runs.records import RunSpec
 
 
 def test_every_model_under_every_option_once_a_seed(tmp_path):

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from skipstone.core.run import FlowRecord
 from skipstone.flow import gradient_flow
 from skipstone.models import create
+from skipstone.runs.records import FlowRecord
 
 
 def images(n: int = 16) -> tuple[torch.Tensor, torch.Tensor]:

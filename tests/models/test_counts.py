@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from skipstone import models
+from skipstone.graphs.costs import cost, uncounted
 from skipstone.tracing import trace
-from skipstone.tracing.costs import cost, uncounted
 
 # name, options, parameters, multiply-adds for one example (None: no closed form at hand)
 COUNTS = [

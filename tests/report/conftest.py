@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from skipstone.core.drawing import Arc, Drawing, Row
-from skipstone.core.run import EpochRecord, FlowRecord, LayerFlow, RunResult, RunSpec, read_run
 from skipstone.experiments.comparing import write_json
 from skipstone.experiments.comparison import COMPARISON_FILE, summarise
 from skipstone.experiments.networks import NETWORKS_FILE, NetworkRecord, Networks
-from skipstone.experiments.outcome import Outcome
 from skipstone.experiments.plan import plan
+from skipstone.runs.outcome import Outcome
+from skipstone.runs.records import EpochRecord, FlowRecord, LayerFlow, RunResult, RunSpec, read_run
 
 # Final accuracies (training, validation, test) of three seeds.
 FINALS = {

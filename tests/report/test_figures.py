@@ -1,8 +1,8 @@
 import math
 
-from skipstone.core.run import FlowRecord, LayerFlow
 from skipstone.experiments import read_comparison
 from skipstone.report.figures import FlowLine, colours, dots, flow, log_ticks
+from skipstone.runs.records import FlowRecord, LayerFlow
 
 
 def line(*norms, seed=0):

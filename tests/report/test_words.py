@@ -3,10 +3,10 @@ from dataclasses import replace
 
 import pytest
 
-from skipstone.core.run import FlowRecord, LayerFlow
 from skipstone.experiments import read_comparison, sample
 from skipstone.report import words
 from skipstone.report.figures import FlowLine
+from skipstone.runs.records import FlowRecord, LayerFlow
 
 
 def line(*norms, label="net", seed=0):

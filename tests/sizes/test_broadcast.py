@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from skipstone.skips.broadcast import accidental_broadcasts
+from skipstone.graphs.broadcast import accidental_broadcasts
 from skipstone.tracing import trace
 
 

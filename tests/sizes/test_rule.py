@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skipstone.tracing.sizes.rule import describe
+from skipstone.sizes.rule import describe
 
 RANGE = frozenset(range(1, 257))
 

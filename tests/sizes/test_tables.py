@@ -6,7 +6,7 @@ from torch import nn
 
 import skipstone
 from skipstone.core.errors import SkipstoneError
-from skipstone.tracing.sizes import parse_pattern_text, summaries
+from skipstone.sizes import parse_pattern_text, summaries
 
 
 class Language(nn.Module):

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skipstone.tracing.sizes.vector import Sweep, values_of
+from skipstone.sizes.vector import Sweep, values_of
 
 POINTS = np.array([1, 2, 3, 5, 8, 13, 21, 64, 100, 223], dtype=np.int64)
 BINARY = (operator.add, operator.sub, operator.mul, operator.floordiv, operator.mod)

@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from skipstone.skips import Ancestry, find_skips
+from skipstone.graphs.ancestry import Ancestry
+from skipstone.skips import find_skips
 from skipstone.tracing import trace
 
 IMAGE = (2, 8, 16, 16)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from skipstone.cli import run
-from skipstone.core.run import Recipe, read_run
+from skipstone.runs.records import Recipe, read_run
 
 ARGUMENTS = [
     "train",

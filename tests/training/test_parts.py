@@ -10,9 +10,9 @@ from torch import nn
 
 from skipstone.core.codec import RecordError
 from skipstone.core.errors import SkipstoneError
-from skipstone.core.run import EpochRecord, Recipe
+from skipstone.runs.environment import changed
+from skipstone.runs.records import EpochRecord, Recipe
 from skipstone.training import override, read_recipe
-from skipstone.training.environment import changed
 from skipstone.training.memory import keep_freed_memory
 from skipstone.training.optimizer import make_optimizer
 from skipstone.training.overfitting import best_epoch, turned_epoch

@@ -6,7 +6,7 @@ import pytest
 
 from skipstone.core.codec import RecordError, decode, encode
 from skipstone.core.errors import SkipstoneError
-from skipstone.core.run import (
+from skipstone.runs.records import (
     EpochRecord,
     FlowRecord,
     LayerFlow,

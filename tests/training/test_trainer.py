@@ -11,10 +11,10 @@ from torch import nn
 
 from skipstone.core.codec import RecordError
 from skipstone.core.errors import SkipstoneError
-from skipstone.core.run import EpochRecord, Recipe, RunSpec, read_run
 from skipstone.flow import find_layers
+from skipstone.runs.folder import RunFolder
+from skipstone.runs.records import EpochRecord, Recipe, RunSpec, read_run
 from skipstone.training import Silent, build_model, train
-from skipstone.training.folder import RunFolder
 
 FAST = RunSpec(model="skipstone:resnet8", options={"width": 8}, epochs=5, device="cpu")
 TINY = RunSpec(model="skipstone:plain8", options={"width": 4, "dropout": 0.3}, epochs=3, device="cpu")

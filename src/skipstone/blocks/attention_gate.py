@@ -18,7 +18,7 @@ from torch import Tensor, cat, nn
 from skipstone.blocks.parts.layers import conv, conv_transpose, max_pool
 from skipstone.blocks.unet import FitName, fit
 from skipstone.core.design import DeclaredSkip, Design
-from skipstone.core.reconcile import Shape
+from skipstone.shapes.reconcile import Shape
 
 DESIGN = Design(
     slug="attention_gate",

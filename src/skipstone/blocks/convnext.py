@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from skipstone.blocks.parts.layers import ChannelNorm, conv, per_channel
 from skipstone.blocks.stochastic_depth import keep_mask
 from skipstone.core.design import Design
-from skipstone.core.reconcile import Shape
+from skipstone.shapes.reconcile import Shape
 
 DESIGN = Design(
     slug="convnext",

@@ -20,7 +20,7 @@ from skipstone.blocks.parts.fitting import fitted_shortcut
 from skipstone.blocks.parts.layers import NormName, avg_pool, conv, norm
 from skipstone.blocks.parts.residual import named_sequence
 from skipstone.core.design import DeclaredSkip, Design
-from skipstone.core.reconcile import Shape
+from skipstone.shapes.reconcile import Shape
 
 DESIGN = Design(
     slug="densenet",

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from skipstone.blocks.parts.layers import check_dims, conv
 from skipstone.blocks.parts.residual import BranchError
 from skipstone.core.design import Design
-from skipstone.core.reconcile import Shape
+from skipstone.shapes.reconcile import Shape
 
 _CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 

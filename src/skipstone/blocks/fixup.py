@@ -20,7 +20,7 @@ from skipstone.blocks.parts.layers import conv
 from skipstone.blocks.parts.residual import BranchError
 from skipstone.blocks.parts.steps import option_a
 from skipstone.core.design import Design
-from skipstone.core.reconcile import Shape
+from skipstone.shapes.reconcile import Shape
 
 DESIGN = Design(
     slug="fixup",

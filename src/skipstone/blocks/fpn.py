@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from skipstone.blocks.parts.layers import conv
 from skipstone.core.design import DeclaredSkip, Design
-from skipstone.core.reconcile import Shape
+from skipstone.shapes.reconcile import Shape
 
 DESIGN = Design(
     slug="fpn",

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from skipstone.blocks.parts.layers import conv, norm
 from skipstone.core.design import DeclaredSkip, Design
 from skipstone.core.errors import SkipstoneError
-from skipstone.core.reconcile import Shape
+from skipstone.shapes.reconcile import Shape
 
 DESIGN = Design(
     slug="fractalnet",

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from skipstone.blocks.parts.layers import conv, norm
 from skipstone.blocks.parts.residual import named_sequence
 from skipstone.core.design import Design
-from skipstone.core.reconcile import Shape
+from skipstone.shapes.reconcile import Shape
 
 DESIGN = Design(
     slug="mobilenetv2",

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from skipstone.blocks.parts.layers import check_dims
 from skipstone.blocks.parts.residual import named_sequence
 from skipstone.core.design import Design
-from skipstone.core.reconcile import Shape
+from skipstone.shapes.reconcile import Shape
 
 RELU_GAIN = sqrt(2 / (1 - 1 / pi))
 _CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}

@@ -22,7 +22,7 @@ from skipstone.blocks.parts.resnet import SHORTCUTS, ShortcutName
 from skipstone.blocks.parts.steps import option_a
 from skipstone.core.design import Design
 from skipstone.core.errors import UnknownNameError
-from skipstone.core.reconcile import Layout, Shape
+from skipstone.shapes.reconcile import Layout, Shape
 
 DESIGN = Design(
     slug="preactivation",

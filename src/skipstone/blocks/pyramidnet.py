@@ -16,7 +16,7 @@ from skipstone.blocks.parts.layers import avg_pool, conv, norm
 from skipstone.blocks.parts.residual import Residual, named_sequence
 from skipstone.blocks.parts.steps import option_a
 from skipstone.core.design import DeclaredSkip, Design
-from skipstone.core.reconcile import Shape
+from skipstone.shapes.reconcile import Shape
 
 DESIGN = Design(
     slug="pyramidnet",

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from skipstone.blocks.parts.layers import conv, norm
 from skipstone.blocks.parts.residual import named_sequence
 from skipstone.core.design import DeclaredSkip, Design
-from skipstone.core.reconcile import Shape
+from skipstone.shapes.reconcile import Shape
 
 DESIGN = Design(
     slug="repvgg",

@@ -18,7 +18,7 @@ from skipstone.blocks.parts.layers import avg_pool, conv, norm
 from skipstone.blocks.parts.residual import BranchError, Residual, named_sequence
 from skipstone.blocks.parts.resnet import shortcut
 from skipstone.core.design import Design
-from skipstone.core.reconcile import Shape
+from skipstone.shapes.reconcile import Shape
 
 DESIGN = Design(
     slug="res2net",

@@ -20,7 +20,7 @@ from torch import nn
 from skipstone.blocks.parts.residual import Residual, basic_branch
 from skipstone.blocks.parts.steps import option_a
 from skipstone.core.design import DeclaredSkip, Design
-from skipstone.core.reconcile import Layout, Shape
+from skipstone.shapes.reconcile import Layout, Shape
 
 DESIGN = Design(
     slug="resnet_a",

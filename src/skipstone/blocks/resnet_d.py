@@ -19,7 +19,7 @@ from skipstone.blocks.parts.layers import NormName
 from skipstone.blocks.parts.residual import Residual, basic_branch
 from skipstone.blocks.parts.resnet import shortcut
 from skipstone.core.design import DeclaredSkip, Design
-from skipstone.core.reconcile import Shape
+from skipstone.shapes.reconcile import Shape
 
 DESIGN = Design(
     slug="resnet_d",

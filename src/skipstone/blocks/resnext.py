@@ -16,7 +16,7 @@ from torch import nn
 from skipstone.blocks.parts.layers import NormName
 from skipstone.blocks.parts.resnet import bottleneck_block
 from skipstone.core.design import Design
-from skipstone.core.reconcile import Shape
+from skipstone.shapes.reconcile import Shape
 
 DESIGN = Design(
     slug="resnext",

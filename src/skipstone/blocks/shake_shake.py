@@ -20,7 +20,7 @@ from torch import Tensor, cat, nn
 from skipstone.blocks.parts.layers import check_dims, conv, norm
 from skipstone.blocks.parts.residual import named_sequence
 from skipstone.core.design import Design
-from skipstone.core.reconcile import Shape
+from skipstone.shapes.reconcile import Shape
 
 DESIGN = Design(
     slug="shake_shake",

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from skipstone.blocks.parts.residual import Residual, basic_branch
 from skipstone.core.design import Design
-from skipstone.core.reconcile import Shape
+from skipstone.shapes.reconcile import Shape
 
 DESIGN = Design(
     slug="skipinit",

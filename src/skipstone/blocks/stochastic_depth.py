@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from skipstone.blocks.parts.residual import Residual, basic_branch
 from skipstone.core.design import Design
 from skipstone.core.errors import SkipstoneError, UnknownNameError
-from skipstone.core.reconcile import Shape
+from skipstone.shapes.reconcile import Shape
 
 Scaling = Literal["paper", "inverted"]
 Per = Literal["batch", "sample"]

@@ -20,7 +20,7 @@ from skipstone.blocks.parts.layers import NormName, conv, conv_transpose, max_po
 from skipstone.blocks.parts.residual import named_sequence
 from skipstone.core.design import DeclaredSkip, Design
 from skipstone.core.errors import UnknownNameError
-from skipstone.core.reconcile import Shape
+from skipstone.shapes.reconcile import Shape
 
 FitName = Literal["pad", "interpolate", "crop"]
 FITS = ("pad", "interpolate", "crop")

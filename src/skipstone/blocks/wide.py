@@ -15,7 +15,7 @@ from torch import nn
 from skipstone.blocks.parts.layers import NormName
 from skipstone.blocks.preactivation import basic_branch, preactivation_block
 from skipstone.core.design import Design
-from skipstone.core.reconcile import Shape
+from skipstone.shapes.reconcile import Shape
 
 DESIGN = Design(
     slug="wide",

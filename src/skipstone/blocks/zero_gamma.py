@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from skipstone.blocks.parts.residual import BranchError, Residual, basic_branch
 from skipstone.core.design import Design
-from skipstone.core.reconcile import Shape
+from skipstone.shapes.reconcile import Shape
 
 DESIGN = Design(
     slug="zero_gamma",

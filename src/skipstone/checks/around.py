@@ -6,7 +6,7 @@ from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding, Shape
 from skipstone.core.graph import Graph, Node
 from skipstone.core.skip import Skip
-from skipstone.tracing.roles import TRANSPARENT
+from skipstone.graphs.roles import TRANSPARENT
 
 # What hands values on in their order: no scaling by chance, no cut of the gradient.
 SAME_VALUES = frozenset(["contiguous", "clone", "alias", "to", "type_as", "float", "view_as", "requires_grad"])

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from skipstone.checks.layout import sizes_text
 from skipstone.checks.ledger import branches
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node, shape_text
-from skipstone.tracing.operations import SIZED
-from skipstone.tracing.roles import CONV, NORM, POOL, PRODUCT
+from skipstone.graphs.layout import sizes_text
+from skipstone.graphs.operations import SIZED
+from skipstone.graphs.roles import CONV, NORM, POOL, PRODUCT
 
 _ARITHMETIC = frozenset(
     ["add", "sub", "rsub", "mul", "div", "maximum", "minimum", "max", "where", "lerp", "addcmul", "logaddexp", "pow"]

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from skipstone.core.finding import Branch, LedgerStep
 from skipstone.core.graph import Graph, Node
-from skipstone.skips import Ancestry
-from skipstone.skips.kinds import is_pointwise
-from skipstone.tracing.roles import TRANSPARENT
+from skipstone.graphs.ancestry import Ancestry
+from skipstone.graphs.kinds import is_pointwise
+from skipstone.graphs.roles import TRANSPARENT
 
 _SHORT = {"kernel_size": "k", "stride": "s", "padding": "p", "dilation": "d", "output_padding": "op"}
 _DEFAULTS = {"padding": 0, "dilation": 1, "output_padding": 0}

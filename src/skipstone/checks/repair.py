@@ -15,7 +15,7 @@ from skipstone.core.cost import Cost
 from skipstone.core.edit import Edits
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.finding import Finding
-from skipstone.tracing.costs import cost
+from skipstone.graphs.costs import cost
 
 Key = tuple[str, str, int, int]  # code, module, line, column: what makes findings of two records the same fault
 _MAX_SHOWN = 4  # verified repairs a finding

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from skipstone.checks.subject import Subject
 from skipstone.core.graph import Node
-from skipstone.tracing.roles import CONV, POOL
-from skipstone.tracing.sizes.axes import Axes, Axis
+from skipstone.graphs.axes import Axes, Axis
+from skipstone.graphs.roles import CONV, POOL
 
 Key = tuple[object, ...]
 _SAMPLES_FIRST = CONV | POOL | {"batch_norm", "group_norm", "instance_norm"}

@@ -7,13 +7,14 @@ from functools import cached_property
 import torch
 from torch import nn
 
-from skipstone.checks.layout import Layout
 from skipstone.core.finding import SizeSummary
 from skipstone.core.graph import Graph
 from skipstone.core.skip import Skip
-from skipstone.skips import Ancestry, find_skips
+from skipstone.graphs.ancestry import Ancestry
+from skipstone.graphs.axes import Axes, axes_of
+from skipstone.graphs.layout import Layout
+from skipstone.skips import find_skips
 from skipstone.tracing import Example, parse_example, trace
-from skipstone.tracing.sizes.axes import Axes, axes_of
 
 
 @dataclass
@@ -55,7 +56,7 @@ class Subject:
     @cached_property
     def sizes(self) -> tuple[SizeSummary, ...]:
         """The legal sizes of each axis that matters, as far as a short search goes."""
-        from skipstone.tracing.sizes import summaries  # only a network with a fault waits for it
+        from skipstone.sizes import summaries  # only a network with a fault waits for it
 
         return summaries(self.model, self.example)
 

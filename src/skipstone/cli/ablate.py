@@ -107,8 +107,8 @@ def trained(target: str, weights: Path | None, splits: "Splits") -> "nn.Module":
 
     import torch
 
-    from skipstone.core.run import CHECKPOINT_FILE, read_run
     from skipstone.models.target import resolve
+    from skipstone.runs.records import CHECKPOINT_FILE, read_run
     from skipstone.training.model import build_model
 
     if weights is None:

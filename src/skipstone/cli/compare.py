@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from skipstone.cli.train import RecipeFlags
 from skipstone.core.errors import SkipstoneError
-from skipstone.core.run import Recipe, RunSpec
+from skipstone.runs.records import Recipe, RunSpec
 
 
 def run(

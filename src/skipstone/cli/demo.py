@@ -90,9 +90,9 @@ def _check_tutorials() -> None:
 def _compare(out: Path, workers: int | None) -> bool:
     from skipstone.cli.compare import show_comparison
     from skipstone.cli.progress import progress_bars
-    from skipstone.core.run import RunSpec
     from skipstone.experiments import compare, plan
     from skipstone.report import write_report
+    from skipstone.runs.records import RunSpec
 
     base = RunSpec(data="digits", epochs=EPOCHS, options={"width": WIDTH}, device="cpu")
     specs = plan(MODELS, out=out, base=base, seeds=SEEDS)

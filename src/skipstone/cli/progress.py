@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skipstone.core.run import RunSpec
+from skipstone.runs.records import RunSpec
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

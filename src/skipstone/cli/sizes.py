@@ -43,7 +43,7 @@ def run(
     """
     from skipstone.cli import prepare_to_record
     from skipstone.models.target import outline
-    from skipstone.tracing.sizes import legal_sizes, parse_pattern_text
+    from skipstone.sizes import legal_sizes, parse_pattern_text
 
     patterns = tuple(map(parse_pattern_text, input))
     letters = dict.fromkeys(axis for pattern in patterns for axis in pattern if isinstance(axis, str))

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from skipstone.core.errors import SkipstoneError
-from skipstone.core.run import SPEC_FILE, EpochRecord, Optimizer, Precision, RunResult, RunSpec, Schedule, read_run
+from skipstone.runs.records import SPEC_FILE, EpochRecord, Optimizer, Precision, RunResult, RunSpec, Schedule, read_run
 
 
 def _help(text: str, negative: str = "") -> Any:

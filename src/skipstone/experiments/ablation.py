@@ -15,11 +15,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from skipstone import surgery
 from skipstone.core.errors import SkipstoneError
-from skipstone.core.run import Recipe
 from skipstone.core.skip import Skip
 from skipstone.data import Batches, Pixels, Splits
 from skipstone.data.batches import mixed_seed
 from skipstone.experiments.worths import Measured, SkipWorth, Worths
+from skipstone.runs.records import Recipe
 from skipstone.skips import find_skips
 from skipstone.training.evaluate import evaluate
 from skipstone.training.optimizer import make_optimizer, set_rate

@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from skipstone.core.errors import SkipstoneError
-from skipstone.core.run import RunRecord, RunSpec, read_run
 from skipstone.experiments.comparison import COMPARISON_FILE, Comparison, summarise
 from skipstone.experiments.local import Watcher, run_local
 from skipstone.experiments.networks import NETWORKS_FILE, Networks, inspect_network
 from skipstone.experiments.plan import RUNS_FOLDER, folder_name, run_label
+from skipstone.runs.records import RunRecord, RunSpec, read_run
 
 
 def compare(

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from skipstone.core.codec import Json, decode, encode
-from skipstone.core.run import RunRecord, read_json, read_run
-from skipstone.experiments.outcome import Outcome
 from skipstone.experiments.plan import RUNS_FOLDER, family_of, run_label
 from skipstone.experiments.statistics import Interval, Sample, sample, seed_warnings, welch
+from skipstone.runs.outcome import Outcome
+from skipstone.runs.records import RunRecord, read_json, read_run
 
 VERSION = 1
 COMPARISON_FILE = "comparison.json"

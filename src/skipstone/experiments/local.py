@@ -17,8 +17,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from skipstone.core.errors import SkipstoneError
-from skipstone.core.run import METRICS_FILE, RunSpec, read_run
-from skipstone.experiments.outcome import Outcome, exit_text
+from skipstone.runs.outcome import Outcome, exit_text
+from skipstone.runs.records import METRICS_FILE, RunSpec, read_run
 
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 3.0

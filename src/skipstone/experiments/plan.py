@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from skipstone.core.errors import SkipstoneError
-from skipstone.core.run import RunSpec
+from skipstone.runs.records import RunSpec
 
 RUNS_FOLDER = "runs"
 _DEPTH = re.compile(r"(?P<family>.*?[A-Za-z])_?(?P<depth>\d+)(?P<rest>\D.*)?")

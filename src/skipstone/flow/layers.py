@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from skipstone.core.run import LayerKind
+from skipstone.runs.records import LayerKind
 
 _CONV = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skipstone.core.errors import SkipstoneError
-from skipstone.core.run import FlowRecord
 from skipstone.flow.probe import Handle, Probe
+from skipstone.runs.records import FlowRecord
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 

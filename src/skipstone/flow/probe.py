@@ -6,9 +6,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from skipstone.core.run import FlowRecord, LayerFlow
 from skipstone.flow.layers import Layer, find_layers
 from skipstone.flow.norms import lost_updates, norms
+from skipstone.runs.records import FlowRecord, LayerFlow
 
 Handle = torch.utils.hooks.RemovableHandle
 

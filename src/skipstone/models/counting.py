@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import torch
 
 from skipstone.core.cost import Cost
+from skipstone.graphs.costs import cost
 from skipstone.models.registry import create, family_of
 from skipstone.tracing import trace
-from skipstone.tracing.costs import cost
 
 
 def costs(name: str, *, input_shape: tuple[int, ...] | None = None, **options: object) -> Cost:

@@ -21,9 +21,9 @@ from skipstone.blocks.parts.residual import named_sequence
 from skipstone.blocks.parts.resnet import ShortcutName, basic_block, bottleneck_block
 from skipstone.blocks.preactivation import preactivation_block
 from skipstone.blocks.wide import wide_block
-from skipstone.core.reconcile import Layout
 from skipstone.models.options import OptionError, at_least, one_of
 from skipstone.models.stages import StagedNetwork, check_options, initialised, stage_plans, stage_sizes, stem
+from skipstone.shapes.reconcile import Layout
 
 BlockName = Literal["auto", "basic", "bottleneck"]
 BLOCKS = ("auto", "basic", "bottleneck")

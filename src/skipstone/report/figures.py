@@ -10,8 +10,8 @@ from statistics import fmean
 from typing import Any
 
 from skipstone.core.codec import Json
-from skipstone.core.run import FlowRecord, RunRecord
 from skipstone.experiments import Group
+from skipstone.runs.records import FlowRecord, RunRecord
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 PALETTE = ("#d1661a", "#2f7fd1", "#2b9a78", "#9a62d8", "#a8852a", "#cf4f7c", "#6f8296")

@@ -9,12 +9,12 @@ from importlib.resources import files
 from pathlib import Path
 
 from skipstone.core.codec import Json
-from skipstone.core.run import FlowRecord, RunRecord
 from skipstone.experiments import Comparison, Group, read_comparison, read_group_runs
 from skipstone.experiments.networks import NetworkRecord, read_networks
 from skipstone.report import arcs, figures, update_rule, words
 from skipstone.report.figures import Figure, FlowLine
 from skipstone.report.templates import render
+from skipstone.runs.records import FlowRecord, RunRecord
 
 REPORT_FILE = "report.html"
 _SCRIPTS = ("vega.min.js", "vega-lite.min.js", "vega-embed.min.js")

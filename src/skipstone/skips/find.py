@@ -10,10 +10,10 @@ from torch import nn
 
 from skipstone.core.graph import Graph, Node
 from skipstone.core.skip import Merge, Skip
-from skipstone.skips.ancestry import Ancestry
-from skipstone.skips.kinds import Fork, is_pointwise, kind_of
+from skipstone.graphs.ancestry import Ancestry
+from skipstone.graphs.kinds import Fork, is_pointwise, kind_of
+from skipstone.graphs.roles import MERGES, POOL, TRANSPARENT, merge_of
 from skipstone.tracing import trace
-from skipstone.tracing.roles import MERGES, POOL, TRANSPARENT, merge_of
 
 
 def find_skips(model: nn.Module | Graph, example: object = None) -> tuple[Skip, ...]:

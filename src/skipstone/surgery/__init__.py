@@ -1,13 +1,13 @@
 """Edit + Module -> Module; Edit -> source diff; skips taken out, put in, and compared."""
 
-from skipstone.surgery.ablation import AblationPlan, Which, ablate, plan_ablation, select
-from skipstone.surgery.apply import apply, preview, revert
-from skipstone.surgery.comparing import Change, SkipDiff, diff
-from skipstone.surgery.connecting import Connection, ConnectionPlan, connect, plan_connection
+from skipstone.surgery.difference import Change, SkipDiff, diff
 from skipstone.surgery.errors import SurgeryError, SurgeryWarning
-from skipstone.surgery.patch import edited_sources, encoding_of, source_diff, why_not
+from skipstone.surgery.live.apply import apply, preview, revert
+from skipstone.surgery.plans.ablate import AblationPlan, Which, ablate, plan_ablation, select
+from skipstone.surgery.plans.connect import Connection, ConnectionPlan, connect, plan_connection
 from skipstone.surgery.site import site_of
-from skipstone.surgery.suggestion import suggestion
+from skipstone.surgery.source.patch import edited_sources, encoding_of, source_diff, why_not
+from skipstone.surgery.source.words import suggestion
 
 __all__ = [
     "AblationPlan",

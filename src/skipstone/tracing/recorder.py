@@ -20,6 +20,7 @@ from torch._subclasses.fake_tensor import (
 from torch.overrides import TorchFunctionMode
 
 from skipstone.core.graph import Assumption, Failure, ModuleCall, Node, NodeKind, NodeRef, Place, TensorSpec
+from skipstone.graphs.operations import canonical, is_augmented, is_inplace, may_flag_inplace, named_arguments
 from skipstone.tracing.calls import Calls
 from skipstone.tracing.clone import FakeClone
 from skipstone.tracing.data import made_up
@@ -27,7 +28,6 @@ from skipstone.tracing.devices import at_home
 from skipstone.tracing.guards import REFUSALS, Shapes, guard
 from skipstone.tracing.memory import Memory
 from skipstone.tracing.nests import map_tensors, tensors_in
-from skipstone.tracing.operations import canonical, is_augmented, is_inplace, may_flag_inplace, named_arguments
 from skipstone.tracing.position import is_augmented_assignment, places
 from skipstone.tracing.recovery import Refused, candidates, operands
 from skipstone.tracing.unseen import Link, wrapped

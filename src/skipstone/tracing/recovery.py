@@ -9,7 +9,7 @@ from math import prod
 
 import torch
 
-from skipstone.tracing.operations import SIZED
+from skipstone.graphs.operations import SIZED
 
 Shape = tuple[int, ...]
 _ARITHMETIC = {

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from skipstone.core.errors import SkipstoneError
-from skipstone.core.run import RunSpec
 from skipstone.models.importing import one_line
 from skipstone.models.target import parse_target, resolve
+from skipstone.runs.records import RunSpec
 
 Builder = Callable[[RunSpec, tuple[int, int, int], int], nn.Module]
 """(spec, (C, H, W), number of classes) -> the network."""

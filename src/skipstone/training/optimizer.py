@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from skipstone.core.errors import SkipstoneError
-from skipstone.core.run import Recipe
+from skipstone.runs.records import Recipe
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

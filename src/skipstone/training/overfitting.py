@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from skipstone.core.run import EpochRecord
+from skipstone.runs.records import EpochRecord
 
 TOLERANCE = 0.01
 """By which share the validation loss must have risen above its lowest for it to count as turned."""

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from skipstone.core.run import EpochRecord, RunSpec
+from skipstone.runs.records import EpochRecord, RunSpec
 
 
 class Progress(Protocol):

@@ -2,7 +2,7 @@
 
 import math
 
-from skipstone.core.run import Recipe
+from skipstone.runs.records import Recipe
 
 
 def learning_rate(recipe: Recipe, step: int, total: int) -> float:

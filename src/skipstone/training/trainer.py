@@ -16,14 +16,14 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from skipstone.core.codec import RecordError
 from skipstone.core.errors import SkipstoneError
-from skipstone.core.run import SPEC_FILE, EpochRecord, FlowRecord, RunResult, RunSpec, read_run
 from skipstone.data import Batches, Pixels, load
 from skipstone.data.batches import mixed_seed
 from skipstone.data.images import permutation
 from skipstone.flow import Probe
+from skipstone.runs.folder import RunFolder, demand_free, demand_same, partial_path
+from skipstone.runs.records import SPEC_FILE, EpochRecord, FlowRecord, RunResult, RunSpec, read_run
 from skipstone.training.environment import describe
 from skipstone.training.evaluate import evaluate
-from skipstone.training.folder import RunFolder, demand_free, demand_same, partial_path
 from skipstone.training.memory import keep_freed_memory
 from skipstone.training.model import Builder, build_model
 from skipstone.training.optimizer import make_optimizer, set_rate

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from skipstone.blocks.parts.steps import build
-from skipstone.core.arithmetic import FloorMap, SizeError
-from skipstone.core.reconcile import Shape, named, reconcile
+from skipstone.shapes.arithmetic import FloorMap, SizeError
+from skipstone.shapes.reconcile import Shape, named, reconcile
 
 _PROBES = 17  # sizes tried in a row: enough to tell any stride up to 8 from its neighbours
 

@@ -9,8 +9,8 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from skipstone.core.arithmetic import SizeError
 from skipstone.core.errors import UnknownNameError
+from skipstone.shapes.arithmetic import SizeError
 
 NormName = Literal["batch", "group", "none"]
 Norms = ("batch", "group", "none")

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from skipstone.blocks.parts.fitting import fitted_shortcut
 from skipstone.blocks.parts.layers import NormName, conv, norm
 from skipstone.core.errors import SkipstoneError
-from skipstone.core.reconcile import Shape
+from skipstone.shapes.reconcile import Shape
 
 
 class BranchError(SkipstoneError, ValueError):

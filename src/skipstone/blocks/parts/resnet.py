@@ -8,7 +8,7 @@ from skipstone.blocks.parts.layers import NormName, avg_pool, conv, norm
 from skipstone.blocks.parts.residual import Residual, basic_branch, bottleneck_branch, named_sequence
 from skipstone.blocks.parts.steps import option_a
 from skipstone.core.errors import UnknownNameError
-from skipstone.core.reconcile import Layout
+from skipstone.shapes.reconcile import Layout
 
 ShortcutName = Literal["A", "B", "C", "D", "none"]
 SHORTCUTS = ("A", "B", "C", "D", "none")

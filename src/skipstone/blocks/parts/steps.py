@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from skipstone.blocks.parts import layers
-from skipstone.core.arithmetic import FloorMap
-from skipstone.core.reconcile import Layout, Plan, Shape, Step, named, reconcile, zero_channel_amounts
+from skipstone.shapes.arithmetic import FloorMap
+from skipstone.shapes.reconcile import Layout, Plan, Shape, Step, named, reconcile, zero_channel_amounts
 
 _LINEAR_MODE = {1: "linear", 2: "bilinear", 3: "trilinear"}
 

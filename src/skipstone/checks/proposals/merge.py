@@ -6,13 +6,13 @@ from dataclasses import replace
 from skipstone.blocks.parts.steps import code
 from skipstone.checks.proposals.proposal import Proposal
 from skipstone.checks.subject import Subject
-from skipstone.core.arithmetic import FloorMap
 from skipstone.core.edit import MapOperand, ModuleSpec, SetAttributes, Site, Transform, TransformKind
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node
-from skipstone.core.reconcile import Plan, SizeError, reconcile
+from skipstone.graphs.roles import CONV, POOL
+from skipstone.shapes.arithmetic import FloorMap
+from skipstone.shapes.reconcile import Plan, SizeError, reconcile
 from skipstone.surgery import site_of
-from skipstone.tracing.roles import CONV, POOL
 
 _MAX_PLANS = 5
 

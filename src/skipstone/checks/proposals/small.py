@@ -9,8 +9,8 @@ from skipstone.checks.subject import Subject
 from skipstone.core.edit import Edit, ModuleSpec, ReplaceModule, SetArgument, SetAttributes
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Node
+from skipstone.graphs.roles import CONV, POOL
 from skipstone.surgery import site_of
-from skipstone.tracing.roles import CONV, POOL
 
 _PADDINGS = {f"ReflectionPad{n}d": f"ReplicationPad{n}d" for n in (1, 2, 3)}
 

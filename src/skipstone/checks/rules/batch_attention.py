@@ -24,7 +24,7 @@ from skipstone.checks.sample_axis import Key, axis_of, sample_axes
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Node
-from skipstone.tracing.roles import PRODUCT
+from skipstone.graphs.roles import PRODUCT
 
 _RECURRENT = frozenset(("lstm", "gru", "rnn_tanh", "rnn_relu"))
 _SUSPECTS = _RECURRENT | {"multi_head_attention_forward", "scaled_dot_product_attention", "softmax"}

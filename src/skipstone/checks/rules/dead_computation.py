@@ -22,7 +22,7 @@ from skipstone.checks.around import merge_around, met, owner, warn
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node
-from skipstone.skips import Ancestry
+from skipstone.graphs.ancestry import Ancestry
 
 
 def check(subject: Subject) -> Iterator[Finding]:

@@ -23,7 +23,7 @@ from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node
 from skipstone.core.skip import Skip
-from skipstone.tracing.roles import TRANSPARENT
+from skipstone.graphs.roles import TRANSPARENT
 
 
 def check(subject: Subject) -> Iterator[Finding]:

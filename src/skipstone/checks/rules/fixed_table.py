@@ -21,7 +21,7 @@ from skipstone.checks.failures import failing, finding, is_table
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node, shape_text
-from skipstone.tracing.sizes.unseen import past_table
+from skipstone.sizes.unseen import past_table
 
 
 def check(subject: Subject) -> Iterator[Finding]:

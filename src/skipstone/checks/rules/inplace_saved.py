@@ -21,7 +21,7 @@ from skipstone.checks.failures import finding
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node
-from skipstone.tracing.roles import merge_of
+from skipstone.graphs.roles import merge_of
 
 
 def check(subject: Subject) -> Iterator[Finding]:

@@ -24,7 +24,7 @@ from skipstone.checks.around import met, warn
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.skip import Skip
-from skipstone.tracing.roles import TRANSPARENT
+from skipstone.graphs.roles import TRANSPARENT
 
 # Half the distance to the next number, relative to x, at its smallest: |F| below it is lost for every x.
 LOST_BELOW: Mapping[str, float] = {"bfloat16": 2.0**-9, "float16": 2.0**-12}

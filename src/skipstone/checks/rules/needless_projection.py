@@ -22,7 +22,7 @@ from skipstone.checks.around import met, warn
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.skip import Skip
-from skipstone.tracing.roles import CONV
+from skipstone.graphs.roles import CONV
 
 
 def check(subject: Subject) -> Iterator[Finding]:

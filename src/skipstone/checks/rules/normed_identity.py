@@ -26,7 +26,7 @@ from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph
 from skipstone.core.skip import Skip
-from skipstone.tracing.roles import MERGES, NORM, RECTIFIER, SLICES, TRANSPARENT
+from skipstone.graphs.roles import MERGES, NORM, RECTIFIER, SLICES, TRANSPARENT
 
 _OF_TOKENS = frozenset(("layer_norm", "rms_norm"))
 

@@ -23,7 +23,7 @@ from skipstone.checks.around import owner, readers, warn
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node
-from skipstone.tracing.roles import CONV
+from skipstone.graphs.roles import CONV
 
 _AVERAGES = frozenset(f"{kind}avg_pool{n}d" for kind in ("", "adaptive_") for n in (1, 2, 3))
 _NOTHING: frozenset[str] = frozenset()

@@ -23,8 +23,8 @@ from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node
 from skipstone.core.skip import Skip
+from skipstone.graphs.roles import TRANSPARENT
 from skipstone.skips import find_skips
-from skipstone.tracing.roles import TRANSPARENT
 
 RELU = frozenset(("relu", "relu6", "threshold"))
 

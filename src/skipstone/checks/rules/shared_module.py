@@ -24,7 +24,7 @@ from skipstone.checks.around import met, warn
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, ModuleCall, Node
-from skipstone.tracing.roles import CONV, LAYER, NORM, TRANSPARENT
+from skipstone.graphs.roles import CONV, LAYER, NORM, TRANSPARENT
 
 _UNSHARED = "the layers around it are not shared along with it"
 

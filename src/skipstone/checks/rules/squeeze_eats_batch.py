@@ -23,7 +23,7 @@ from skipstone.checks.sample_axis import axis_of
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node, shape_text
-from skipstone.skips.broadcast import accidental_broadcasts
+from skipstone.graphs.broadcast import accidental_broadcasts
 
 
 def check(subject: Subject) -> Iterator[Finding]:

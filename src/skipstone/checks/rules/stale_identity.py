@@ -25,7 +25,7 @@ from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node
 from skipstone.core.skip import Skip
-from skipstone.tracing.roles import NORM, RECTIFIER, TRANSPARENT
+from skipstone.graphs.roles import NORM, RECTIFIER, TRANSPARENT
 
 
 def check(subject: Subject) -> Iterator[Finding]:

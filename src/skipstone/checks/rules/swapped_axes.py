@@ -23,7 +23,7 @@ from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node, shape_text
 from skipstone.core.skip import Skip
-from skipstone.tracing.roles import CONV
+from skipstone.graphs.roles import CONV
 
 _MOVES = frozenset(["permute", "transpose", "view", "reshape", "t", "movedim", "flatten", "unflatten"])
 _LAST = frozenset(("linear", "layer_norm", "rms_norm", "multi_head_attention_forward"))

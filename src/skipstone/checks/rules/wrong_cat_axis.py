@@ -24,7 +24,7 @@ from skipstone.checks.sample_axis import axis_of, sample_axes
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node
-from skipstone.tracing.roles import CONV, SLICES
+from skipstone.graphs.roles import CONV, SLICES
 
 _APART = SLICES | {"unflatten", "pixel_shuffle", "split_with_sizes", "unfold"}
 

@@ -22,7 +22,7 @@ from skipstone.checks.failures import failing, finding
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node
-from skipstone.tracing.roles import CONV, NORM, RECTIFIER, RESAMPLE, TRANSPARENT
+from skipstone.graphs.roles import CONV, NORM, RECTIFIER, RESAMPLE, TRANSPARENT
 
 RECURRENT = frozenset(["lstm", "gru", "rnn_tanh", "rnn_relu"])
 _PASSES = TRANSPARENT | RESAMPLE | RECTIFIER | NORM | {"mean", "sum", "amax"}

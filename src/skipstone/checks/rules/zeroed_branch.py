@@ -27,7 +27,7 @@ from skipstone.checks.source import method
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Node
-from skipstone.tracing.roles import TRANSPARENT
+from skipstone.graphs.roles import TRANSPARENT
 
 
 def check(subject: Subject) -> Iterator[Finding]:

@@ -1,0 +1,119 @@
+"""Which broadcasts nobody meant: judged by where the operands' axes come from, not by their sizes alone.
+
+Meant are gates, masks, parameters, buffers, maps pooled to one pixel, kept or inserted axes, and one-channel layers.
+Not meant are these:
+
+* two tensors made from one axis of the input along which they have different sizes, one of them 1;
+* the raw one-channel input added to what a layer made of it: every channel gets the same signal;
+* operands of different rank, where aligning them on the right lets an axis meet another one although both have it
+  (a batch axis meets the channels after a sum without `keepdim`), whatever the sizes are.
+"""
+
+from collections.abc import Sequence
+
+from skipstone.core.graph import Graph, Node
+from skipstone.graphs.axes import Axes, axes_of
+from skipstone.graphs.roles import SHAPE_ONLY, SQUASH, TRANSPARENT
+
+ARITHMETIC = frozenset(("add", "sub", "rsub", "mul", "div", "maximum", "minimum"))
+_SUMS = frozenset(("add", "sub", "rsub"))
+_STEPS_TO_SQUASH = 6
+
+
+def accidental_broadcasts(graph: Graph) -> tuple[int, ...]:
+    """The nodes where two tensors that depend on the model's input meet by a broadcast that was not meant.
+
+    What comes after a failure is not judged. A batch of one is judged like any other: a rank that differs shows there
+    too.
+    """
+    axes = axes_of(graph)
+    values = value_inputs(graph)
+    return tuple(node.index for node in graph if is_accidental(graph, node, axes, values))
+
+
+def value_inputs(graph: Graph) -> tuple[frozenset[int], ...]:
+    """For each node, the model's inputs whose values reach it."""
+    reached: list[frozenset[int]] = []
+    for node in graph:
+        if node.kind == "input":
+            reached.append(frozenset((node.index,)))
+        elif node.op in SHAPE_ONLY:
+            reached.append(frozenset())
+        else:
+            reached.append(frozenset().union(*(reached[i] for i in node.inputs)))
+    return tuple(reached)
+
+
+def merge_operands(graph: Graph, node: Node) -> tuple[int, int] | None:
+    """The two tensors an arithmetic operation brings together, None where it does not."""
+    if node.kind != "op" or node.op not in ARITHMETIC or node.failure is not None or node.tainted:
+        return None
+    return (node.inputs[0], node.inputs[1]) if len(node.inputs) == 2 else None
+
+
+def is_accidental(graph: Graph, node: Node, axes: Sequence[Axes], values: Sequence[frozenset[int]]) -> bool:
+    """See `accidental_broadcasts`; `axes` and `values` are those of the whole graph."""
+    operands = merge_operands(graph, node)
+    if operands is None:
+        return False
+    if any(_resampled_apart(graph, node, small, large, axes) for small, large in (operands, operands[::-1])):
+        return True
+    if not all(values[i] for i in operands):
+        return False
+    return any(_expands(graph, node, small, large, axes, values) for small, large in (operands, operands[::-1]))
+
+
+def _resampled_apart(graph: Graph, node: Node, small: int, large: int, axes: Sequence[Axes]) -> bool:
+    """Do both have one axis of the input, which is 1 in `small` alone? Zeros of the input's sizes count as well."""
+    if len(axes[small]) != len(axes[large]) or is_pooled_gate(graph, node, small, axes):
+        return False
+    sizes = zip(graph[small].shape, graph[large].shape, axes[small], axes[large], strict=True)
+    return any(one == 1 != size and axis.same(other) for one, size, axis, other in sizes)
+
+
+def _expands(
+    graph: Graph, node: Node, small: int, large: int, axes: Sequence[Axes], values: Sequence[frozenset[int]]
+) -> bool:
+    """Do the ranks differ so that axes are lost, or is a raw input with one channel added to what a layer made?"""
+    shift = len(axes[large]) - len(axes[small])
+    if shift > 0 and axes[small]:
+        return _misaligned(axes[small], axes[large], shift)
+    if shift != 0 or node.op not in _SUMS:
+        return False
+    for position, (one, size) in enumerate(zip(graph[small].shape, graph[large].shape, strict=True)):
+        origin, other = axes[small][position], axes[large][position]
+        raw = one == 1 != size and origin.kind == "carried" and other.kind == "made"
+        if raw and _same_elsewhere(axes[small], axes[large], position) and origin.key[0] in values[large]:
+            return True
+    return False
+
+
+def _misaligned(small: Axes, large: Axes, shift: int) -> bool:
+    """Does an axis that both have meet, in the larger operand, one that is neither it nor inserted to meet it?"""
+    for position, axis in enumerate(small):
+        aligned = large[position + shift]
+        lost = axis.kind == "carried" and not axis.same(aligned) and aligned.kind not in ("new", "unknown")
+        if lost and any(axis.same(elsewhere) for elsewhere in large):
+            return True
+    return False
+
+
+def _same_elsewhere(small: Axes, large: Axes, position: int) -> bool:
+    return all(a.same(b) for i, (a, b) in enumerate(zip(small, large, strict=True)) if i != position)
+
+
+def is_pooled_gate(graph: Graph, node: Node, operand: int, axes: Sequence[Axes]) -> bool:
+    """Does `node` multiply with a squashed map that a pool made one pixel, as squeeze-and-excitation does?"""
+    return node.op == "mul" and is_gate(graph, operand) and any(a.pooled or a.kind == "kept" for a in axes[operand])
+
+
+def is_gate(graph: Graph, index: int) -> bool:
+    """Was the tensor squashed (sigmoid, softmax, ...) a few views ago?"""
+    for _ in range(_STEPS_TO_SQUASH):
+        node = graph[index]
+        if node.op in SQUASH:
+            return True
+        if node.op not in TRANSPARENT and node.op not in ("getitem", "interpolate"):
+            return False
+        index = node.inputs[0]
+    return False

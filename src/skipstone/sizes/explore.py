@@ -1,0 +1,143 @@
+"""Cover all points by passes: each speaks for every point that takes its path; the next starts at one left over."""
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from skipstone.sizes.concrete import each_size
+from skipstone.sizes.passes import Mask, single_pass, sweep_pass
+from skipstone.sizes.request import Request
+from skipstone.sizes.vector import Sweep
+
+Points = Mapping[str, NDArray[np.int64]]
+# Sizes beyond those asked: an axis that is 1 at all of them too is 1 by design, not by chance.
+_PROBES = (1, 2, 3, 5, 7, 12, 31, 64, 97, 224, 333, 1001)
+_COMPARED = 4  # as many of the extra sizes are passed one by one, for comparison
+_SMALL_REGIONS = 6  # after so many passes in a row that cover next to nothing, go through the sizes in order
+
+
+@dataclass
+class Exploration:
+    """What is known so far about each point: does the network run, does it rest on a broadcast, is it known at all."""
+
+    known: Mask
+    runs: Mask
+    broadcast: Mask
+    passes: int = 0
+    singles: int = 0
+    refusals: list[tuple[int, int, str]] = field(default_factory=list)  # example, number of points, reason
+    confirmed: set[str] = field(default_factory=set)  # kinds of refusal that a pass at one size showed too
+
+    @classmethod
+    def of(cls, count: int) -> "Exploration":
+        return cls(np.zeros(count, np.bool_), np.zeros(count, np.bool_), np.zeros(count, np.bool_))
+
+    @property
+    def legal(self) -> Mask:
+        return self.known & self.runs & ~self.broadcast
+
+
+def explore(
+    model: nn.Module, request: Request, points: Points, seconds: float, first: int | None = None
+) -> Exploration:
+    """Cover `points` within about `seconds`: from the last one on, or outward from the point number `first`."""
+    count = len(next(iter(points.values())))
+    padded = _padded(points)
+    found = Exploration.of(count)
+    end = time.monotonic() + seconds
+    focus: int | None = count - 1 if first is None else first
+    tiny = 0
+    while focus is not None:
+        covered = _one(model, request, padded, focus, count, found, end)
+        tiny = tiny + 1 if covered <= 2 else 0
+        left = np.flatnonzero(~found.known)
+        if not len(left) or time.monotonic() > end:
+            break
+        if first is not None:
+            focus = int(left[np.argmin(np.abs(left - first))])
+        else:
+            focus = int(left[0] if tiny >= _SMALL_REGIONS else left[len(left) // 2])
+    return found
+
+
+def _one(
+    model: nn.Module, request: Request, padded: Points, focus: int, count: int, found: Exploration, end: float
+) -> int:
+    """One pass from `focus`; what it says does not run is confirmed at one size, once for each kind of refusal."""
+    outcome = sweep_pass(model, request, Sweep(padded, focus))
+    covers = outcome.covers[:count] & ~found.known
+    found.passes += 1
+    if not outcome.runs and _kind(outcome.reason) not in found.confirmed:
+        _, reason = single_pass(model, request, _at(padded, focus))
+        if reason is None or _error(reason) != _error(
+            outcome.reason
+        ):  # what failed was the pass with many sizes, not the network: look at each size
+            return _one_by_one(model, request, padded, np.flatnonzero(covers).tolist(), found, end)
+        found.confirmed.add(_kind(outcome.reason))
+    if outcome.runs:
+        found.known |= covers
+        found.runs |= covers
+        found.broadcast |= covers & outcome.broadcast[:count]
+    else:
+        _refuse(found, focus, covers, outcome.reason)
+    for mask in outcome.failed:
+        refused = np.flatnonzero(mask[:count] & ~found.known)
+        if len(refused):
+            example = int(refused[len(refused) // 2])
+            _, reason = single_pass(model, request, _at(padded, example))
+            if reason is not None:
+                _refuse(found, example, mask[:count] & ~found.known, reason)
+    if not found.known[focus]:  # refused on the way, and yet not at one size
+        return _one_by_one(model, request, padded, [focus], found, end)
+    return int(covers.sum())
+
+
+def _refuse(found: Exploration, example: int, points: Mask, reason: str) -> None:
+    found.known |= points
+    found.refusals.append((example, int(points.sum()), reason))
+
+
+def _error(reason: str) -> str:
+    return reason.partition(":")[0]
+
+
+def _kind(reason: str) -> str:
+    """The reason without its numbers."""
+    return re.sub(r"\d+", "#", reason)
+
+
+def _one_by_one(
+    model: nn.Module, request: Request, padded: Points, indices: Sequence[int], found: Exploration, end: float
+) -> int:
+    count = len(found.known)
+    others = [_at(padded, index) for index in range(count, len(padded[next(iter(padded))]))]
+    verdicts = each_size(model, request, [_at(padded, index) for index in indices], others[-_COMPARED:], end)
+    for index, verdict in zip(indices, verdicts, strict=False):
+        found.known[index] = True
+        found.runs[index] = verdict.reason is None
+        found.broadcast[index] = verdict.broadcast
+        if verdict.reason is not None:
+            found.refusals.append((index, 1, verdict.reason))
+    found.singles += len(verdicts)
+    return len(verdicts)
+
+
+def explore_singly(model: nn.Module, request: Request, points: Points, seconds: float) -> Exploration:
+    """Every point by a pass of its own, in order: slow, and independent of sizes that stand for many."""
+    count = len(next(iter(points.values())))
+    found = Exploration.of(count)
+    _one_by_one(model, request, _padded(points), range(count), found, time.monotonic() + seconds)
+    return found
+
+
+def _padded(points: Points) -> Points:
+    return {name: np.concatenate([values, np.array(_PROBES, dtype=np.int64)]) for name, values in points.items()}
+
+
+def _at(points: Points, index: int) -> dict[str, int]:
+    return {name: int(values[index]) for name, values in points.items()}

@@ -1,0 +1,155 @@
+"""`legal_sizes`: exact legal input sizes, per free axis and jointly."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from typing import Literal
+
+import numpy as np
+from torch import nn
+
+from skipstone.core.errors import SkipstoneError
+from skipstone.core.sizes import AxisSizes, Refusal, SizeReport
+from skipstone.sizes.explore import Exploration, Points, explore, explore_singly
+from skipstone.sizes.passes import Mask
+from skipstone.sizes.request import Pattern, Request, SizesError, parse_request
+from skipstone.sizes.rule import describe
+
+Method = Literal["auto", "each"]
+_SECONDS = 30.0
+_MAX_REFUSALS = 3
+# Sizes that networks are made for: combinations of several free axes are looked at on a grid of these.
+_TYPICAL = (1, 2, 3, 4, 7, 8, 16, 28, 32, 33, 48, 56, 64, 96, 112, 128, 192, 224, 256, 299, 384, 512)
+_MAX_GRID = 600
+
+
+def legal_sizes(
+    model: nn.Module, inputs: object, *, seconds: float = _SECONDS, method: Method = "auto", **ranges: Sequence[int]
+) -> SizeReport:
+    """The sizes at which `model` runs, by torch's own shape rules; no weights are read and nothing is computed.
+
+    Args:
+        model: any module; its training mode counts (batch norm refuses one value per channel in training).
+        inputs: a shape with letters for its free axes, `(2, 3, "h", "w")`, the same letter for axes of one size;
+            several inputs as a tuple, keyword arguments as a dict; a shape may end in a dtype.
+        seconds: after about this long, the sizes not reached yet are left out and the report says so.
+        method: "auto", or "each" for a pass at every single size (slow; an independent check).
+        ranges: the sizes in question for each letter, `h=range(1, 4097)`; 1..512 where none is given.
+
+    A size is legal when the forward pass raises nothing and no merge rests on an accidental broadcast (see
+    `skipstone.graphs.broadcast`); sizes that run only by one are listed apart.
+
+    Raises:
+        SizesError: no axis is free, or a range belongs to none.
+        ExampleError: inputs of no known form.
+    """
+    if not isinstance(model, nn.Module):
+        raise SkipstoneError(f"a model must be a torch.nn.Module, not {type(model).__name__}: {model!r}")
+    if method not in ("auto", "each"):
+        raise SizesError(f"method is {method!r}, expected 'auto' or 'each'")
+    request = parse_request(inputs, ranges)
+    shapes = tuple(_shapes((request.args, tuple(request.kwargs.values()))))
+    if len(request.ranges) == 1:
+        ((symbol, sizes),) = request.ranges.items()
+        found = _explore(model, request, {symbol: np.array(sizes, dtype=np.int64)}, seconds, method)
+        points = {symbol: np.array(sizes, dtype=np.int64)}
+        axis = _axis(symbol, sizes, found, {})
+        return SizeReport(shapes, (axis,), _method_text((found,), method), _refusals(found, points))
+    return _several(model, request, shapes, seconds, method)
+
+
+def _explore(model: nn.Module, request: Request, points: Points, seconds: float, method: Method) -> Exploration:
+    return (
+        explore_singly(model, request, points, seconds)
+        if method == "each"
+        else explore(model, request, points, seconds)
+    )
+
+
+def _axis(symbol: str, sizes: Sequence[int], found: Exploration, others: Mapping[str, int]) -> AxisSizes:
+    values = np.array(sizes, dtype=np.int64)
+
+    def chosen(mask: Mask) -> frozenset[int]:
+        return frozenset(values[mask].tolist())
+
+    checked, legal, broadcast = chosen(found.known), chosen(found.legal), chosen(found.known & found.broadcast)
+    return AxisSizes(
+        symbol, frozenset(sizes), checked, legal, broadcast, describe(legal, checked, symbol),
+        describe(broadcast, checked, symbol), others,
+    )  # fmt: skip
+
+
+def _several(
+    model: nn.Module, request: Request, shapes: tuple[tuple[int | str, ...], ...], seconds: float, method: Method
+) -> SizeReport:
+    """A grid of combinations for a legal one; then each axis on its own with the others held there."""
+    names = list(request.ranges)
+    grid = _grid(request.ranges)
+    table = {name: np.array([point[i] for point in grid], dtype=np.int64) for i, name in enumerate(names)}
+    joint = _explore(model, request, table, seconds / 2, method)
+    held = _held(grid, joint)
+    axes, found = [], [joint]
+    for i, name in enumerate(names):
+        sizes = request.ranges[name]
+        line = {
+            other: np.array(sizes, dtype=np.int64) if other == name else np.full(len(sizes), held[k], dtype=np.int64)
+            for k, other in enumerate(names)
+        }
+        found.append(_explore(model, request, line, seconds / 2 / len(names), method))
+        axes.append(_axis(name, sizes, found[-1], {other: held[k] for k, other in enumerate(names) if k != i}))
+
+    def chosen(mask: Mask) -> frozenset[tuple[int, ...]]:
+        return frozenset(point for point, inside in zip(grid, mask.tolist(), strict=True) if inside)
+
+    legal, checked = chosen(joint.legal), chosen(joint.known)
+    known = [point for point in checked if all(s in axis.checked for s, axis in zip(point, axes, strict=True))]
+    independent = all(
+        all(s in axis.legal for s, axis in zip(point, axes, strict=True)) == (point in legal) for point in known
+    )
+    return SizeReport(
+        shapes, tuple(axes), _method_text(found, method), _refusals(joint, table), legal,
+        chosen(joint.known & joint.broadcast), checked, independent if legal else None,
+    )  # fmt: skip
+
+
+def _grid(ranges: Mapping[str, Sequence[int]]) -> list[tuple[int, ...]]:
+    """Combinations of typical sizes, and equal sizes on every axis."""
+    room = max(2, int(_MAX_GRID ** (1 / len(ranges))))
+    picked = []
+    for sizes in ranges.values():
+        inside = [size for size in _TYPICAL if size in set(sizes)] or list(sizes)
+        picked.append(inside[:: -(-len(inside) // room)] if len(inside) > room else inside)
+    common = set.intersection(*(set(sizes) for sizes in ranges.values()))
+    diagonal = [(size,) * len(ranges) for size in sorted(common)]
+    return list(dict.fromkeys([*product(*picked), *diagonal]))
+
+
+def _held(grid: Sequence[tuple[int, ...]], joint: Exploration) -> tuple[int, ...]:
+    """The legal combination nearest to 64 on every axis; without a legal one the nearest combination at all."""
+    legal = [point for point, inside in zip(grid, joint.legal.tolist(), strict=True) if inside]
+    return min(legal or grid, key=lambda point: (max(abs(size - 64) for size in point), point))
+
+
+def _refusals(found: Exploration, points: Points) -> tuple[Refusal, ...]:
+    largest = sorted(found.refusals, key=lambda refusal: -refusal[1])[:_MAX_REFUSALS]
+    return tuple(
+        Refusal({name: int(values[focus]) for name, values in points.items()}, count, reason)
+        for focus, count, reason in largest
+    )
+
+
+def _method_text(explorations: Sequence[Exploration], method: Method) -> str:
+    passes, singles = sum(e.passes for e in explorations), sum(e.singles for e in explorations)
+    if method == "each":
+        return f"torch's shape rules at each size, {singles} passes"
+    alone = f", {singles} size{'' if singles == 1 else 's'} one by one" if singles else ""
+    return f"torch's shape rules on all sizes at once, {passes} pass{'' if passes == 1 else 'es'}{alone}"
+
+
+def _shapes(value: object) -> Iterator[tuple[int | str, ...]]:
+    if isinstance(value, Pattern):
+        yield value.shape
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _shapes(item)
+    elif isinstance(value, dict):
+        yield from _shapes(tuple(value.values()))

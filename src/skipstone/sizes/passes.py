@@ -1,0 +1,167 @@
+"""One pass at many sizes, or at one: does the network run there, and which broadcasts does it rest on?"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch._dispatch.python import enable_python_dispatcher
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+
+from skipstone.core.graph import Graph, Node, TensorSpec
+from skipstone.graphs.axes import axes_of
+from skipstone.graphs.broadcast import is_accidental, is_pooled_gate, merge_operands, value_inputs
+from skipstone.sizes.known import with_rule
+from skipstone.sizes.request import Request
+from skipstone.sizes.unseen import unseen_refusals
+from skipstone.sizes.vector import Sweep, values_of
+from skipstone.tracing.bypass import watched_functions
+from skipstone.tracing.clone import FakeClone
+from skipstone.tracing.recorder import Recorder, tensors_in
+from skipstone.tracing.trace import quiet_and_restored
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a pass ended: the points it speaks for, whether the network runs there, where it rests on a broadcast.
+
+    `failed` holds the points that its checks refused on the way, a mask for each check.
+    """
+
+    covers: Mask
+    runs: bool
+    broadcast: Mask
+    failed: tuple[Mask, ...] = ()
+    reason: str = ""
+
+
+class _Strict(Recorder):
+    """A recorder that lets torch's refusals through: behind the first one nothing counts."""
+
+    def _recover(self, op, func, args, kwargs, operands_, error):  # type: ignore[no-untyped-def]
+        if op not in ("numpy", "embedding"):
+            raise error
+        # Data that is not there (`x.numpy()`), or whole numbers that a shape alone does not tell: no refusal of a size.
+        result, failure = super()._recover(op, func, args, kwargs, operands_, error)
+        if failure is not None:
+            raise error
+        return result, failure
+
+    def _assume_result(self, op, tensors, shapes, met, error):  # type: ignore[no-untyped-def]
+        raise error
+
+
+class _Swift(_Strict):
+    """One that knows the sizes of frequent operations without asking torch."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        return super().__torch_function__(with_rule(func), types, args, kwargs)
+
+
+def sweep_pass(model: nn.Module, request: Request, sweep: Sweep) -> Outcome:
+    """Run `model` once with every free axis standing for all points of the sweep."""
+    nodes, inputs, error = _record(model, request, sweep.symbol, _Swift)
+    if error is not None:
+        # An uncertain point might have been spared the refusal: it is passed again.
+        return Outcome(sweep.alive & ~sweep.uncertain, False, np.zeros_like(sweep.alive), tuple(sweep.failed), error)
+    for beyond, _ in unseen_refusals(nodes, len(sweep.alive)):
+        sweep.failed.append(sweep.alive & beyond)
+        sweep.alive &= ~beyond
+    graph = _at_focus(nodes, inputs, sweep)
+    return Outcome(sweep.alive, True, sweep.alive & _broadcast_points(graph, nodes, sweep), tuple(sweep.failed))
+
+
+def single_pass(model: nn.Module, request: Request, sizes: Mapping[str, int]) -> tuple[Graph, str | None]:
+    """Run `model` once at one size: the record as far as it goes, and why torch refused, None where it did not."""
+    nodes, inputs, error = _record(model, request, sizes.__getitem__, _Strict)
+    if error is None:
+        error = next((reason for _, reason in unseen_refusals(nodes, 1)), None)
+    return _graph(nodes, inputs), error
+
+
+def _record(
+    model: nn.Module, request: Request, size: Callable[[str], int | torch.SymInt], kind: type[_Strict]
+) -> tuple[list[Node], tuple[int, ...], str | None]:
+    fake = FakeTensorMode(allow_non_fake_inputs=True)
+    fake.cache_enabled = False  # the cache asks sizes for a hash, which would pin them
+    clone = FakeClone(model, fake)
+    recorder = kind(clone)
+    recorder.watch(module for module in clone.model.modules() if not isinstance(module, torch.jit.ScriptModule))
+
+    def make(tensor: torch.Tensor, shape: Sequence[int | torch.SymInt]) -> torch.Tensor:
+        twin = clone.input(tensor)
+        if not any(isinstance(s, torch.SymInt) for s in shape) and tuple(shape) == tuple(twin.shape):
+            return twin
+        return FakeTensor(fake, torch.empty(tuple(shape), dtype=twin.dtype, device="meta"), twin.device)
+
+    args, kwargs = request.build(size, make)
+    with quiet_and_restored(), fake, torch.no_grad(), enable_python_dispatcher():
+        inputs = tuple(
+            recorder.add("input", "input", (), t, name=f"input{i}") for i, t in enumerate(tensors_in((args, kwargs)))
+        )
+        try:
+            with recorder.link, watched_functions(lambda: len(recorder.nodes), recorder.ran_inside), recorder:
+                clone.model(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - whatever forward raises makes the size illegal, and is told
+            return recorder.nodes, inputs, f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
+    recorder.finish()
+    return recorder.nodes, inputs, None
+
+
+def _graph(nodes: Sequence[Node], inputs: tuple[int, ...]) -> Graph:
+    return Graph(tuple(nodes), inputs, (), {}, ())
+
+
+def _at_focus(nodes: Sequence[Node], inputs: tuple[int, ...], sweep: Sweep) -> Graph:
+    """The record with every size as at the focus."""
+    return _graph(
+        [
+            replace(node, spec=TensorSpec(_fixed(node.spec.shape), node.spec.dtype), arguments=_fixed(node.arguments))
+            for node in nodes
+        ],
+        inputs,
+    )
+
+
+def _fixed(value: Any) -> Any:
+    if isinstance(value, torch.SymInt | torch.SymFloat | torch.SymBool):
+        return value.node.hint
+    if type(value) is tuple:
+        return tuple(map(_fixed, value))
+    if isinstance(value, Mapping):
+        return {key: _fixed(item) for key, item in value.items()}
+    if isinstance(value, slice):
+        return slice(_fixed(value.start), _fixed(value.stop), _fixed(value.step))
+    return value
+
+
+def _broadcast_points(graph: Graph, nodes: Sequence[Node], sweep: Sweep) -> Mask:
+    axes, values = axes_of(graph), value_inputs(graph)
+    found = np.zeros_like(sweep.alive)
+    for node in graph:
+        operands = merge_operands(graph, node)
+        if operands is None:
+            continue
+        if is_accidental(graph, node, axes, values):
+            return np.ones_like(found)
+        for small, large in (operands, operands[::-1]):
+            if not is_pooled_gate(graph, node, small, axes):
+                found |= _stretched(nodes[small].spec.shape, nodes[large].spec.shape, len(found))
+    return found
+
+
+def _stretched(small: Sequence[object], large: Sequence[object], count: int) -> Mask:
+    """The points where a size of `small` is 1 and is stretched, although it is not 1 at every point."""
+    found = np.zeros(count, dtype=np.bool_)
+    for one, size in zip(reversed(small), reversed(large), strict=False):
+        if one is size or isinstance(one, int):
+            continue
+        ones, sizes = values_of(one, count), values_of(size, count)
+        if not (ones == 1).all():
+            found |= (ones == 1) & (sizes != 1)
+    return found

@@ -1,0 +1,141 @@
+"""What the legal sizes say about one concrete input: for each axis that matters a rule and the nearest legal sizes."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from skipstone.core.finding import SizeSummary
+from skipstone.sizes.explore import Exploration, explore
+from skipstone.sizes.request import Pattern, Request
+from skipstone.sizes.rule import describe
+from skipstone.tracing.example import parse_example
+
+_SECONDS = 4.0
+_REACH = 1024  # sizes are looked at up to this, or to twice the size asked
+_NEAREST = 2
+
+Group = tuple[tuple[int, int], ...]  # (number of the input, axis) of the axes that change together
+
+
+def summaries(model: nn.Module, example: object, *, seconds: float = _SECONDS) -> tuple[SizeSummary, ...]:
+    """The legal sizes of each axis of `example` that matters, with the nearest ones to the size it has.
+
+    Axes of one size that are spatial by their place (height and width) are taken together. An axis matters where some
+    sizes are legal or run by broadcasting, and not all are; an axis that only its present size suits (the channels)
+    does not. The search goes outward from the present size and ends after about `seconds`.
+
+    Raises:
+        ExampleError: an example of no known form.
+    """
+    parsed = parse_example(example)
+    tensors = list(_tensors((parsed.args, tuple(parsed.kwargs.values()))))
+    end = time.monotonic() + seconds
+    found: list[SizeSummary] = []
+    for alternatives in _plans(tensors):
+        for groups in alternatives:
+            room = max(0.05, (end - time.monotonic()) / len(groups))
+            told = [_summary(model, parsed.args, parsed.kwargs, tensors, name, g, room) for name, g in groups]
+            found = [summary for summary in told if summary is not None]
+            if found or time.monotonic() > end:
+                return tuple(found)
+    return tuple(found)
+
+
+def _plans(tensors: Sequence[torch.Tensor]) -> Iterator[list[list[tuple[str, Group]]]]:
+    """Which axes to free: the last ones of a map first (channels before places), then those of channels-last maps."""
+    lead = max(tensors, key=lambda t: (t.dim() >= 3, t.dim() == 2), default=None)
+    if lead is None or lead.dim() not in (2, 3, 4, 5):
+        return
+    if lead.dim() in (4, 5):
+        yield [_grouped(tensors, lead, range(2, lead.dim())), _grouped(tensors, lead, range(1, lead.dim() - 1))]
+    elif lead.dim() == 3:
+        yield [[("h", _alike(tensors, lead, 2))], [("h", _alike(tensors, lead, 1))]]
+    else:
+        yield [[("h", _alike(tensors, lead, 1))]]
+
+
+def _grouped(tensors: Sequence[torch.Tensor], lead: torch.Tensor, axes: range) -> list[tuple[str, Group]]:
+    names = "dhw"[-len(axes) :]
+    groups: dict[int, tuple[str, Group]] = {}
+    for name, axis in zip(names, axes, strict=True):
+        size = lead.shape[axis]
+        known = groups.get(size)
+        groups[size] = (
+            (known[0], known[1] + _alike(tensors, lead, axis)) if known else (name, _alike(tensors, lead, axis))
+        )
+    return list(groups.values())
+
+
+def _alike(tensors: Sequence[torch.Tensor], lead: torch.Tensor, axis: int) -> Group:
+    """The axis in every input of the same rank that has the same size there."""
+    return tuple(
+        (k, axis) for k, t in enumerate(tensors) if t.dim() == lead.dim() and t.shape[axis] == lead.shape[axis]
+    )
+
+
+def _summary(
+    model: nn.Module, args: Sequence[object], kwargs: Mapping[str, object], tensors: Sequence[torch.Tensor], name: str,
+    group: Group, seconds: float,
+) -> SizeSummary | None:  # fmt: skip
+    number, axis = group[0]
+    asked = int(tensors[number].shape[axis])
+    sizes = np.arange(1, max(_REACH, 2 * asked) + 1, dtype=np.int64)
+    request = _request(args, kwargs, name, group, sizes.tolist())
+    found = explore(model, request, {name: sizes}, seconds, first=asked - 1)
+    low, high = _known_around(found, asked - 1)
+    inside = slice(low, high + 1)
+    checked = frozenset(sizes[inside].tolist())
+    legal = frozenset(sizes[inside][found.legal[inside]].tolist())
+    broadcast = frozenset(sizes[inside][found.broadcast[inside]].tolist())
+    if not (legal - {asked} or broadcast) or legal == checked:
+        return None
+    nearest = tuple(sorted(sorted(legal, key=lambda h: (abs(h - asked), -h))[:_NEAREST]))
+    return SizeSummary(
+        name, asked, describe(legal, checked, name), nearest,
+        describe(broadcast, checked, name) if broadcast else "", f"checked {min(checked)}..{max(checked)}",
+    )  # fmt: skip
+
+
+def _known_around(found: Exploration, start: int) -> tuple[int, int]:
+    """The unbroken stretch of known points around `start`."""
+    low = high = start
+    while low > 0 and found.known[low - 1]:
+        low -= 1
+    while high + 1 < len(found.known) and found.known[high + 1]:
+        high += 1
+    return low, high
+
+
+def _request(
+    args: Sequence[object], kwargs: Mapping[str, object], name: str, group: Group, sizes: list[int]
+) -> Request:
+    """The example with the axes of `group` free."""
+    free: dict[int, set[int]] = {}
+    for number, axis in group:
+        free.setdefault(number, set()).add(axis)
+    counter = iter(range(1 << 30))
+
+    def value(item: object) -> object:
+        if isinstance(item, torch.Tensor):
+            axes = free.get(next(counter), set())
+            return Pattern(tuple(name if i in axes else int(s) for i, s in enumerate(item.shape)), item)
+        if isinstance(item, tuple | list):
+            return type(item)(map(value, item))
+        if isinstance(item, dict):
+            return {key: value(part) for key, part in item.items()}
+        return item
+
+    return Request(tuple(map(value, args)), {key: value(item) for key, item in kwargs.items()}, {name: sizes})
+
+
+def _tensors(value: object) -> Iterator[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _tensors(item)
+    elif isinstance(value, dict):
+        yield from _tensors(tuple(value.values()))

@@ -1,0 +1,95 @@
+"""Refusals that torch's shape code does not show, and that depend on sizes alone.
+
+Positions past a table: `wte(x) + wpe(torch.arange(t))` raises for every t beyond the table's length, but not on tensors
+without data. The largest index is followed from `arange` through views and sums with numbers; of other indices nothing
+is said. And `interpolate` to or from nothing, which only the kernels refuse.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from skipstone.core.graph import Node, NodeRef
+from skipstone.graphs.operations import words
+from skipstone.sizes.layouts import Mask, Value
+from skipstone.sizes.vector import value_of
+
+_VIEWS = words(
+    """unsqueeze squeeze expand expand_as view reshape flatten to long int type contiguous clone detach repeat
+    broadcast_to transpose permute t"""
+)
+
+
+def unseen_refusals(nodes: Sequence[Node], count: int) -> Iterator[tuple[Mask, str]]:
+    """For each such operation, the points (of `count`) at which it refuses, and the words."""
+    for node in nodes:
+        refused, words = past_table(nodes, node) or _empty_resize(nodes, node) or (False, "")
+        mask = np.broadcast_to(np.asarray(refused, dtype=np.bool_), (count,))
+        if mask.any():
+            yield mask, words
+
+
+def past_table(nodes: Sequence[Node], node: Node) -> tuple[object, str] | None:
+    """For a lookup of counted positions: at which points they run past its table, and the words."""
+    table, index = _lookup(nodes, node)
+    if table is None or index is None:
+        return None
+    largest, length = _largest(nodes, index), value_of(nodes[table].spec.shape[0])
+    if largest is None or length is None:
+        return None
+    words = f"IndexError: positions run past the table of {nodes[table].name or 'the lookup'}"
+    return np.asarray(largest) >= np.asarray(length), words
+
+
+def _empty_resize(nodes: Sequence[Node], node: Node) -> tuple[object, str] | None:
+    if node.op not in ("interpolate", "upsample") or node.arguments.get("mode") == "area" or not node.inputs:
+        return None
+    sizes = [value_of(size) for size in (*node.spec.shape[2:], *nodes[node.inputs[0]].spec.shape[2:])]
+    empty = [np.equal(np.asarray(size), 0) for size in sizes if size is not None]
+    return np.logical_or.reduce(np.broadcast_arrays(*empty)), _EMPTY_RESIZE
+
+
+_EMPTY_RESIZE = "RuntimeError: Input and output sizes should be greater than 0"
+
+
+def _lookup(nodes: Sequence[Node], node: Node) -> tuple[int | None, int | None]:
+    """The table and the index of a lookup along the first axis."""
+    if node.op == "embedding" and len(node.inputs) >= 2:
+        return node.inputs[1], node.inputs[0]
+    index = node.arguments.get("index")
+    if node.op == "getitem" and isinstance(index, NodeRef) and nodes[node.inputs[0]].kind in ("parameter", "buffer"):
+        integer = nodes[index.index].spec.dtype in ("int64", "int32")
+        return (node.inputs[0], index.index) if integer else (None, None)
+    return None, None
+
+
+def _largest(nodes: Sequence[Node], index: int) -> Value | None:
+    """The largest value a tensor of positions holds, at every point; None where it is not known."""
+    node = nodes[index]
+    if node.op == "arange" and not node.inputs:
+        return _last_of_range(node)
+    if node.op in _VIEWS and node.inputs:
+        return _largest(nodes, node.inputs[0])
+    if node.op == "getitem" and _only_adds_axes(node.arguments.get("index")):
+        return _largest(nodes, node.inputs[0])
+    if node.op in ("add", "sub") and len(node.inputs) == 1:
+        other = value_of(node.arguments.get("other"))
+        base = _largest(nodes, node.inputs[0]) if isinstance(node.arguments.get("input"), NodeRef) else None
+        if base is not None and other is not None:
+            return np.add(base, other) if node.op == "add" else np.subtract(base, other)
+    return None
+
+
+def _last_of_range(node: Node) -> Value | None:
+    given = [value_of(node.arguments[name]) for name in ("arg0", "arg1", "arg2") if name in node.arguments]
+    start = value_of(node.arguments.get("start", given[0] if len(given) > 1 else 0))
+    end = value_of(node.arguments.get("end", given[min(1, len(given) - 1)] if given else None))
+    step = value_of(node.arguments.get("step", given[2] if len(given) > 2 else 1))
+    if start is None or end is None or not isinstance(step, int) or step < 1:
+        return None
+    return np.add(start, np.multiply(step, np.floor_divide(np.subtract(np.subtract(end, start), 1), step)))
+
+
+def _only_adds_axes(index: object) -> bool:
+    items = index if isinstance(index, tuple) else (index,)
+    return all(item is None or item is Ellipsis or item == slice(None) for item in items)

@@ -1,0 +1,211 @@
+"""Edits carried out on a live network."""
+
+import copy
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from skipstone.core.edit import (
+    Connect,
+    Disconnect,
+    Edit,
+    MapOperand,
+    NarrowInput,
+    ReplaceModule,
+    SetAttributes,
+    WidenInput,
+)
+from skipstone.surgery.errors import SurgeryError, SurgeryWarning
+from skipstone.surgery.live import connection, edited, layers, widths
+from skipstone.surgery.live.handlers import SiteEdit
+
+
+def apply(model: nn.Module, edits: Sequence[Edit], *, copy: bool = True) -> nn.Module:
+    """The network after `edits`, carried out together: each one is told in terms of the network as given.
+
+    Parameters keep their names; new ones stand under the name that their edit gives. With `copy` (the default) the
+    model is deep-copied first and stays untouched; without, it is changed itself, unless an error is raised.
+
+    Raises:
+        SurgeryError: an edit that cannot be carried out; the model is then as it was.
+        UnknownNameError: a path that the model does not have.
+    """
+    _check(model, edits)
+    target = _copied(model, {}) if copy else model
+    undo = _Undo(target)
+    try:
+        _carry_out(target, edits)
+    except BaseException:
+        undo()
+        raise
+    target.__dict__[_PAST] = (*target.__dict__.get(_PAST, ()), undo.changed())
+    return target
+
+
+def revert(model: nn.Module, *, copy: bool = True) -> nn.Module:
+    """The network before the last `apply`: classes, settings, layers and hooks as they were.
+
+    Weights that the edit left alone keep what training has made of them since; layers that it took out come back
+    with the values, device and dtype that they had.
+
+    Raises:
+        SurgeryError: a model that has not been edited.
+    """
+    if not model.__dict__.get(_PAST):
+        raise SurgeryError(f"{type(model).__name__} has not been edited: there is nothing to revert")
+    target = _copied(model, {}) if copy else model
+    *earlier, last = target.__dict__[_PAST]
+    _restore(last)
+    target.__dict__.pop(_PAST, None)
+    if earlier:
+        target.__dict__[_PAST] = tuple(earlier)
+    return target
+
+
+def preview(model: nn.Module, edits: Sequence[Edit]) -> nn.Module:
+    """The edited network on the same weights: for recording it, not for running it."""
+    _check(model, edits)
+    tensors = {id(t): t for t in (*model.parameters(), *model.buffers())}
+    target = _copied(model, dict(tensors))
+    _carry_out(target, edits)
+    return target
+
+
+def _copied(model: nn.Module, memo: dict[int, object]) -> nn.Module:
+    try:
+        return copy.deepcopy(model, memo)
+    except (RuntimeError, TypeError) as error:
+        raise SurgeryError(
+            f"{type(model).__name__} cannot be copied ({error}); pass copy=False to change it in place"
+        ) from error
+
+
+def _check(model: nn.Module, edits: Sequence[Edit]) -> None:
+    """Everything that can be refused before anything is changed."""
+    if not edits:
+        raise SurgeryError("there is nothing to do: no edits were given")
+    paths: dict[int, list[str]] = {}
+    for path, module in model.named_modules(remove_duplicate=False):
+        paths.setdefault(id(module), []).append(path)
+    for edit in edits:
+        for path in paths_of(edit):
+            if len(others := paths[id(layers.find(model, path))]) > 1:
+                names = " and ".join(map(repr, others))
+                warnings.warn(
+                    f"{names} are one module: the edit changes it in every place",
+                    SurgeryWarning,
+                    stacklevel=3,
+                )
+
+
+def paths_of(edit: Edit) -> tuple[str, ...]:
+    """The modules an edit is about."""
+    if isinstance(edit, SetAttributes | ReplaceModule | NarrowInput | WidenInput):
+        return (edit.module,)
+    if isinstance(edit, Connect):
+        return edit.source, edit.target
+    if isinstance(edit, Disconnect):
+        return (edit.target,)
+    return (edit.site.module,)
+
+
+def _carry_out(model: nn.Module, edits: Sequence[Edit]) -> None:
+    by_module: dict[str, list[SiteEdit]] = {}
+    for edit in edits:
+        if isinstance(edit, SetAttributes):
+            layers.set_attributes(layers.find(model, edit.module), edit.module, dict(edit.values))
+        elif isinstance(edit, ReplaceModule):
+            old = layers.find(model, edit.module)
+            new = layers.build(edit.new, old, model)
+            layers.carry_weights(old, new)
+            layers.put(model, edit.module, new)
+        elif isinstance(edit, NarrowInput):
+            widths.narrow(layers.find(model, edit.module), edit)
+        elif isinstance(edit, WidenInput):
+            widths.widen(layers.find(model, edit.module), edit)
+        elif isinstance(edit, Connect):
+            connection.connect(model, edit)
+        elif isinstance(edit, Disconnect):
+            connection.disconnect(model, edit.target, edit.name)
+        else:
+            by_module.setdefault(edit.site.module, []).append(edit)
+    for path, chosen in by_module.items():
+        _edit_sites(model, path, chosen)
+
+
+def _edit_sites(model: nn.Module, path: str, edits: Sequence[SiteEdit]) -> None:
+    holder = layers.find(model, path)
+    if isinstance(holder, torch.jit.ScriptModule):
+        raise SurgeryError(f"{path or 'the model'} is compiled TorchScript, whose forward cannot be edited")
+    if own := edited.own_copying(holder):
+        raise SurgeryError(
+            f"{path or 'the model'} ({type(holder).__name__}) has a {own} of its own: copies would lose the edit"
+        )
+    ready = [_with_module(model, holder, edit) for edit in edits]
+    for place in dict.fromkeys(edit.site.place for edit in ready):
+        if why := edited.obstacle(holder, place):
+            warnings.warn(f"{why}; its calls are watched while it runs instead", SurgeryWarning, stacklevel=4)
+    edited.set_stages(holder, edited.merged(edited.stages_of(holder), ready))
+    layers.slow_attention(model, path)
+
+
+def _with_module(model: nn.Module, holder: nn.Module, edit: SiteEdit) -> SiteEdit:
+    """Register the new module of a `MapOperand` on the holder, under a name that is free there."""
+    if not isinstance(edit, MapOperand) or edit.transform.kind != "module":
+        return edit
+    if edit.transform.module is None:
+        raise SurgeryError("a transform of kind 'module' needs its `module`")
+    layers.check_takes_layers(holder, edit.site.module)
+    name = layers.free_name(holder, edit.name)
+    holder.add_module(name, layers.build(edit.transform.module, holder, model))
+    return replace(edit, name=name)
+
+
+class _Undo:
+    """The modules of a model as they stand, to put back after an error or on demand."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.before = [(module, module.__class__, _shallow(module.__dict__)) for module in model.modules()]
+
+    def __call__(self) -> None:
+        for module, cls, attributes in self.before:
+            module.__class__ = cls
+            module.__dict__.clear()
+            module.__dict__.update(attributes)
+
+    def changed(self) -> "_Snapshot":
+        """What has changed since: for each module its class's edits and the attributes as they were."""
+        found = []
+        for module, cls, attributes in self.before:
+            names = {n for n in {*attributes, *module.__dict__} if not _same(attributes.get(n), module.__dict__.get(n))}
+            if names or cls is not module.__class__:
+                old = {n: attributes[n] for n in names if n in attributes}
+                found.append((module, getattr(cls, "_skipstone_stages", ()), old, tuple(sorted(names - old.keys()))))
+        return tuple(found)
+
+
+# The module, the edits of its class, attributes to put back, names to delete.
+_Snapshot = tuple[tuple[nn.Module, edited.Stages, dict[str, object], tuple[str, ...]], ...]
+_PAST = "_skipstone_past"
+
+
+def _restore(snapshot: _Snapshot) -> None:
+    for module, stages, attributes, added in snapshot:
+        edited.set_stages(module, stages)
+        for name in added:
+            module.__dict__.pop(name, None)
+        for name, value in attributes.items():
+            module.__dict__[name] = copy.copy(value) if isinstance(value, dict) else value
+
+
+def _same(a: object, b: object) -> bool:
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(a[key] is b[key] for key in a)
+    return a is b
+
+
+def _shallow(attributes: Mapping[str, object]) -> dict[str, object]:
+    return {name: copy.copy(value) if isinstance(value, dict) else value for name, value in attributes.items()}

@@ -1,0 +1,1 @@
+"""Edits carried out in source text."""
