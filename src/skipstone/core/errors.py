@@ -1,7 +1,8 @@
-"""The exceptions skipstone raises: one base class, one subclass per kind of mistake."""
+"""The exceptions skipstone raises: one base class, one subclass per kind of mistake; and one for its own faults."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 _MOST_SHOWN = 20
 
@@ -26,3 +27,15 @@ class UnknownNameError(SkipstoneError, LookupError):
         hint = f"nearest: {', '.join(near)}" if near else f"known: {', '.join(names[:_MOST_SHOWN])}{more}"
         super().__init__(f"unknown {what} {name!r}; {hint}")
         self.name = name
+
+
+class InternalError(RuntimeError):
+    """A fault of skipstone's own: nothing that was given is wrong, and no verdict can be had. See `core.faults`.
+
+    Not a `SkipstoneError`, so that code which tries one thing after another and takes such an error for "does not fit"
+    never takes a fault for an answer. `report` is the file with the traceback, None where none could be written.
+    """
+
+    def __init__(self, text: str, report: Path | None = None) -> None:
+        super().__init__(text)
+        self.report = report
