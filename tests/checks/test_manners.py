@@ -42,16 +42,16 @@ SHAPE = (2, 3, 8, 8)
 
 def test_codes_are_unique_and_sorted_and_have_a_rule_file_each():
     codes = [code.code for code in CODES]
-    assert len(set(codes)) == len(codes) == len({code.rule for code in CODES})
+    assert len(set(codes)) == len(codes) == len({code.name for code in CODES})
     rules = importlib.import_module("skipstone.checks.rules")
     files = {file.stem.replace("_", "-") for file in Path(rules.__file__).parent.glob("*.py")} - {"--init--"}
-    assert files == {code.rule for code in CODES}
+    assert files == {code.name for code in CODES}
 
 
 @pytest.mark.parametrize("code", CODES, ids=lambda code: code.code)
 def test_every_rule_has_a_page(code):
     text = page(code)
-    assert text.startswith(f"{code.code} {code.rule}")
+    assert text.startswith(f"{code.code} {code.name}")
     assert [heading for heading in HEADINGS if heading not in text] == []
 
 

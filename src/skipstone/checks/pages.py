@@ -4,12 +4,13 @@ import inspect
 import re
 import sys
 
-from skipstone.checks.codes import BY_CODE, BY_RULE, Code
+from skipstone.checks.codes import BY_CODE, BY_RULE, MODULE_OF
+from skipstone.checks.rule import Rule
 from skipstone.core.errors import UnknownNameError
 from skipstone.core.pages import main
 
 
-def find_code(name: str) -> Code:
+def find_code(name: str) -> Rule:
     """A code by `SK102`, `sk102` or its rule's name `spatial-mismatch`."""
     code = BY_CODE.get(name.upper()) or BY_RULE.get(name.lower().replace("_", "-"))
     if code is None:
@@ -17,18 +18,18 @@ def find_code(name: str) -> Code:
     return code
 
 
-def page(code: Code) -> str:
-    """The code's page: its name and severity, then the rule's own text."""
-    return f"{code.code} {code.rule} ({code.severity})\n\n{inspect.getdoc(code.module)}\n"
+def page(rule: Rule) -> str:
+    """The rule's page: its code, name and severity, then its module's own text."""
+    return f"{rule.code} {rule.name} ({rule.severity})\n\n{inspect.getdoc(MODULE_OF[rule])}\n"
 
 
 def pages() -> dict[str, str]:
-    """File name -> text: a page a code, and the index."""
+    """File name -> text: a page a rule, and the index."""
     made = {
-        f"{code.code}.md": f"# {code.code} {code.rule}\n\nSeverity: {code.severity}.\n\n{_markdown(code)}\n"
-        for code in BY_CODE.values()
+        f"{rule.code}.md": f"# {rule.code} {rule.name}\n\nSeverity: {rule.severity}.\n\n{_markdown(rule)}\n"
+        for rule in BY_CODE.values()
     }
-    rows = "\n".join(f"| [{c.code}]({c.code}.md) | {c.rule} | {c.severity} | {c.summary} |" for c in BY_CODE.values())
+    rows = "\n".join(f"| [{c.code}]({c.code}.md) | {c.name} | {c.severity} | {c.summary} |" for c in BY_CODE.values())
     head = (
         "# Findings\n\n1xx: it does not run or cannot be trained. 2xx: it runs and is wrong. 3xx: worth knowing.\n"
         "`skipstone explain SK102` prints a page.\n\n| code | rule | severity | what it finds |\n|-|-|-|-|\n"
@@ -36,10 +37,10 @@ def pages() -> dict[str, str]:
     return {"index.md": head + rows + "\n", **made}
 
 
-def _markdown(code: Code) -> str:
+def _markdown(rule: Rule) -> str:
     """The docstring with its headings as headings and their text unindented."""
     lines = []
-    for line in (inspect.getdoc(code.module) or "").splitlines():
+    for line in (inspect.getdoc(MODULE_OF[rule]) or "").splitlines():
         heading = re.fullmatch(r"(What it finds|Why it matters|Example|Repair|Effect of the repair|References):", line)
         lines.append(f"\n## {heading.group(1)}\n" if heading else line.removeprefix("    "))
     return "\n".join(lines)

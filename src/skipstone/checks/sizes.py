@@ -2,27 +2,13 @@
 
 from dataclasses import replace
 
+from skipstone.checks.codes import BY_CODE
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 
-# A fault of these rules may be one of the input's size; whether it is, the sizes themselves tell.
-_SIZED = frozenset(
-    [
-        "spatial-mismatch",
-        "fixed-table",
-        "too-small",
-        "wrong-width",
-        "reshape-mismatch",
-        "rank-mismatch",
-        "own-error",
-        "refused-operation",
-        "one-value-per-channel",
-    ]
-)
-
 
 def with_sizes(subject: Subject, finding: Finding) -> Finding:
-    """The finding with the sizes at which the network runs, where there are any."""
-    if finding.severity != "error" or finding.rule not in _SIZED:
+    """The finding with the sizes at which the network runs: whether the fault is one of the input's size, they tell."""
+    if finding.severity != "error" or not BY_CODE[finding.code].depends_on_size:
         return finding
     return replace(finding, sizes=subject.sizes)

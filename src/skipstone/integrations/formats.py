@@ -8,6 +8,7 @@ from typing import Any
 
 from skipstone import __version__
 from skipstone.checks import CODES, Report
+from skipstone.checks.codes import MODULE_OF
 from skipstone.checks.text import report_text
 from skipstone.core.codec import encode
 from skipstone.core.finding import Finding
@@ -83,9 +84,9 @@ def to_sarif(report: Report, target: str) -> str:
     rules = [
         {
             "id": code.code,
-            "name": "".join(part.capitalize() for part in code.rule.split("-")),
+            "name": "".join(part.capitalize() for part in code.name.split("-")),
             "shortDescription": {"text": code.summary},
-            "fullDescription": {"text": (code.module.__doc__ or code.summary).strip()},
+            "fullDescription": {"text": (MODULE_OF[code].__doc__ or code.summary).strip()},
             "defaultConfiguration": {"level": _LEVELS[code.severity]},
         }
         for code in CODES

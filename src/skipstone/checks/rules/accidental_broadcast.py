@@ -20,10 +20,13 @@ from collections.abc import Iterator
 
 from skipstone.checks.around import met, warn
 from skipstone.checks.ledger import branches
+from skipstone.checks.rule import Rule
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import shape_text
 from skipstone.graphs.broadcast import accidental_broadcasts
+
+RULE = Rule("SK201", "accidental-broadcast", "warning", "two tensors meet by a broadcast that nobody meant")
 
 
 def check(subject: Subject) -> Iterator[Finding]:

@@ -20,12 +20,14 @@ References:
 from collections.abc import Iterator
 
 from skipstone.checks.around import merge_around, met, owner, readers, warn
+from skipstone.checks.rule import Rule
 from skipstone.checks.sample_axis import Key, axis_of, sample_axes
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Node
 from skipstone.graphs.roles import PRODUCT
 
+RULE = Rule("SK215", "batch-attention", "warning", "attention or recurrence runs over the batch")
 _RECURRENT = frozenset(("lstm", "gru", "rnn_tanh", "rnn_relu"))
 _SUSPECTS = _RECURRENT | {"multi_head_attention_forward", "scaled_dot_product_attention", "softmax"}
 

@@ -21,11 +21,14 @@ from itertools import pairwise
 
 from torch import nn
 
+from skipstone.checks.rule import Rule
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, ModuleCall
 from skipstone.skips import find_skips
 from skipstone.tracing import trace
+
+RULE = Rule("SK211", "bypassed-forward", "warning", "a module's children run in a row, past its own forward")
 
 
 def check(subject: Subject) -> Iterator[Finding]:

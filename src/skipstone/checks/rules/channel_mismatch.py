@@ -17,8 +17,11 @@ References:
 from collections.abc import Iterator
 
 from skipstone.checks.failures import failing, merge_finding
+from skipstone.checks.rule import Rule
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
+
+RULE = Rule("SK101", "channel-mismatch", "error", "the branches of an addition have different numbers of channels")
 
 
 def check(subject: Subject) -> Iterator[Finding]:

@@ -19,10 +19,13 @@ References:
 from collections.abc import Iterator
 
 from skipstone.checks.around import met, warn
+from skipstone.checks.rule import Rule
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph
 from skipstone.core.skip import Skip
+
+RULE = Rule("SK209", "cut-gradient", "warning", "a skip connection or its branch is cut off from the gradient")
 
 
 def check(subject: Subject) -> Iterator[Finding]:

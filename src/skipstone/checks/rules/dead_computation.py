@@ -19,10 +19,13 @@ References:
 from collections.abc import Iterator
 
 from skipstone.checks.around import merge_around, met, owner, warn
+from skipstone.checks.rule import Rule
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node
 from skipstone.graphs.ancestry import Ancestry
+
+RULE = Rule("SK207", "dead-computation", "warning", "layers run, and nothing the network returns depends on them")
 
 
 def check(subject: Subject) -> Iterator[Finding]:

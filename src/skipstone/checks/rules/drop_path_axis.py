@@ -18,10 +18,13 @@ References:
 from collections.abc import Iterator
 
 from skipstone.checks.around import merge_around, met, warn
+from skipstone.checks.rule import Rule
 from skipstone.checks.sample_axis import Key, attention_samples, axis_of, random_factor, sample_axes
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Node, shape_text
+
+RULE = Rule("SK216", "drop-path-axis", "warning", "stochastic depth drops tokens or places instead of samples")
 
 
 def check(subject: Subject) -> Iterator[Finding]:

@@ -18,12 +18,15 @@ References:
 from collections.abc import Iterator
 
 from skipstone.checks.around import merge_around, met, warn
+from skipstone.checks.rule import Rule
 from skipstone.checks.sample_axis import random_factor
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node
 from skipstone.core.skip import Skip
 from skipstone.graphs.roles import TRANSPARENT
+
+RULE = Rule("SK217", "drop-path-scale", "warning", "stochastic depth never rescales")
 
 
 def check(subject: Subject) -> Iterator[Finding]:

@@ -18,9 +18,12 @@ References:
 from collections.abc import Iterator
 
 from skipstone.checks.around import owner, warn
+from skipstone.checks.rule import Rule
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node, shape_text
+
+RULE = Rule("SK220", "dropped-tail", "warning", "windows do not cover the whole sequence or map")
 
 
 def check(subject: Subject) -> Iterator[Finding]:

@@ -18,10 +18,19 @@ References:
 from collections.abc import Iterator
 
 from skipstone.checks.failures import failing, finding, is_table
+from skipstone.checks.rule import Rule
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node, shape_text
 from skipstone.sizes.unseen import past_table
+
+RULE = Rule(
+    "SK106",
+    "fixed-table",
+    "error",
+    "a learned table of fixed length meets another number of tokens",
+    depends_on_size=True,
+)
 
 
 def check(subject: Subject) -> Iterator[Finding]:

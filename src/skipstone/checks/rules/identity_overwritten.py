@@ -19,10 +19,13 @@ References:
 from collections.abc import Iterator, Mapping
 
 from skipstone.checks.around import is_within, met, warn
+from skipstone.checks.rule import Rule
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node
 from skipstone.core.skip import Skip
+
+RULE = Rule("SK202", "identity-overwritten", "warning", "an in-place operation changes the shortcut before it is added")
 
 
 def check(subject: Subject) -> Iterator[Finding]:

@@ -18,10 +18,13 @@ References:
 from collections.abc import Iterator
 
 from skipstone.checks.failures import finding
+from skipstone.checks.rule import Rule
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node
 from skipstone.graphs.roles import merge_of
+
+RULE = Rule("SK109", "inplace-saved", "error", "an in-place operation overwrites what the backward pass needs")
 
 
 def check(subject: Subject) -> Iterator[Finding]:

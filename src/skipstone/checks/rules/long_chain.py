@@ -18,9 +18,11 @@ References:
 from collections.abc import Iterator
 
 from skipstone.checks.around import warn
+from skipstone.checks.rule import Rule
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 
+RULE = Rule("SK305", "long-chain", "note", "many layers in a row without a skip connection")
 LONGEST = 30
 
 

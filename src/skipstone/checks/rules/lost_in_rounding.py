@@ -21,11 +21,13 @@ from collections.abc import Iterator, Mapping
 import torch
 
 from skipstone.checks.around import met, warn
+from skipstone.checks.rule import Rule
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.skip import Skip
 from skipstone.graphs.roles import TRANSPARENT
 
+RULE = Rule("SK304", "lost-in-rounding", "note", "a branch too small to change a half-precision stream")
 # Half the distance to the next number, relative to x, at its smallest: |F| below it is lost for every x.
 LOST_BELOW: Mapping[str, float] = {"bfloat16": 2.0**-9, "float16": 2.0**-12}
 _TOLD_FROM = 100.0  # times larger than the shortcut the branch would have to be

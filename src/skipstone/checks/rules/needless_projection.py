@@ -19,10 +19,13 @@ from collections.abc import Iterator
 from math import prod
 
 from skipstone.checks.around import met, warn
+from skipstone.checks.rule import Rule
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.skip import Skip
 from skipstone.graphs.roles import CONV
+
+RULE = Rule("SK302", "needless-projection", "note", "a projection on the shortcut where the identity would fit")
 
 
 def check(subject: Subject) -> Iterator[Finding]:

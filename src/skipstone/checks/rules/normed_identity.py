@@ -22,12 +22,14 @@ References:
 from collections.abc import Iterator
 
 from skipstone.checks.around import met, owner_call, readers, same_values, warn
+from skipstone.checks.rule import Rule
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph
 from skipstone.core.skip import Skip
 from skipstone.graphs.roles import MERGES, NORM, RECTIFIER, SLICES, TRANSPARENT
 
+RULE = Rule("SK206", "normed-identity", "warning", "a pre-norm block takes its identity behind the norm")
 _OF_TOKENS = frozenset(("layer_norm", "rms_norm"))
 
 

@@ -17,9 +17,18 @@ References:
 from collections.abc import Iterator
 
 from skipstone.checks.failures import failing, finding
+from skipstone.checks.rule import Rule
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import shape_text
+
+RULE = Rule(
+    "SK108",
+    "one-value-per-channel",
+    "error",
+    "a batch norm in training gets one value per channel",
+    depends_on_size=True,
+)
 
 
 def check(subject: Subject) -> Iterator[Finding]:

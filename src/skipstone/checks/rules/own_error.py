@@ -16,8 +16,11 @@ References:
 
 from collections.abc import Iterator
 
+from skipstone.checks.rule import Rule
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
+
+RULE = Rule("SK111", "own-error", "error", "the network's own code raises on this input", depends_on_size=True)
 
 
 def check(subject: Subject) -> Iterator[Finding]:

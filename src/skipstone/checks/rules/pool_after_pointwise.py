@@ -20,11 +20,13 @@ from collections.abc import Iterator
 from math import prod
 
 from skipstone.checks.around import owner, readers, warn
+from skipstone.checks.rule import Rule
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node
 from skipstone.graphs.roles import CONV
 
+RULE = Rule("SK303", "pool-after-pointwise", "note", "an average pool behind a 1x1 convolution, cheaper before it")
 _AVERAGES = frozenset(f"{kind}avg_pool{n}d" for kind in ("", "adaptive_") for n in (1, 2, 3))
 _NOTHING: frozenset[str] = frozenset()
 

@@ -18,9 +18,18 @@ from collections.abc import Iterator
 
 from skipstone.checks.failures import failing, finding, merge_text
 from skipstone.checks.ledger import branches
+from skipstone.checks.rule import Rule
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import shape_text
+
+RULE = Rule(
+    "SK104",
+    "rank-mismatch",
+    "error",
+    "the branches of a merge have different numbers of axes",
+    depends_on_size=True,
+)
 
 
 def check(subject: Subject) -> Iterator[Finding]:

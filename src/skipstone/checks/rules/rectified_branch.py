@@ -19,6 +19,7 @@ References:
 from collections.abc import Iterator
 
 from skipstone.checks.around import back, met, readers, same_values, warn
+from skipstone.checks.rule import Rule
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node
@@ -26,6 +27,7 @@ from skipstone.core.skip import Skip
 from skipstone.graphs.roles import TRANSPARENT
 from skipstone.skips import find_skips
 
+RULE = Rule("SK219", "rectified-branch", "warning", "the branch ends in a ReLU before the addition and another follows")
 RELU = frozenset(("relu", "relu6", "threshold"))
 
 

@@ -17,8 +17,11 @@ References:
 from collections.abc import Iterator
 
 from skipstone.checks.failures import failing, finding
+from skipstone.checks.rule import Rule
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
+
+RULE = Rule("SK110", "refused-operation", "error", "torch refuses an operation", depends_on_size=True)
 
 
 def check(subject: Subject) -> Iterator[Finding]:

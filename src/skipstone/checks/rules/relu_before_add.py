@@ -17,9 +17,12 @@ References:
 from collections.abc import Iterator
 
 from skipstone.checks.around import met, warn
+from skipstone.checks.rule import Rule
 from skipstone.checks.rules import rectified_branch
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
+
+RULE = Rule("SK301", "relu-before-add", "note", "the branch of a residual block ends in a ReLU")
 
 
 def check(subject: Subject) -> Iterator[Finding]:

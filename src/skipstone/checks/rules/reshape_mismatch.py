@@ -17,9 +17,18 @@ References:
 from collections.abc import Iterator
 
 from skipstone.checks.failures import failing, finding
+from skipstone.checks.rule import Rule
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import shape_text
+
+RULE = Rule(
+    "SK105",
+    "reshape-mismatch",
+    "error",
+    "a view, reshape or expand does not fit the tensor it gets",
+    depends_on_size=True,
+)
 
 
 def check(subject: Subject) -> Iterator[Finding]:

@@ -17,9 +17,12 @@ References:
 from collections.abc import Iterator
 
 from skipstone.checks.around import met, same_values, warn
+from skipstone.checks.rule import Rule
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node
+
+RULE = Rule("SK203", "self-add", "warning", "a tensor is added to itself")
 
 
 def check(subject: Subject) -> Iterator[Finding]:

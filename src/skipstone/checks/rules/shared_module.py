@@ -21,11 +21,13 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from skipstone.checks.around import met, warn
+from skipstone.checks.rule import Rule
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, ModuleCall, Node
 from skipstone.graphs.roles import CONV, LAYER, NORM, TRANSPARENT
 
+RULE = Rule("SK214", "shared-module", "warning", "one module stands where two were meant")
 _UNSHARED = "the layers around it are not shared along with it"
 
 

@@ -18,9 +18,12 @@ References:
 from collections.abc import Iterator
 
 from skipstone.checks.around import met, same_values, warn
+from skipstone.checks.rule import Rule
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph
+
+RULE = Rule("SK204", "shortcut-twice", "warning", "the same shortcut is added a second time")
 
 
 def check(subject: Subject) -> Iterator[Finding]:

@@ -21,11 +21,13 @@ from collections.abc import Iterator
 
 from torch import nn
 
+from skipstone.checks.rule import Rule
 from skipstone.checks.source import covers, method, place_of
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Place
 
+RULE = Rule("SK212", "skip-never-taken", "warning", "no block meets the condition under which its skip is added")
 _ADDS = frozenset(("add", "add_", "cat", "concat"))
 
 

@@ -19,8 +19,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from skipstone.checks.failures import failing, merge_finding
+from skipstone.checks.rule import Rule
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
+
+RULE = Rule("SK102", "spatial-mismatch", "error", "the branches of a merge have different sizes", depends_on_size=True)
 
 
 def check(subject: Subject) -> Iterator[Finding]:

@@ -19,11 +19,19 @@ References:
 from collections.abc import Iterator
 
 from skipstone.checks.around import warn
+from skipstone.checks.rule import Rule
 from skipstone.checks.sample_axis import axis_of
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node, shape_text
 from skipstone.graphs.broadcast import accidental_broadcasts
+
+RULE = Rule(
+    "SK112",
+    "squeeze-eats-batch",
+    "error",
+    "a squeeze takes the batch axis away when the batch holds one sample",
+)
 
 
 def check(subject: Subject) -> Iterator[Finding]:

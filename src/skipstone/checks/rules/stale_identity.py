@@ -21,11 +21,14 @@ References:
 from collections.abc import Iterator
 
 from skipstone.checks.around import met, owner_call, readers, same_values, warn
+from skipstone.checks.rule import Rule
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node
 from skipstone.core.skip import Skip
 from skipstone.graphs.roles import NORM, RECTIFIER, TRANSPARENT
+
+RULE = Rule("SK205", "stale-identity", "warning", "the second residual adds the input of the first one, not its output")
 
 
 def check(subject: Subject) -> Iterator[Finding]:

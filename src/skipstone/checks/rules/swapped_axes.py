@@ -19,12 +19,14 @@ References:
 from collections.abc import Iterator
 
 from skipstone.checks.around import met, warn
+from skipstone.checks.rule import Rule
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node, shape_text
 from skipstone.core.skip import Skip
 from skipstone.graphs.roles import CONV
 
+RULE = Rule("SK218", "swapped-axes", "warning", "two axes change places on a branch, hidden by a square input")
 _MOVES = frozenset(["permute", "transpose", "view", "reshape", "t", "movedim", "flatten", "unflatten"])
 _LAST = frozenset(("linear", "layer_norm", "rms_norm", "multi_head_attention_forward"))
 

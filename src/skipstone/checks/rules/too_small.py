@@ -20,9 +20,18 @@ from collections.abc import Iterator
 
 from skipstone.checks.failures import failing, finding
 from skipstone.checks.ledger import label
+from skipstone.checks.rule import Rule
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import shape_text
+
+RULE = Rule(
+    "SK107",
+    "too-small",
+    "error",
+    "a map is smaller than the window, padding or pooling laid on it",
+    depends_on_size=True,
+)
 
 
 def check(subject: Subject) -> Iterator[Finding]:

@@ -20,10 +20,12 @@ from collections.abc import Iterator
 
 from torch import nn
 
+from skipstone.checks.rule import Rule
 from skipstone.checks.source import method, place_of
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 
+RULE = Rule("SK208", "unread-shortcut", "warning", "a forward keeps its input for a skip connection and never uses it")
 _NAMES = ("identity", "residual", "shortcut", "skip")
 _MODULES = frozenset((*_NAMES, "downsample", "skip_conv", "res_conv", "shortcut_conv", "skip_connection"))
 _READS_ALL = frozenset(("locals", "vars", "eval", "exec"))

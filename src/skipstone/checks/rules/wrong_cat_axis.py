@@ -20,12 +20,14 @@ References:
 from collections.abc import Iterator
 
 from skipstone.checks.around import met, warn
+from skipstone.checks.rule import Rule
 from skipstone.checks.sample_axis import axis_of, sample_axes
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node
 from skipstone.graphs.roles import CONV, SLICES
 
+RULE = Rule("SK213", "wrong-cat-axis", "warning", "maps of the same places are concatenated along places or the batch")
 _APART = SLICES | {"unflatten", "pixel_shuffle", "split_with_sizes", "unfold"}
 
 

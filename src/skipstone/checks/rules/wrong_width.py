@@ -19,11 +19,19 @@ References:
 from collections.abc import Iterator
 
 from skipstone.checks.failures import failing, finding
+from skipstone.checks.rule import Rule
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node
 from skipstone.graphs.roles import CONV, NORM, RECTIFIER, RESAMPLE, TRANSPARENT
 
+RULE = Rule(
+    "SK103",
+    "wrong-width",
+    "error",
+    "a layer meets another number of features than it was made for",
+    depends_on_size=True,
+)
 RECURRENT = frozenset(["lstm", "gru", "rnn_tanh", "rnn_relu"])
 _PASSES = TRANSPARENT | RESAMPLE | RECTIFIER | NORM | {"mean", "sum", "amax"}
 

@@ -23,11 +23,14 @@ import torch
 from torch import nn
 
 from skipstone.checks.around import back, met, warn
+from skipstone.checks.rule import Rule
 from skipstone.checks.source import method
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Node
 from skipstone.graphs.roles import TRANSPARENT
+
+RULE = Rule("SK210", "zeroed-branch", "warning", "a branch of a skip connection is multiplied by a constant zero")
 
 
 def check(subject: Subject) -> Iterator[Finding]:
