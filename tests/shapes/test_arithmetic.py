@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from skipstone.core import arithmetic as sizes
+from skipstone.shapes import arithmetic as sizes
 from skipstone.shapes.arithmetic import FloorMap, SizeError
 
 
