@@ -3,19 +3,13 @@
 from collections.abc import Callable, Iterator
 
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding, Shape
+from skipstone.core.finding import Shape
 from skipstone.core.graph import Graph, Node
 from skipstone.core.skip import Skip
 from skipstone.graphs.roles import TRANSPARENT
 
 # What hands values on in their order: no scaling by chance, no cut of the gradient.
 SAME_VALUES = frozenset(["contiguous", "clone", "alias", "to", "type_as", "float", "view_as", "requires_grad"])
-
-
-def warn(node: Node, message: str, operands: tuple[Shape, ...] = (), **rest: object) -> Finding:
-    """A finding at a node; code, rule and severity are filled in from the table."""
-    values = {"module": node.module, "place": node.place, "operands": operands, **rest}
-    return Finding("", "", "warning", message, node=node.index, **values)  # type: ignore[arg-type]
 
 
 def met(graph: Graph, node: Node) -> tuple[Shape, ...]:

@@ -6,10 +6,9 @@ import torch
 from torch import nn
 
 from skipstone.checks.comments import parse_codes, silenced
-from skipstone.checks.repair import with_repairs
+from skipstone.checks.repair import verified_repairs
 from skipstone.checks.report import Report
-from skipstone.checks.run import findings_of
-from skipstone.checks.sizes import with_sizes
+from skipstone.checks.run import Found, faults_of
 from skipstone.checks.subject import Subject
 
 
@@ -38,14 +37,22 @@ def check(
         UnknownNameError: a code that does not exist.
     """
     subject = Subject.of(model, example)
-    everything = findings_of(subject, _codes(select), _codes(ignore) or ())
-    findings = tuple(finding for finding in everything if not silenced(finding))
-    if sizes:
-        findings = tuple(with_sizes(subject, finding) for finding in findings)
-    if repairs:
-        with torch.random.fork_rng(devices=[]):  # new layers draw their weights
-            findings = tuple(with_repairs(subject, finding, everything) for finding in findings)
+    everything = faults_of(subject, _codes(select), _codes(ignore) or ())
+    told = [found for found in everything if not silenced(found.rule.code, found.fault.where.place)]
+    with torch.random.fork_rng(devices=[]):  # the new layers of repairs draw their weights
+        findings = tuple(
+            found.finding(
+                sizes=subject.sizes if sizes and _depends_on_size(found) else (),
+                repairs=verified_repairs(subject, found, everything) if repairs else (),
+            )
+            for found in told
+        )
     return Report(findings, subject.skips, subject.graph, num_silenced=len(everything) - len(findings))
+
+
+def _depends_on_size(found: Found) -> bool:
+    """May the fault be one of the input's size? Whether it is, the legal sizes tell."""
+    return found.rule.severity == "error" and found.rule.depends_on_size
 
 
 def _codes(texts: Iterable[str] | None) -> set[str] | None:

@@ -6,19 +6,19 @@ from collections.abc import Iterable
 
 from skipstone.checks.codes import BY_CODE
 from skipstone.core.errors import UnknownNameError
-from skipstone.core.finding import Finding
+from skipstone.core.graph import Place
 
 _COMMENT = re.compile(r"#\s*skipstone:\s*ignore(?:\[([^\]]*)\])?")
 
 
-def silenced(finding: Finding) -> bool:
-    """Does the finding's own line say to ignore it?"""
-    if finding.place is None:
+def silenced(code: str, place: Place | None) -> bool:
+    """Does a finding's own line say to ignore it?"""
+    if place is None:
         return False
-    match = _COMMENT.search(linecache.getline(finding.place.file, finding.place.line))
+    match = _COMMENT.search(linecache.getline(place.file, place.line))
     if match is None:
         return False
-    return match.group(1) is None or finding.code in parse_codes(match.group(1).split(","))
+    return match.group(1) is None or code in parse_codes(match.group(1).split(","))
 
 
 def parse_codes(texts: Iterable[str]) -> set[str]:

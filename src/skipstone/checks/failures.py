@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from skipstone.checks.ledger import branches
+from skipstone.checks.rule import Fault, at
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
+from skipstone.core.finding import Shape
 from skipstone.core.graph import Graph, Node, shape_text
 from skipstone.graphs.layout import sizes_text
 from skipstone.graphs.operations import SIZED
@@ -23,11 +24,11 @@ _VERBS = {"add": "add", "sub": "subtract", "rsub": "subtract", "mul": "multiply"
 def failing(subject: Subject, rule: str) -> Iterator[Node]:
     """The failed calls that belong to a rule, by its name; a call with several results counts once."""
     for node in subject.graph.failures:
-        if node.output == 0 and fault(subject, node) == rule:
+        if node.output == 0 and rule_of(subject, node) == rule:
             yield node
 
 
-def fault(subject: Subject, node: Node) -> str:
+def rule_of(subject: Subject, node: Node) -> str:
     """The rule that a failed node belongs to."""
     assert node.failure is not None
     text = node.failure.message
@@ -99,8 +100,8 @@ def _width_fits(graph: Graph, node: Node) -> bool:
     return source[axis] == width
 
 
-def merge_finding(subject: Subject, node: Node, *, channels: bool) -> Finding:
-    """The finding of a merge whose operands cannot meet, with the ledger of both branches."""
+def merge_fault(subject: Subject, node: Node, *, channels: bool) -> Fault:
+    """A merge whose operands cannot meet, with the ledger of both branches."""
     assert node.failure is not None
     graph = subject.graph
     shapes = node.failure.operands
@@ -113,13 +114,7 @@ def merge_finding(subject: Subject, node: Node, *, channels: bool) -> Finding:
     if not channels or any(axis in spatial for axis in axes):
         told.append([sizes_text([shape[axis] for axis in spatial]) or shape_text(shape) for shape in shapes])
     message = ", ".join(merge_text(node, words) for words in told)
-    return finding(
-        node,
-        message,
-        operands=met(node),
-        branches=branches(graph, subject.ancestry, node),
-        data={"axes": axes, "features": features},
-    )
+    return Fault(at(node), message, met(node), branches=branches(graph, subject.ancestry, node))
 
 
 def met(node: Node) -> tuple[tuple[int, ...], ...]:
@@ -138,8 +133,6 @@ def merge_text(node: Node, words: list[str]) -> str:
     return f"cannot {verb} {f' {link} '.join(dict.fromkeys(words))}"
 
 
-def finding(node: Node, message: str, **rest: object) -> Finding:
-    """A finding at a node; code, rule and severity are filled in from the table."""
-    operands = node.failure.operands if node.failure else ()
-    values = {"module": node.module, "place": node.place, "operands": operands, **rest}
-    return Finding("", "", "error", message, node=node.index, **values)  # type: ignore[arg-type]
+def operands(node: Node) -> tuple[Shape, ...]:
+    """The shapes that met in a failed call; none where torch did not tell."""
+    return node.failure.operands if node.failure else ()

@@ -1,23 +1,22 @@
 """Repairs: proposed for a finding, each verified by recording the mended network before it is shown."""
 
 import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from torch import nn
 
 from skipstone import surgery
-from skipstone.checks.proposals import PROPOSALS, Proposal
-from skipstone.checks.run import findings_of
+from skipstone.checks.rule import Proposal, repairs_of
+from skipstone.checks.run import Found, faults_of
 from skipstone.checks.subject import Subject
 from skipstone.core import finding as core
 from skipstone.core.cost import Cost
 from skipstone.core.edit import Edits
 from skipstone.core.errors import SkipstoneError
-from skipstone.core.finding import Finding
 from skipstone.graphs.costs import cost
 
-Key = tuple[str, str, int, int]  # code, module, line, column: what makes findings of two records the same fault
+Key = tuple[str, str, int, int]  # code, module, line, column: what makes the faults of two records the same
 _MAX_SHOWN = 4  # verified repairs a finding
 _MAX_TRIED = 10
 _MAX_ROUNDS = 4  # follow-up faults that one repair may mend on its way
@@ -42,35 +41,33 @@ class Repair(core.Repair):
         return (surgery.edited_sources(self.model, self.edits) or {}) if self.model is not None else {}
 
 
-def with_repairs(subject: Subject, finding: Finding, others: tuple[Finding, ...]) -> Finding:
-    """The finding with its verified repairs, in the order proposed. `others` are all of the network's findings."""
-    propose = PROPOSALS.get(finding.rule)
+def verified_repairs(subject: Subject, found: Found, others: Sequence[Found]) -> tuple[Repair, ...]:
+    """The repairs of a fault that hold, in the order proposed. `others` are all of the network's faults."""
+    propose = repairs_of(found.module)
     if propose is None:
-        return finding
+        return ()
     # What stems from this fault is to be mended with it; what stands on its own is not its affair.
-    alone = {_key(other) for other in others if _stands_alone(subject, finding, other)} - {_key(finding)}
+    alone = {_key(other) for other in others if _stands_alone(subject, found, other)} - {_key(found)}
     repairs: list[Repair] = []
-    for number, proposal in enumerate(propose(subject, finding)):
+    for number, proposal in enumerate(propose(subject, found.fault)):
         if number == _MAX_TRIED or len(repairs) == _MAX_SHOWN:
             break
-        repair = _verified(subject, finding, proposal, alone)
+        repair = _verified(subject, found, proposal, alone)
         if repair is not None:
             repairs.append(repair)
-    return replace(finding, repairs=tuple(repairs))
+    return tuple(repairs)
 
 
-def _stands_alone(subject: Subject, finding: Finding, other: Finding) -> bool:
-    """Neither behind another fault nor the same one again: one tensor that meets several layers of the wrong width."""
-    graph = subject.graph
-    if graph[other.node].tainted:
+def _stands_alone(subject: Subject, found: Found, other: Found) -> bool:
+    """Neither behind another fault nor the same slip again."""
+    if subject.graph[other.fault.where.node].tainted:
         return False
-    same_width = finding.data.get("wanted") is not None and finding.data == other.data and finding.rule == other.rule
-    return not (same_width and graph[finding.node].inputs[:1] == graph[other.node].inputs[:1])
+    return found.fault.cause is None or found.fault.cause != other.fault.cause
 
 
-def _verified(subject: Subject, finding: Finding, proposal: Proposal, alone: set[Key]) -> Repair | None:
-    """The repair, if the mended network shows neither the finding nor a new error; follow-up faults are mended too."""
-    settled = _settle(subject, finding, proposal, alone)
+def _verified(subject: Subject, found: Found, proposal: Proposal, alone: set[Key]) -> Repair | None:
+    """The repair, if the mended network shows neither the fault nor a new error; follow-up faults are mended too."""
+    settled = _settle(subject, found, proposal, alone)
     if settled is None:
         return None
     edits, mended = settled
@@ -90,20 +87,20 @@ def _followed(more: int) -> str:
     return f"; with {more} more change{'s' * (more > 1)} behind it" if more else ""
 
 
-def _settle(subject: Subject, finding: Finding, proposal: Proposal, alone: set[Key]) -> tuple[Edits, Subject] | None:
+def _settle(subject: Subject, found: Found, proposal: Proposal, alone: set[Key]) -> tuple[Edits, Subject] | None:
     edits = proposal.edits
     for _ in range(_MAX_ROUNDS):
         try:
             mended = Subject.of(_applied(subject.model, edits), subject.example)
         except SkipstoneError:  # an edit that does not fit here is no repair
             return None
-        left = [f for f in _remaining(mended, finding) if _key(f) not in alone]
+        left = [other for other in _remaining(mended, found) if _key(other) not in alone]
         if not left:
             return edits, mended
         # In a loop the next round fails at the same place, with other shapes.
-        following = next((f for f in left if _key(f) != _key(finding) or f.operands != finding.operands), None)
-        more = next(_proposals(mended, following), None) if following is not None else None
-        if more is None or following is None or all(edit in edits for edit in more.edits):
+        following = next((f for f in left if _key(f) != _key(found) or f.fault.operands != found.fault.operands), None)
+        more = _first_proposal(mended, following) if following is not None else None
+        if more is None or all(edit in edits for edit in more.edits):
             return None
         edits = (*edits, *more.edits)
     return None
@@ -116,18 +113,20 @@ def _applied(model: nn.Module, edits: Edits) -> nn.Module:
         return surgery.apply(model, edits)
 
 
-def _proposals(subject: Subject, finding: Finding) -> Iterator[Proposal]:
-    propose = PROPOSALS.get(finding.rule)
-    return propose(subject, finding) if propose is not None else iter(())
+def _first_proposal(subject: Subject, found: Found) -> Proposal | None:
+    propose = repairs_of(found.module)
+    return next(propose(subject, found.fault), None) if propose is not None else None
 
 
-def _remaining(mended: Subject, finding: Finding) -> list[Finding]:
-    """Errors of the mended network, and what the finding's own rule still says."""
-    return [f for f in findings_of(mended) if f.severity == "error" or f.code == finding.code]
+def _remaining(mended: Subject, found: Found) -> list[Found]:
+    """Errors of the mended network, and what the fault's own rule still says."""
+    return [f for f in faults_of(mended) if f.rule.severity == "error" or f.rule == found.rule]
 
 
-def _key(finding: Finding) -> Key:
-    return finding.code, finding.module, finding.line or 0, finding.column or 0
+def _key(found: Found) -> Key:
+    where = found.fault.where
+    line, column = (where.place.line, where.place.column) if where.place else (0, 0)
+    return found.rule.code, where.module, line, column
 
 
 def _num_parameters(model: nn.Module) -> int:

@@ -3,7 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 
+from skipstone.checks.text import SKIP_COLUMNS, finding_text, skip_rows
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph
 from skipstone.core.skip import Skip
@@ -45,11 +47,16 @@ class Report:
         return f"{skips}; {found or 'nothing to report'}{quiet}"
 
     def __str__(self) -> str:
-        from skipstone.checks.text import report_text
-
-        return report_text(self)
+        """Every finding, then the summary; a partial record is said so."""
+        root = self.graph.modules[""].type
+        parts = [finding_text(finding, root) for finding in self.findings]
+        if self.partial:
+            parts.append(self.partial)
+        parts.extend(f"note: {a.what}{f' ({a.place})' if a.place else ''}" for a in self.graph.assumptions)
+        return "\n\n".join([*parts, self.summary])
 
     def _repr_html_(self) -> str:
-        from skipstone.checks.text import report_html
-
-        return report_html(self)
+        """For a notebook: the text of the findings, then the skips as a table."""
+        head = "".join(f"<th>{name}</th>" for name in SKIP_COLUMNS)
+        rows = "".join(f"<tr>{''.join(f'<td>{escape(c)}</td>' for c in row)}</tr>" for row in skip_rows(self.skips))
+        return f"<pre>{escape(str(self))}</pre><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"

@@ -9,7 +9,7 @@ Where a repair needs more than the fault's place, the rule has a frozen `Fault` 
 `codes.py` lists the modules.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -49,13 +49,17 @@ def at(node: Node, *, module: str | None = None, place: Place | None = None) -> 
 
 @dataclass(frozen=True)
 class Fault:
-    """What a rule saw: where, in words, and the shapes that met. `notes` are shown under the message."""
+    """What a rule saw: where, in words, and the shapes that met. `notes` are shown under the message.
+
+    Faults of one `cause` are one slip of the user's; None: it stands for itself.
+    """
 
     where: Where
     message: str
     operands: tuple[Shape, ...] = ()
     branches: tuple[Branch, ...] = ()
     notes: tuple[str, ...] = ()
+    cause: Hashable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +80,7 @@ class RuleModule(Protocol):
 
     RULE: Rule
 
-    # Until every rule makes faults, some make findings.
-    def check(self, subject: Subject, /) -> Iterator[Fault] | Iterator[Any]:
+    def check(self, subject: Subject, /) -> Iterator[Fault]:
         """The faults of this rule in a recorded network."""
 
 

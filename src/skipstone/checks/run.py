@@ -1,38 +1,46 @@
 """Run the rules of the table over one recorded network."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass
 
-from skipstone.checks.codes import BY_CODE, MODULES
+from skipstone.checks.codes import CODES, MODULES
 from skipstone.checks.rule import Fault, Rule, RuleModule
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
+from skipstone.core.finding import Finding, Repair, SizeSummary
 
 _ORDER = {"error": 0, "warning": 1, "note": 2}
 
 
-def findings_of(
-    subject: Subject, select: Iterable[str] | None = None, ignore: Iterable[str] = ()
-) -> tuple[Finding, ...]:
-    """Every finding of the rules asked for, worst first, without repairs."""
-    chosen, left_out = set(select) if select is not None else set(BY_CODE), set(ignore)
-    wanted = [module for module in MODULES if module.RULE.code in chosen - left_out]
-    return tuple(sorted(_findings(subject, wanted), key=lambda finding: (_ORDER[finding.severity], finding.node)))
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A fault and the rule that saw it."""
+
+    module: RuleModule
+    fault: Fault
+
+    @property
+    def rule(self) -> Rule:
+        return self.module.RULE
+
+    def finding(self, sizes: tuple[SizeSummary, ...], repairs: tuple[Repair, ...]) -> Finding:
+        """The record of it, complete."""
+        rule, fault, where = self.rule, self.fault, self.fault.where
+        return Finding(
+            rule.code, rule.name, rule.severity, fault.message, where.module, where.place, fault.operands, where.node,
+            branches=fault.branches, sizes=sizes, repairs=repairs, notes=fault.notes,
+        )  # fmt: skip
 
 
-def _findings(subject: Subject, modules: Iterable[RuleModule]) -> Iterator[Finding]:
+def faults_of(subject: Subject, select: Iterable[str] | None = None, ignore: Iterable[str] = ()) -> tuple[Found, ...]:
+    """The faults that the rules asked for see, worst first."""
+    chosen = set(select) if select is not None else {rule.code for rule in CODES}
+    wanted = [module for module in MODULES if module.RULE.code in chosen - set(ignore)]
+    return tuple(
+        sorted(_found(subject, wanted), key=lambda found: (_ORDER[found.rule.severity], found.fault.where.node))
+    )
+
+
+def _found(subject: Subject, modules: Iterable[RuleModule]) -> Iterator[Found]:
     for module in modules:
-        rule = module.RULE
         for fault in module.check(subject):
-            if isinstance(fault, Fault):
-                yield _finding(rule, fault)
-            else:
-                yield replace(fault, code=rule.code, rule=rule.name, severity=rule.severity)
-
-
-def _finding(rule: Rule, fault: Fault) -> Finding:
-    where = fault.where
-    return Finding(
-        rule.code, rule.name, rule.severity, fault.message, where.module, where.place, fault.operands, where.node,
-        branches=fault.branches, notes=fault.notes,
-    )  # fmt: skip
+            yield Found(module, fault)

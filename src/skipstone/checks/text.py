@@ -1,25 +1,14 @@
 """Findings as text, in the manner of a good compiler's."""
 
 import textwrap
-from collections.abc import Iterator
-from html import escape
+from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
-from skipstone.checks.report import Report
 from skipstone.core.finding import Branch, Finding, LedgerStep, Repair, SizeSummary
 from skipstone.core.graph import shape_text
+from skipstone.core.skip import Skip
 
 _WIDTH = 100
-
-
-def report_text(report: Report) -> str:
-    """Every finding, then the summary; a partial record is said so."""
-    root = report.graph.modules[""].type
-    parts = [finding_text(finding, root) for finding in report.findings]
-    if report.partial:
-        parts.append(report.partial)
-    parts.extend(f"note: {a.what}{f' ({a.place})' if a.place else ''}" for a in report.graph.assumptions)
-    return "\n\n".join([*parts, report.summary])
 
 
 def finding_text(finding: Finding, root: str = "forward") -> str:
@@ -90,17 +79,10 @@ def _repair(repair: Repair) -> str:
     return f"  repair: {repair.title} - {repair.effect}; {repair.cost.num_parameters:+,} parameters"
 
 
-def report_html(report: Report) -> str:
-    """For a notebook: the text of the findings, then the skips as a table."""
-    head = "".join(f"<th>{name}</th>" for name in SKIP_COLUMNS)
-    rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in skip_rows(report))
-    return f"<pre>{escape(report_text(report))}</pre><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-
-
 SKIP_COLUMNS = ("#", "kind", "merge", "from", "into", "span", "shortcut", "place")
 
 
-def skip_rows(report: Report) -> list[tuple[str, ...]]:
+def skip_rows(skips: Sequence[Skip]) -> list[tuple[str, ...]]:
     """One row a skip, under `SKIP_COLUMNS`."""
     return [
         (
@@ -113,5 +95,5 @@ def skip_rows(report: Report) -> list[tuple[str, ...]]:
             ", ".join(skip.shortcut_ops) or "-",
             f"{PurePath(skip.file).name}:{skip.line}" if skip.file else "",
         )
-        for skip in report.skips
+        for skip in skips
     ]

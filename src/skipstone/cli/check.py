@@ -127,7 +127,7 @@ def _skip_table(report: "Report"):  # type: ignore[no-untyped-def]  # rich is im
     from skipstone.checks.text import SKIP_COLUMNS, skip_rows
 
     table = Table(*SKIP_COLUMNS, box=None, pad_edge=False)
-    for row in skip_rows(report):
+    for row in skip_rows(report.skips):
         table.add_row(*row)
     return table
 

@@ -1,7 +1,6 @@
 """What a check found: the fact, its place, the sizes along both branches, and how to mend it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from skipstone.core.cost import Cost
@@ -77,7 +76,6 @@ class Finding:
     sizes: tuple[SizeSummary, ...] = ()
     repairs: tuple[Repair, ...] = ()
     notes: tuple[str, ...] = ()
-    data: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def file(self) -> str | None:

@@ -9,7 +9,6 @@ from typing import Any
 from skipstone import __version__
 from skipstone.checks import CODES, Report
 from skipstone.checks.codes import MODULE_OF
-from skipstone.checks.text import report_text
 from skipstone.core.codec import encode
 from skipstone.core.finding import Finding
 
@@ -38,7 +37,6 @@ def to_json(report: Report, target: str) -> str:
 
 def _finding(finding: Finding) -> Mapping[str, Any]:
     row = encode(_without(finding))
-    row.pop("data")
     repairs = [
         {
             "title": repair.title,
@@ -53,10 +51,10 @@ def _finding(finding: Finding) -> Mapping[str, Any]:
 
 
 def _without(finding: Finding) -> Finding:
-    """Edits hold live objects and `data` is the rules' own; neither is part of the record."""
+    """Edits hold live objects and are no part of the record."""
     from dataclasses import replace
 
-    return replace(finding, repairs=(), data={})
+    return replace(finding, repairs=())
 
 
 def to_github(report: Report, target: str) -> str:
@@ -142,7 +140,7 @@ def _uri(file: str) -> str:
 
 
 def to_text(report: Report, target: str) -> str:
-    return report_text(report)
+    return str(report)
 
 
 STYLES = {"text": to_text, "json": to_json, "sarif": to_sarif, "github": to_github}

@@ -18,18 +18,22 @@ References:
 
 from collections.abc import Iterator
 
-from skipstone.checks.around import met, warn
+from skipstone.checks.around import met
 from skipstone.checks.ledger import branches
-from skipstone.checks.rule import Rule
+from skipstone.checks.mending.merges import reconciled
+from skipstone.checks.rule import Fault, Proposal, Rule, at
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
-from skipstone.core.graph import shape_text
+from skipstone.core.edit import MapOperand, SetArgument, Transform
+from skipstone.core.graph import Node, shape_text
 from skipstone.graphs.broadcast import accidental_broadcasts
+from skipstone.surgery import site_of
 
 RULE = Rule("SK201", "accidental-broadcast", "warning", "two tensors meet by a broadcast that nobody meant")
 
+_REDUCTIONS = ("sum", "mean", "amax", "amin", "prod", "std", "var", "logsumexp", "max", "min")
 
-def check(subject: Subject) -> Iterator[Finding]:
+
+def check(subject: Subject) -> Iterator[Fault]:
     graph = subject.graph
     said: list[int] = []
     for index in accidental_broadcasts(graph):
@@ -40,4 +44,40 @@ def check(subject: Subject) -> Iterator[Finding]:
         shapes = met(graph, node)
         told = " and ".join(map(shape_text, shapes))
         message = f"{node.op} of {told} runs by broadcasting: the result is {shape_text(node.shape)}"
-        yield warn(node, message, shapes, branches=branches(graph, subject.ancestry, node))
+        yield Fault(at(node), message, shapes, branches=branches(graph, subject.ancestry, node))
+
+
+def repairs(subject: Subject, fault: Fault) -> Iterator[Proposal]:
+    """The reduction keeps its axis, or the flatter operand gets one; for equal ranks the shortcut is reconciled."""
+    graph = subject.graph
+    node = graph[fault.where.node]
+    if len(node.inputs) != 2:
+        return
+    ranks = [len(graph[i].shape) for i in node.inputs]
+    if ranks[0] == ranks[1]:
+        small = min((0, 1), key=lambda k: sum(graph[node.inputs[k]].shape))
+        yield from reconciled(subject, node, 1 - small, small)
+        return
+    flat = ranks.index(min(ranks))
+    source = _reduction(subject, graph[node.inputs[flat]])
+    if source is not None:
+        edit = SetArgument(site_of(graph, source.index), "keepdim", True)
+        yield Proposal(f"{source.op}(..., keepdim=True)", (edit,), "the reduced axis stays, of size 1")
+    if ranks[flat] + 1 == ranks[1 - flat]:
+        change = Transform("unsqueeze", arguments={"dims": (1,)})
+        edit_axis = MapOperand(site_of(graph, node.index), flat, change)
+        yield Proposal(
+            "give the flatter operand its channel axis back", (edit_axis,), "an axis of size 1 behind the batch"
+        )
+
+
+def _reduction(subject: Subject, node: Node) -> Node | None:
+    """The reduction that took the axis away, right behind the operand or a few steps before it."""
+    for _ in range(4):
+        if node.op in _REDUCTIONS and node.argument("dim") is not None and not node.argument("keepdim"):
+            return node
+        before = [subject.graph[i] for i in node.inputs if subject.ancestry.active[i]]
+        if len(before) != 1:
+            return None
+        node = before[0]
+    return None

@@ -18,12 +18,13 @@ References:
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from skipstone.checks.around import merge_around, met, owner, readers, warn
-from skipstone.checks.rule import Rule
+from skipstone.checks.around import merge_around, met, owner, readers
+from skipstone.checks.rule import Fault, Proposal, Rule, at
 from skipstone.checks.sample_axis import Key, axis_of, sample_axes
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
+from skipstone.core.edit import SetAttributes
 from skipstone.core.graph import Node
 from skipstone.graphs.roles import PRODUCT
 
@@ -32,7 +33,14 @@ _RECURRENT = frozenset(("lstm", "gru", "rnn_tanh", "rnn_relu"))
 _SUSPECTS = _RECURRENT | {"multi_head_attention_forward", "scaled_dot_product_attention", "softmax"}
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+@dataclass(frozen=True, kw_only=True)
+class Crossed(Fault):
+    """`layer`: the path of the module that mixes the samples."""
+
+    layer: str
+
+
+def check(subject: Subject) -> Iterator[Crossed]:
     graph = subject.graph
     suspects = [node for node in graph if node.op in _SUSPECTS and not node.output and not node.tainted]
     if not suspects:
@@ -41,7 +49,12 @@ def check(subject: Subject) -> Iterator[Finding]:
     for node in suspects:
         along, across = _axes(subject, node)
         if along is not None and along in samples and across not in samples:
-            yield _finding(subject, node)
+            yield _fault(subject, node)
+
+
+def repairs(subject: Subject, fault: Crossed) -> Iterator[Proposal]:
+    edit = SetAttributes(fault.layer, {"batch_first": True})
+    yield Proposal(f"{fault.layer}: batch_first=True", (edit,), "tokens attend to those of their own image")
 
 
 def _axes(subject: Subject, node: Node) -> tuple[Key | None, Key | None]:
@@ -63,14 +76,13 @@ def _axes(subject: Subject, node: Node) -> tuple[Key | None, Key | None]:
     return None, None
 
 
-def _finding(subject: Subject, node: Node) -> Finding:
+def _fault(subject: Subject, node: Node) -> Crossed:
     graph = subject.graph
     source = graph[node.inputs[0]]
     name = node.module or node.op
     message = f"{name} runs over the batch: its sequence axis is the batch of {source.spec}"
-    data: dict[str, object] = {"layer": node.module, "node": node.index}
     skip = merge_around(subject, node.index)
     if skip is not None and node.index in skip.main:
         merge = graph[skip.merge_node]
-        return warn(merge, message, met(graph, merge), place=node.place, data=data)
-    return warn(node, message, (source.shape,), module=owner(graph, node), data=data)
+        return Crossed(at(merge, place=node.place), message, met(graph, merge), layer=node.module)
+    return Crossed(at(node, module=owner(graph, node)), message, (source.shape,), layer=node.module)

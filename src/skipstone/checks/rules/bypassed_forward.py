@@ -21,9 +21,8 @@ from itertools import pairwise
 
 from torch import nn
 
-from skipstone.checks.rule import Rule
+from skipstone.checks.rule import Fault, Rule, Where
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, ModuleCall
 from skipstone.skips import find_skips
 from skipstone.tracing import trace
@@ -31,7 +30,7 @@ from skipstone.tracing import trace
 RULE = Rule("SK211", "bypassed-forward", "warning", "a module's children run in a row, past its own forward")
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+def check(subject: Subject) -> Iterator[Fault]:
     graph = subject.graph
     called = {call.path for call in graph.calls}
     rows = [
@@ -52,9 +51,7 @@ def check(subject: Subject) -> Iterator[Finding]:
                 f"{runner or 'the network'} runs the children of {path} in a row: {lost} of {kind}'s skips are lost"
             )
             shapes = tuple(graph[i].shape for i in (*chain[0].inputs[:1], *chain[-1].outputs[:1]))
-            yield Finding(
-                "", "", "warning", message, runner, chain[0].place, shapes, chain[0].first, data={"module": path}
-            )
+            yield Fault(Where(chain[0].first, runner, chain[0].place), message, shapes)
         for call in rows:
             row = list(subject.model.get_submodule(call.path))  # type: ignore[call-overload]
             if len(row) < 2 or row != children[: len(row)] or _restored(subject, call, call):
@@ -64,9 +61,7 @@ def check(subject: Subject) -> Iterator[Finding]:
                 kind = type(module).__name__
                 message = f"{call.path} runs the children of {path} in a row: {lost} of {kind}'s skips are lost"
                 shapes = tuple(graph[i].shape for i in (*call.inputs[:1], *call.outputs[:1]))
-                yield Finding(
-                    "", "", "warning", message, call.path, call.place, shapes, call.first, data={"module": path}
-                )
+                yield Fault(Where(call.first, call.path, call.place), message, shapes)
 
 
 def _chain(graph: Graph, paths: list[str]) -> list[ModuleCall]:

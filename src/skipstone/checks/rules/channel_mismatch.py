@@ -16,14 +16,18 @@ References:
 
 from collections.abc import Iterator
 
-from skipstone.checks.failures import failing, merge_finding
-from skipstone.checks.rule import Rule
+from skipstone.checks.failures import failing, merge_fault
+from skipstone.checks.mending.merges import mismatch
+from skipstone.checks.rule import Fault, Proposal, Rule
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
 
 RULE = Rule("SK101", "channel-mismatch", "error", "the branches of an addition have different numbers of channels")
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+def check(subject: Subject) -> Iterator[Fault]:
     for node in failing(subject, "channel-mismatch"):
-        yield merge_finding(subject, node, channels=True)
+        yield merge_fault(subject, node, channels=True)
+
+
+def repairs(subject: Subject, fault: Fault) -> Iterator[Proposal]:
+    return mismatch(subject, fault)

@@ -18,17 +18,16 @@ References:
 
 from collections.abc import Iterator
 
-from skipstone.checks.around import met, warn
-from skipstone.checks.rule import Rule
+from skipstone.checks.around import met
+from skipstone.checks.rule import Fault, Rule, at
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph
 from skipstone.core.skip import Skip
 
 RULE = Rule("SK209", "cut-gradient", "warning", "a skip connection or its branch is cut off from the gradient")
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+def check(subject: Subject) -> Iterator[Fault]:
     graph = subject.graph
     if not any(graph[i].requires_grad for i in graph.outputs):
         return  # inference alone: nothing here is meant to learn
@@ -39,15 +38,15 @@ def check(subject: Subject) -> Iterator[Finding]:
         cut = _cut(graph, skip.shortcut)
         learns = graph[skip.main_operand].requires_grad
         if cut is not None and learns and not subject.ancestry.leads_to(cut, skip.main_operand):
-            yield _finding(graph, skip, cut, f"the shortcut is detached{_line(graph, cut)}: no gradient takes it")
+            yield _fault(graph, skip, f"the shortcut is detached{_line(graph, cut)}: no gradient takes it")
         cut = _branch_cut(subject, skip, reached)
         if cut is not None:
-            yield _finding(graph, skip, cut, f"the branch is detached{_line(graph, cut)}: its weights get no gradient")
+            yield _fault(graph, skip, f"the branch is detached{_line(graph, cut)}: its weights get no gradient")
 
 
-def _finding(graph: Graph, skip: Skip, cut: int, message: str) -> Finding:
+def _fault(graph: Graph, skip: Skip, message: str) -> Fault:
     merge = graph[skip.merge_node]
-    return warn(merge, message, met(graph, merge), data={"cut": cut, "skip": skip.index})
+    return Fault(at(merge), message, met(graph, merge))
 
 
 def _line(graph: Graph, index: int) -> str:

@@ -18,17 +18,16 @@ References:
 
 from collections.abc import Iterator
 
-from skipstone.checks.around import merge_around, met, owner, warn
-from skipstone.checks.rule import Rule
+from skipstone.checks.around import merge_around, met, owner
+from skipstone.checks.rule import Fault, Rule, at
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node
 from skipstone.graphs.ancestry import Ancestry
 
 RULE = Rule("SK207", "dead-computation", "warning", "layers run, and nothing the network returns depends on them")
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+def check(subject: Subject) -> Iterator[Fault]:
     graph = subject.graph
     dead = _dead(graph, subject.ancestry)
     if dead:
@@ -39,7 +38,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     ends = [i for i in dead if not any(subject.ancestry.leads_to(i, other) for other in dead if other != i)]
     for end in ends:
         lost = [i for i in dead if subject.ancestry.leads_to(i, end)]
-        yield _finding(subject, graph[end], lost)
+        yield _fault(subject, graph[end], lost)
 
 
 def _dead(graph: Graph, ancestry: Ancestry) -> list[int]:
@@ -86,7 +85,7 @@ def _serves(graph: Graph, index: int, alive: list[bool]) -> bool:
     return False
 
 
-def _finding(subject: Subject, end: Node, lost: list[int]) -> Finding:
+def _fault(subject: Subject, end: Node, lost: list[int]) -> Fault:
     graph = subject.graph
     modules = list(dict.fromkeys(graph[i].module for i in lost if graph[i].module))
     what = ", ".join(modules[:3]) + (f" and {len(modules) - 3} more" if len(modules) > 3 else "")
@@ -94,6 +93,6 @@ def _finding(subject: Subject, end: Node, lost: list[int]) -> Finding:
     message = f"{what or end.op} {verb}, and nothing the network returns depends on it"
     skip = merge_around(subject, end.index)
     if skip is None:
-        return warn(end, message, (end.shape,), module=owner(graph, end), data={"nodes": tuple(lost)})
+        return Fault(at(end, module=owner(graph, end)), message, (end.shape,))
     merge = graph[skip.merge_node]
-    return warn(merge, message, met(graph, merge), place=end.place, data={"nodes": tuple(lost), "skip": skip.index})
+    return Fault(at(merge, place=end.place), message, met(graph, merge))

@@ -17,17 +17,16 @@ References:
 
 from collections.abc import Iterator
 
-from skipstone.checks.around import merge_around, met, warn
-from skipstone.checks.rule import Rule
+from skipstone.checks.around import merge_around, met
+from skipstone.checks.rule import Fault, Rule, at
 from skipstone.checks.sample_axis import Key, attention_samples, axis_of, random_factor, sample_axes
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
 from skipstone.core.graph import Node, shape_text
 
 RULE = Rule("SK216", "drop-path-axis", "warning", "stochastic depth drops tokens or places instead of samples")
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+def check(subject: Subject) -> Iterator[Fault]:
     masked = [(node, mask) for node in subject.graph if (mask := random_factor(subject, node)) is not None]
     if not masked:
         return
@@ -41,8 +40,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         shape = shape_text(subject.graph[mask].shape)
         where = f" at {node.place}" if node.place else ""
         message = f"the mask {shape}{where} drops places along axis {dropped[0]}, the same ones for every sample"
-        data = {"mask": mask, "axis": dropped[0], "skip": skip.index}
-        yield warn(merge, message, met(subject.graph, merge), data=data)
+        yield Fault(at(merge), message, met(subject.graph, merge))
 
 
 def _dropped_axis(subject: Subject, node: Node, mask: int) -> tuple[int, Key] | None:

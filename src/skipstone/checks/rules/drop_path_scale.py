@@ -17,11 +17,10 @@ References:
 
 from collections.abc import Iterator
 
-from skipstone.checks.around import merge_around, met, warn
-from skipstone.checks.rule import Rule
+from skipstone.checks.around import merge_around, met
+from skipstone.checks.rule import Fault, Rule, at
 from skipstone.checks.sample_axis import random_factor
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node
 from skipstone.core.skip import Skip
 from skipstone.graphs.roles import TRANSPARENT
@@ -29,7 +28,7 @@ from skipstone.graphs.roles import TRANSPARENT
 RULE = Rule("SK217", "drop-path-scale", "warning", "stochastic depth never rescales")
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+def check(subject: Subject) -> Iterator[Fault]:
     graph = subject.graph
     for node in graph:
         mask = random_factor(subject, node)
@@ -42,7 +41,7 @@ def check(subject: Subject) -> Iterator[Finding]:
             continue
         merge = graph[skip.merge_node]
         message = "the branch is dropped by chance but never rescaled: evaluation adds more than training has shown"
-        yield warn(merge, message, met(graph, merge), data={"mask": mask, "product": node.index, "skip": skip.index})
+        yield Fault(at(merge), message, met(graph, merge))
 
 
 def _numbers(node: Node) -> list[float]:

@@ -17,16 +17,15 @@ References:
 
 from collections.abc import Iterator
 
-from skipstone.checks.around import owner, warn
-from skipstone.checks.rule import Rule
+from skipstone.checks.around import owner
+from skipstone.checks.rule import Fault, Rule, at
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node, shape_text
 
 RULE = Rule("SK220", "dropped-tail", "warning", "windows do not cover the whole sequence or map")
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+def check(subject: Subject) -> Iterator[Fault]:
     graph = subject.graph
     for node in graph:
         if node.kind != "op" or node.tainted or node.failure is not None or not subject.ancestry.active[node.index]:
@@ -38,7 +37,7 @@ def check(subject: Subject) -> Iterator[Finding]:
             what = "stay zero" if node.op == "fold" else "take part in no window"
             message = f"the last {number} positions along {where} {what}"
             shapes = (graph[node.inputs[0]].shape, node.shape)
-            yield warn(node, message, shapes, module=owner(graph, node), data={"axis": axis, "lost": number})
+            yield Fault(at(node, module=owner(graph, node)), message, shapes)
 
 
 def _pair(value: object, default: int) -> tuple[int, int]:

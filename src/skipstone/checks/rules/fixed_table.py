@@ -16,13 +16,17 @@ References:
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from skipstone.checks.failures import failing, finding, is_table
-from skipstone.checks.rule import Rule
+from torch import nn
+
+from skipstone.checks.failures import failing, is_table, operands
+from skipstone.checks.rule import Fault, Proposal, Rule, at
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
+from skipstone.core.edit import MapOperand, ModuleSpec, ReplaceModule, Transform
 from skipstone.core.graph import Graph, Node, shape_text
 from skipstone.sizes.unseen import past_table
+from skipstone.surgery import site_of
 
 RULE = Rule(
     "SK106",
@@ -33,26 +37,55 @@ RULE = Rule(
 )
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+@dataclass(frozen=True, kw_only=True)
+class Short(Fault):
+    """`table`: its node. `rows`: how many an embedding would need; None for a table that is added."""
+
+    table: int
+    rows: int | None = None
+
+
+def check(subject: Subject) -> Iterator[Short]:
     graph = subject.graph
     for node in failing(subject, "fixed-table"):
         table = next(graph[i] for i in node.inputs if is_table(subject, i))
         other = next((graph[i] for i in node.inputs if i != table.index), table)
         name = f" {table.name}" if table.name else ""
-        yield finding(
-            node,
-            f"the table{name} {shape_text(table.shape)} was made for another size: {shape_text(other.shape)} meets it",
-            data={"table": table.index},
+        message = (
+            f"the table{name} {shape_text(table.shape)} was made for another size: {shape_text(other.shape)} meets it"
         )
+        yield Short(at(node), message, operands(node), table=table.index)
     for node in graph:
         if node.op == "embedding" and not node.tainted and node.failure is None and _runs_past(graph, node):
             table, positions = graph[node.inputs[1]], graph[node.inputs[0]]
-            yield finding(
-                node,
-                f"the table {table.name} has {table.shape[0]} rows: the {positions.shape[-1]} positions run past it",
-                operands=(positions.shape, table.shape),
-                data={"rows": positions.shape[-1]},
-            )
+            rows = positions.shape[-1]
+            message = f"the table {table.name} has {table.shape[0]} rows: the {rows} positions run past it"
+            yield Short(at(node), message, (positions.shape, table.shape), table=table.index, rows=rows)
+
+
+def repairs(subject: Subject, fault: Short) -> Iterator[Proposal]:
+    """The table resampled to the tokens that arrive; of an embedding, one with more rows."""
+    node = subject.graph[fault.where.node]
+    module = subject.model.get_submodule(node.module)
+    if fault.rows is not None and type(module) is nn.Embedding:
+        spec = ModuleSpec("Embedding", {"num_embeddings": fault.rows, "embedding_dim": module.embedding_dim})
+        yield Proposal(f"{node.module} = {spec}", (ReplaceModule(node.module, spec),), "a row for each position")
+    if fault.rows is not None or fault.table not in node.inputs[:2]:
+        return
+    position = node.inputs.index(fault.table)
+    shapes = [subject.graph[i].shape for i in node.inputs[:2]]
+    ranks = [len(shape) for shape in shapes]
+    # Of unequal ranks the axes are counted from the right, as torch does.
+    shared = range(1, ranks[0]) if ranks[0] == ranks[1] else range(-min(ranks), 0)
+    axes = tuple(a for a in shared if shapes[0][a] != shapes[1][a] and shapes[position][a] != 1)
+    change = Transform("interpolate-like", like=1 - position, arguments={"axes": axes})
+    edit = MapOperand(site_of(subject.graph, node.index), position, change)
+    yield Proposal(
+        "resample the table to the number of tokens",
+        (edit,),
+        "every size becomes legal; the table's own stays as trained",
+        keeps_output=True,
+    )
 
 
 def _runs_past(graph: Graph, node: Node) -> bool:

@@ -17,18 +17,26 @@ References:
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
-from skipstone.checks.around import is_within, met, warn
-from skipstone.checks.rule import Rule
+from skipstone.checks.around import is_within, met
+from skipstone.checks.mending.writes import out_of_place
+from skipstone.checks.rule import Fault, Proposal, Rule, at
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node
 from skipstone.core.skip import Skip
 
 RULE = Rule("SK202", "identity-overwritten", "warning", "an in-place operation changes the shortcut before it is added")
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+@dataclass(frozen=True, kw_only=True)
+class Overwritten(Fault):
+    """`writer`: the operation that works in place on the shortcut."""
+
+    writer: int
+
+
+def check(subject: Subject) -> Iterator[Overwritten]:
     graph = subject.graph
     suspects = [skip for skip in subject.skips if skip.kind != "trivial" and _may_be(graph, skip)]
     if not suspects:
@@ -40,8 +48,12 @@ def check(subject: Subject) -> Iterator[Finding]:
         for index in (*skip.shortcut, skip.merge_node):
             writer = _differs(graph, plain, twins, graph[index]) if index in twins else None
             if writer is not None and writer.index not in refused:
-                yield _finding(graph, skip, writer)
+                yield _fault(graph, skip, writer)
                 break
+
+
+def repairs(subject: Subject, fault: Overwritten) -> Iterator[Proposal]:
+    yield out_of_place(subject, fault.writer)
 
 
 def _may_be(graph: Graph, skip: Skip) -> bool:
@@ -89,14 +101,9 @@ def _is_derived(node: Node) -> bool:
     return node.kind == "op" and node.op in ("alias", "setitem") and not node.arguments and bool(node.inputs)
 
 
-def _finding(graph: Graph, skip: Skip, writer: Node) -> Finding:
+def _fault(graph: Graph, skip: Skip, writer: Node) -> Overwritten:
     merge = graph[skip.merge_node]
     where = f" in {writer.module}" if writer.module else ""
     line = f" ({writer.place})" if writer.place else ""
     message = f"the shortcut is overwritten before the merge: {writer.op}{where}{line} works in place on it"
-    return warn(
-        merge,
-        message,
-        met(graph, merge),
-        data={"writer": writer.index, "overwritten": writer.overwrites, "skip": skip.index},
-    )
+    return Overwritten(at(merge), message, met(graph, merge), writer=writer.index)

@@ -16,18 +16,25 @@ References:
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from skipstone.checks.failures import finding
-from skipstone.checks.rule import Rule
+from skipstone.checks.mending.writes import out_of_place
+from skipstone.checks.rule import Fault, Proposal, Rule, at
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node
 from skipstone.graphs.roles import merge_of
 
 RULE = Rule("SK109", "inplace-saved", "error", "an in-place operation overwrites what the backward pass needs")
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+@dataclass(frozen=True, kw_only=True)
+class Overwrites(Fault):
+    """`writer`: the operation that writes over what was saved."""
+
+    writer: int
+
+
+def check(subject: Subject) -> Iterator[Overwrites]:
     graph = subject.graph
     said: set[int] = set()
     for refusal in graph.refusals:
@@ -36,13 +43,13 @@ def check(subject: Subject) -> Iterator[Finding]:
         said.add(refusal.writer)
         saver, writer = graph[refusal.saver], graph[refusal.writer]
         message = f"{_name(graph, writer)} overwrites in place what {_name(graph, saver)} saved for the backward pass"
-        at = _merge(subject, saver, writer)
-        yield finding(
-            at,
-            message,
-            operands=tuple(graph[i].shape for i in at.inputs if graph[i].kind == "op" or graph[i].kind == "input"),
-            data={"saver": saver.index, "writer": writer.index},
-        )
+        struck = _merge(subject, saver, writer)
+        shapes = tuple(graph[i].shape for i in struck.inputs if graph[i].kind in ("op", "input"))
+        yield Overwrites(at(struck), message, shapes, writer=writer.index)
+
+
+def repairs(subject: Subject, fault: Overwrites) -> Iterator[Proposal]:
+    yield out_of_place(subject, fault.writer)
 
 
 def _name(graph: Graph, node: Node) -> str:

@@ -17,16 +17,14 @@ References:
 
 from collections.abc import Iterator
 
-from skipstone.checks.around import warn
-from skipstone.checks.rule import Rule
+from skipstone.checks.rule import Fault, Rule, at
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
 
 RULE = Rule("SK305", "long-chain", "note", "many layers in a row without a skip connection")
 LONGEST = 30
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+def check(subject: Subject) -> Iterator[Fault]:
     graph, ancestry = subject.graph, subject.ancestry
     if graph.stopped is not None or graph.failures:
         return
@@ -48,4 +46,4 @@ def check(subject: Subject) -> Iterator[Finding]:
         names = f" from {graph[first].module or graph[first].op} to {graph[last].module or graph[last].op}"
         message = f"{length[end]} layers in a row without a skip connection,{names}"
         shapes = (graph[first].shape, graph[last].shape)
-        yield warn(graph[first], message, shapes, module="", data={"first": first, "last": last, "layers": length[end]})
+        yield Fault(at(graph[first], module=""), message, shapes)

@@ -20,10 +20,9 @@ from collections.abc import Iterator, Mapping
 
 import torch
 
-from skipstone.checks.around import met, warn
-from skipstone.checks.rule import Rule
+from skipstone.checks.around import met
+from skipstone.checks.rule import Fault, Rule, at
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
 from skipstone.core.skip import Skip
 from skipstone.graphs.roles import TRANSPARENT
 
@@ -33,7 +32,7 @@ LOST_BELOW: Mapping[str, float] = {"bfloat16": 2.0**-9, "float16": 2.0**-12}
 _TOLD_FROM = 100.0  # times larger than the shortcut the branch would have to be
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+def check(subject: Subject) -> Iterator[Fault]:
     graph = subject.graph
     found: list[tuple[float, Skip]] = []
     for skip in subject.skips:
@@ -51,9 +50,7 @@ def check(subject: Subject) -> Iterator[Finding]:
             f"in {merge.spec.dtype} the sum is the shortcut itself wherever the branch, before its scale, is less than "
             f"{ratio:,.0f} times as large{more}"
         )
-        yield warn(
-            merge, message, met(graph, merge), data={"ratio": ratio, "skips": tuple(skip.index for _, skip in found)}
-        )
+        yield Fault(at(merge), message, met(graph, merge))
 
 
 def _scale(subject: Subject, skip: Skip) -> float | None:

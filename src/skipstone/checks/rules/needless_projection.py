@@ -18,17 +18,16 @@ References:
 from collections.abc import Iterator
 from math import prod
 
-from skipstone.checks.around import met, warn
-from skipstone.checks.rule import Rule
+from skipstone.checks.around import met
+from skipstone.checks.rule import Fault, Rule, at
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
 from skipstone.core.skip import Skip
 from skipstone.graphs.roles import CONV
 
 RULE = Rule("SK302", "needless-projection", "note", "a projection on the shortcut where the identity would fit")
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+def check(subject: Subject) -> Iterator[Fault]:
     found = [skip for skip in subject.skips if _is_needless(subject, skip)]
     if not found:
         return
@@ -41,8 +40,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     message = (
         f"the shortcut is projected though its shape fits{more}: {parameters:,} parameters that the identity saves"
     )
-    data = {"skips": tuple(skip.index for skip in found), "layers": tuple(layers), "num_parameters": parameters}
-    yield warn(merge, message, met(graph, merge), data=data)
+    yield Fault(at(merge), message, met(graph, merge))
 
 
 def _is_needless(subject: Subject, skip: Skip) -> bool:

@@ -21,10 +21,9 @@ References:
 
 from collections.abc import Iterator
 
-from skipstone.checks.around import met, owner_call, readers, same_values, warn
-from skipstone.checks.rule import Rule
+from skipstone.checks.around import met, owner_call, readers, same_values
+from skipstone.checks.rule import Fault, Rule, at
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph
 from skipstone.core.skip import Skip
 from skipstone.graphs.roles import MERGES, NORM, RECTIFIER, SLICES, TRANSPARENT
@@ -33,7 +32,7 @@ RULE = Rule("SK206", "normed-identity", "warning", "a pre-norm block takes its i
 _OF_TOKENS = frozenset(("layer_norm", "rms_norm"))
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+def check(subject: Subject) -> Iterator[Fault]:
     graph = subject.graph
     by_call: dict[int, list[Skip]] = {}
     for skip in subject.skips:
@@ -47,7 +46,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         for skip, norm in starts:
             sure = len(starts) > 1 or _pre_activated(subject, skip) or _mixed(graph, skips, skip)
             if sure or (graph[norm].op in _OF_TOKENS and skip.merge_node in _results(graph, call)):
-                yield _finding(graph, skip, norm)
+                yield _fault(graph, skip, norm)
                 break
 
 
@@ -104,10 +103,8 @@ def _mixed(graph: Graph, skips: list[Skip], normed: Skip) -> bool:
     return False
 
 
-def _finding(graph: Graph, skip: Skip, norm: int) -> Finding:
+def _fault(graph: Graph, skip: Skip, norm: int) -> Fault:
     merge = graph[skip.merge_node]
     name = graph[norm].module or graph[norm].op
     message = f"the identity is taken behind {name}: the stream itself passes the norm, not the branch alone"
-    return warn(
-        merge, message, met(graph, merge), data={"norm": norm, "stream": graph[norm].inputs[0], "skip": skip.index}
-    )
+    return Fault(at(merge), message, met(graph, merge))

@@ -16,10 +16,12 @@ References:
 
 from collections.abc import Iterator
 
-from skipstone.checks.failures import failing, finding
-from skipstone.checks.rule import Rule
+from torch import nn
+
+from skipstone.checks.failures import failing, operands
+from skipstone.checks.rule import Fault, Proposal, Rule, at
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
+from skipstone.core.edit import ModuleSpec, ReplaceModule
 from skipstone.core.graph import shape_text
 
 RULE = Rule(
@@ -31,7 +33,19 @@ RULE = Rule(
 )
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+def check(subject: Subject) -> Iterator[Fault]:
     for node in failing(subject, "one-value-per-channel"):
         shape = subject.graph[node.inputs[0]].shape
-        yield finding(node, f"{node.op} in training gets one value per channel: {shape_text(shape)}")
+        yield Fault(at(node), f"{node.op} in training gets one value per channel: {shape_text(shape)}", operands(node))
+
+
+def repairs(subject: Subject, fault: Fault) -> Iterator[Proposal]:
+    """A norm that needs no batch."""
+    node = subject.graph[fault.where.node]
+    module = subject.model.get_submodule(node.module)
+    channels = subject.graph[node.inputs[0]].shape[1]
+    if isinstance(module, nn.modules.batchnorm._BatchNorm | nn.modules.instancenorm._InstanceNorm):
+        spec = ModuleSpec("GroupNorm", {"num_groups": 1, "num_channels": channels})
+        yield Proposal(
+            f"{node.module} = {spec}", (ReplaceModule(node.module, spec),), "a norm over each image's own features"
+        )

@@ -16,16 +16,15 @@ References:
 
 from collections.abc import Iterator
 
-from skipstone.checks.rule import Rule
+from skipstone.checks.rule import Fault, Rule, Where
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
 
 RULE = Rule("SK111", "own-error", "error", "the network's own code raises on this input", depends_on_size=True)
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+def check(subject: Subject) -> Iterator[Fault]:
     stop = subject.graph.stopped
     if stop is None or not stop.own or subject.graph.assumptions or subject.graph.failures:
         return
     last = len(subject.graph) - 1
-    yield Finding("", "", "error", f"{stop.error}: {stop.message}", stop.module, stop.place, (), last)
+    yield Fault(Where(last, stop.module, stop.place), f"{stop.error}: {stop.message}")

@@ -19,10 +19,9 @@ References:
 from collections.abc import Iterator
 from math import prod
 
-from skipstone.checks.around import owner, readers, warn
-from skipstone.checks.rule import Rule
+from skipstone.checks.around import owner, readers
+from skipstone.checks.rule import Fault, Rule, at
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node
 from skipstone.graphs.roles import CONV
 
@@ -31,7 +30,7 @@ _AVERAGES = frozenset(f"{kind}avg_pool{n}d" for kind in ("", "adaptive_") for n 
 _NOTHING: frozenset[str] = frozenset()
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+def check(subject: Subject) -> Iterator[Fault]:
     """One note for the whole network, at the place that costs most."""
     found = sorted(_found(subject), key=lambda row: row[0], reverse=True)
     if not found:
@@ -45,11 +44,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         f"for the same result{more}"
     )
     shapes = (graph[layer.inputs[0]].shape, layer.shape, pool.shape)
-    data = {
-        "pairs": tuple((layer.index, pool.index) for _, layer, pool in found),
-        "saved_macs": sum(r[0] for r in found),
-    }
-    yield warn(pool, message, shapes, module=owner(graph, pool), data=data)
+    yield Fault(at(pool, module=owner(graph, pool)), message, shapes)
 
 
 def _found(subject: Subject) -> Iterator[tuple[int, Node, Node]]:

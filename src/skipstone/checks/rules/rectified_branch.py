@@ -18,10 +18,9 @@ References:
 
 from collections.abc import Iterator
 
-from skipstone.checks.around import back, met, readers, same_values, warn
-from skipstone.checks.rule import Rule
+from skipstone.checks.around import back, met, readers, same_values
+from skipstone.checks.rule import Fault, Rule, at
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node
 from skipstone.core.skip import Skip
 from skipstone.graphs.roles import TRANSPARENT
@@ -31,16 +30,14 @@ RULE = Rule("SK219", "rectified-branch", "warning", "the branch ends in a ReLU b
 RELU = frozenset(("relu", "relu6", "threshold"))
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+def check(subject: Subject) -> Iterator[Fault]:
     graph = subject.graph
     for skip in subject.skips:
         merge = graph[skip.merge_node]
         suspect = ends_in_relu(graph, skip) and not merge.tainted and _rectified(graph, merge.index)
         if suspect and _directly(subject, merge):
             message = "the branch ends in a ReLU before the addition and another follows: the branch can only add"
-            yield warn(
-                merge, message, met(graph, merge), data={"relu": last(graph, skip.main_operand), "skip": skip.index}
-            )
+            yield Fault(at(merge), message, met(graph, merge))
 
 
 def ends_in_relu(graph: Graph, skip: Skip) -> bool:

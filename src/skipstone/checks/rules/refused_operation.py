@@ -16,18 +16,17 @@ References:
 
 from collections.abc import Iterator
 
-from skipstone.checks.failures import failing, finding
-from skipstone.checks.rule import Rule
+from skipstone.checks.failures import failing, operands
+from skipstone.checks.rule import Fault, Rule, Where, at
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
 
 RULE = Rule("SK110", "refused-operation", "error", "torch refuses an operation", depends_on_size=True)
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+def check(subject: Subject) -> Iterator[Fault]:
     for node in failing(subject, "refused-operation"):
         assert node.failure is not None
-        yield finding(node, f"{node.op}: {node.failure.message}")
+        yield Fault(at(node), f"{node.op}: {node.failure.message}", operands(node))
     stop = subject.graph.stopped
     if stop is not None and stop.refused and not subject.graph.assumptions:
-        yield Finding("", "", "error", stop.message, stop.module, stop.place, (), len(subject.graph) - 1)
+        yield Fault(Where(len(subject.graph) - 1, stop.module, stop.place), stop.message)

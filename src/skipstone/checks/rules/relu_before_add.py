@@ -16,18 +16,17 @@ References:
 
 from collections.abc import Iterator
 
-from skipstone.checks.around import met, warn
-from skipstone.checks.rule import Rule
+from skipstone.checks.around import met
+from skipstone.checks.rule import Fault, Rule, at
 from skipstone.checks.rules import rectified_branch
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
 
 RULE = Rule("SK301", "relu-before-add", "note", "the branch of a residual block ends in a ReLU")
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+def check(subject: Subject) -> Iterator[Fault]:
     graph = subject.graph
-    said = {finding.node for finding in rectified_branch.check(subject)}
+    said = {fault.where.node for fault in rectified_branch.check(subject)}
     found = [
         skip for skip in subject.skips if rectified_branch.ends_in_relu(graph, skip) and skip.merge_node not in said
     ]
@@ -35,4 +34,4 @@ def check(subject: Subject) -> Iterator[Finding]:
         merge = graph[found[0].merge_node]
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         message = f"the branch ends in a ReLU: it can only add to the stream{more}"
-        yield warn(merge, message, met(graph, merge), data={"skips": tuple(skip.index for skip in found)})
+        yield Fault(at(merge), message, met(graph, merge))

@@ -16,16 +16,15 @@ References:
 
 from collections.abc import Iterator
 
-from skipstone.checks.around import met, same_values, warn
-from skipstone.checks.rule import Rule
+from skipstone.checks.around import met, same_values
+from skipstone.checks.rule import Fault, Rule, at
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node
 
 RULE = Rule("SK203", "self-add", "warning", "a tensor is added to itself")
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+def check(subject: Subject) -> Iterator[Fault]:
     graph, ancestry = subject.graph, subject.ancestry
     for node in graph:
         if node.op not in ("add", "cat") or len(node.inputs) != 2 or node.tainted or not ancestry.active[node.index]:
@@ -38,7 +37,7 @@ def check(subject: Subject) -> Iterator[Finding]:
             message = f"a tensor is added to itself: the result is twice {made}'s, the shortcut is lost"
         else:
             message = f"a tensor is concatenated with itself: {made}'s result stands there twice, the shortcut is lost"
-        yield warn(node, message, met(graph, node), data={"operand": first})
+        yield Fault(at(node), message, met(graph, node))
 
 
 def _is_map(subject: Subject, node: Node, operand: int) -> bool:

@@ -20,10 +20,9 @@ References:
 from collections.abc import Iterator
 from itertools import pairwise
 
-from skipstone.checks.around import met, warn
-from skipstone.checks.rule import Rule
+from skipstone.checks.around import met
+from skipstone.checks.rule import Fault, Rule, at
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, ModuleCall, Node
 from skipstone.graphs.roles import CONV, LAYER, NORM, TRANSPARENT
 
@@ -31,7 +30,7 @@ RULE = Rule("SK214", "shared-module", "warning", "one module stands where two we
 _UNSHARED = "the layers around it are not shared along with it"
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+def check(subject: Subject) -> Iterator[Fault]:
     graph = subject.graph
     if graph.stopped is not None:
         return
@@ -42,7 +41,7 @@ def check(subject: Subject) -> Iterator[Finding]:
             if reason is None or any(_inside(graph, second, outer) for outer in told):
                 continue
             told.append(second)
-            yield _finding(subject, first, second, reason)
+            yield _fault(subject, first, second, reason)
             break
 
 
@@ -146,17 +145,16 @@ def _weights(graph: Graph, node: Node) -> set[int]:
     return {i for i in node.inputs if graph[i].kind == "parameter"} if node.op in LAYER else set()
 
 
-def _finding(subject: Subject, first: ModuleCall, second: ModuleCall, reason: str) -> Finding:
+def _fault(subject: Subject, first: ModuleCall, second: ModuleCall, reason: str) -> Fault:
     graph, ancestry = subject.graph, subject.ancestry
     parent = graph.calls[second.parent] if second.parent >= 0 else None
     message = f"{second.path} serves two places ({first.place} and {second.place}): {reason}"
-    data = {"module": second.path, "first": first.index, "second": second.index}
     merges = (skip for skip in subject.skips if skip.merge in ("add", "cat") and skip.kind != "trivial")
     for skip in merges:
         merge = graph[skip.merge_node]
         near = parent is None or parent.first <= merge.index < parent.last
         if near and ancestry.leads_to(second.outputs[0], merge.index):
-            return warn(merge, message, met(graph, merge), place=second.place, data=data)
+            return Fault(at(merge, place=second.place), message, met(graph, merge))
     shapes = tuple(graph[call.inputs[0]].shape for call in (first, second))
     node = graph[second.outputs[0]]
-    return warn(node, message, shapes, module=parent.path if parent else "", place=second.place, data=data)
+    return Fault(at(node, module=parent.path if parent else "", place=second.place), message, shapes)

@@ -16,17 +16,26 @@ References:
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from skipstone.checks.around import met, same_values, warn
-from skipstone.checks.rule import Rule
+from skipstone.checks.around import met, same_values
+from skipstone.checks.rule import Fault, Proposal, Rule, at
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
+from skipstone.core.edit import DropOperand
 from skipstone.core.graph import Graph
+from skipstone.surgery import site_of
 
 RULE = Rule("SK204", "shortcut-twice", "warning", "the same shortcut is added a second time")
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+@dataclass(frozen=True, kw_only=True)
+class Again(Fault):
+    """`shortcut`: the node that is added a second time."""
+
+    shortcut: int
+
+
+def check(subject: Subject) -> Iterator[Again]:
     graph, ancestry = subject.graph, subject.ancestry
     for node in graph:
         if node.op != "add" or len(node.inputs) != 2 or node.tainted or not ancestry.active[node.index]:
@@ -39,8 +48,15 @@ def check(subject: Subject) -> Iterator[Finding]:
             if earlier is not None and ancestry.active[term] and _has_branch(subject, earlier):
                 where = f" ({graph[earlier].place})" if graph[earlier].place else ""
                 message = f"the shortcut is added twice: the sum before{where} holds it already"
-                yield warn(node, message, met(graph, node), data={"earlier": earlier, "shortcut": term})
+                yield Again(at(node), message, met(graph, node), shortcut=term)
                 break
+
+
+def repairs(subject: Subject, fault: Again) -> Iterator[Proposal]:
+    node = subject.graph[fault.where.node]
+    if fault.shortcut in node.inputs:
+        edit = DropOperand(site_of(subject.graph, node.index), node.inputs.index(fault.shortcut))
+        yield Proposal("add the shortcut once", (edit,), "the second addition goes")
 
 
 def _sum_holding(graph: Graph, total: int, term: int) -> int | None:

@@ -21,17 +21,16 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from skipstone.checks.rule import Rule
+from skipstone.checks.rule import Fault, Rule, Where
 from skipstone.checks.source import covers, method, place_of
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
 from skipstone.core.graph import Place
 
 RULE = Rule("SK212", "skip-never-taken", "warning", "no block meets the condition under which its skip is added")
 _ADDS = frozenset(("add", "add_", "cat", "concat"))
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+def check(subject: Subject) -> Iterator[Fault]:
     if any(skip.is_block_skip for skip in subject.skips) or subject.graph.failures or subject.graph.stopped:
         return
     for kind, paths in _blocks(subject).items():
@@ -41,7 +40,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         text, place = condition
         message = f"the skip of {kind.__name__} is never taken: `{text}` holds in none of its {len(paths)} blocks"
         first = min(index for index, node in enumerate(subject.graph) if _inside(node.module, paths[0]))
-        yield Finding("", "", "warning", message, paths[0], place, (), first, data={"blocks": tuple(paths)})
+        yield Fault(Where(first, paths[0], place), message)
 
 
 def _inside(path: str, block: str) -> bool:

@@ -18,25 +18,29 @@ References:
 from collections.abc import Iterator
 from dataclasses import replace
 
-from skipstone.checks.failures import failing, merge_finding
-from skipstone.checks.rule import Rule
+from skipstone.checks.failures import failing, merge_fault
+from skipstone.checks.mending.merges import mismatch
+from skipstone.checks.rule import Fault, Proposal, Rule
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
 
 RULE = Rule("SK102", "spatial-mismatch", "error", "the branches of a merge have different sizes", depends_on_size=True)
 
 
-def check(subject: Subject) -> Iterator[Finding]:
-    first: Finding | None = None
+def check(subject: Subject) -> Iterator[Fault]:
+    first: Fault | None = None
     also: list[str] = []
     for node in failing(subject, "spatial-mismatch"):
         if first is None:
-            first = merge_finding(subject, node, channels=False)
+            first = merge_fault(subject, node, channels=False)
         elif node.tainted:
             # Behind the first one, at an assumed size: the same input size, rounded once more.
             also.append(f"{node.module or 'forward'}{f' ({node.place})' if node.place else ''}")
         else:
-            yield merge_finding(subject, node, channels=False)
+            yield merge_fault(subject, node, channels=False)
     if first is not None:
         notes = (f"the next sizes do not meet either, at {', '.join(dict.fromkeys(also))}",) if also else ()
         yield replace(first, notes=notes)
+
+
+def repairs(subject: Subject, fault: Fault) -> Iterator[Proposal]:
+    return mismatch(subject, fault)

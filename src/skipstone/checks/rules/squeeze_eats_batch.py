@@ -17,14 +17,16 @@ References:
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from skipstone.checks.around import warn
-from skipstone.checks.rule import Rule
+from skipstone.checks.rule import Fault, Proposal, Rule, at
 from skipstone.checks.sample_axis import axis_of
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
+from skipstone.core.edit import SetArgument
+from skipstone.core.finding import Shape
 from skipstone.core.graph import Graph, Node, shape_text
 from skipstone.graphs.broadcast import accidental_broadcasts
+from skipstone.surgery import site_of
 
 RULE = Rule(
     "SK112",
@@ -34,7 +36,14 @@ RULE = Rule(
 )
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+@dataclass(frozen=True, kw_only=True)
+class Eaten(Fault):
+    """`before`: the shape that a batch of one has in front of the squeeze."""
+
+    before: Shape
+
+
+def check(subject: Subject) -> Iterator[Eaten]:
     graph = subject.graph
     suspects = [node for node in graph if node.op == "squeeze" and _may_drop_first(subject, node)]
     if not suspects:
@@ -52,8 +61,14 @@ def check(subject: Subject) -> Iterator[Finding]:
             shapes = failed.failure.operands if failed is not None and failed.failure else (before, after)
             change = f"{shape_text(before)} to {shape_text(after)}"
             message = f"squeeze() takes the batch axis of a batch of one: {change}; {consequence}"
-            yield warn(node, message, shapes, data={"squeeze": node.index, "before": before, "after": after})
+            yield Eaten(at(node), message, shapes, before=before)
             return
+
+
+def repairs(subject: Subject, fault: Eaten) -> Iterator[Proposal]:
+    dims = tuple(axis for axis, size in enumerate(fault.before) if size == 1 and axis > 0)
+    edit = SetArgument(site_of(subject.graph, fault.where.node), "dim", dims)
+    yield Proposal(f"squeeze axes {dims} alone", (edit,), "a batch of one keeps its axis", keeps_output=True)
 
 
 def _may_drop_first(subject: Subject, node: Node) -> bool:

@@ -20,10 +20,9 @@ References:
 
 from collections.abc import Iterator
 
-from skipstone.checks.around import met, owner_call, readers, same_values, warn
-from skipstone.checks.rule import Rule
+from skipstone.checks.around import met, owner_call, readers, same_values
+from skipstone.checks.rule import Fault, Rule, at
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node
 from skipstone.core.skip import Skip
 from skipstone.graphs.roles import NORM, RECTIFIER, TRANSPARENT
@@ -31,7 +30,7 @@ from skipstone.graphs.roles import NORM, RECTIFIER, TRANSPARENT
 RULE = Rule("SK205", "stale-identity", "warning", "the second residual adds the input of the first one, not its output")
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+def check(subject: Subject) -> Iterator[Fault]:
     graph = subject.graph
     by_shortcut: dict[tuple[int, int], list[Skip]] = {}
     for skip in subject.skips:
@@ -39,16 +38,14 @@ def check(subject: Subject) -> Iterator[Finding]:
         if skip.kind == "identity" and skip.merge == "add" and merge.op == "add" and not merge.tainted:
             key = (same_values(graph, skip.short_operand), owner_call(graph, merge))
             by_shortcut.setdefault(key, []).append(skip)
-    for (shortcut, _), skips in by_shortcut.items():
+    for skips in by_shortcut.values():
         if len(skips) == 2 and _is_stale(subject, *skips):
             first, second = (graph[skip.merge_node] for skip in skips)
             message = (
                 "the second residual adds the input of the first one instead of its output"
                 f"{f' ({first.place})' if first.place else ''}"
             )
-            yield warn(
-                second, message, met(graph, second), data={"stale": shortcut, "fresh": _stream(graph, first.index)}
-            )
+            yield Fault(at(second), message, met(graph, second))
 
 
 def _is_stale(subject: Subject, first: Skip, second: Skip) -> bool:

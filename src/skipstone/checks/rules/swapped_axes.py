@@ -18,10 +18,9 @@ References:
 
 from collections.abc import Iterator
 
-from skipstone.checks.around import met, warn
-from skipstone.checks.rule import Rule
+from skipstone.checks.around import met
+from skipstone.checks.rule import Fault, Rule, at
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node, shape_text
 from skipstone.core.skip import Skip
 from skipstone.graphs.roles import CONV
@@ -31,7 +30,7 @@ _MOVES = frozenset(["permute", "transpose", "view", "reshape", "t", "movedim", "
 _LAST = frozenset(("linear", "layer_norm", "rms_norm", "multi_head_attention_forward"))
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+def check(subject: Subject) -> Iterator[Fault]:
     graph = subject.graph
     if graph.failures or graph.stopped is not None:
         return
@@ -46,7 +45,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         if pair is not None:
             text = shape_text(merge.shape)
             message = f"axes {pair[0]} and {pair[1]} of {text} are swapped on one branch: it runs on square sizes alone"
-            yield warn(merge, message, met(graph, merge), data={"axes": pair, "skip": skip.index})
+            yield Fault(at(merge), message, met(graph, merge))
 
 
 def _may_swap(graph: Graph, skip: Skip) -> bool:
@@ -93,7 +92,7 @@ def _swapped_by_size(graph: Graph, rectangular: Graph | None, merge: Node) -> tu
     return (parted[0], parted[1]) if crossed else None
 
 
-def _views(subject: Subject) -> Iterator[Finding]:
+def _views(subject: Subject) -> Iterator[Fault]:
     """Views of a convolution's map whose last axis is as long as the features and read as such, but is not they."""
     graph = subject.graph
     for node in graph:
@@ -107,7 +106,7 @@ def _views(subject: Subject) -> Iterator[Finding]:
             f"{node.op} of {shape_text(source.shape)} to {shape_text(node.shape)} mixes places into the features: "
             "the values keep their order, the features are on axis 1"
         )
-        yield warn(node, message, (source.shape, node.shape), data={"view": node.index, "source": source.index})
+        yield Fault(at(node), message, (source.shape, node.shape))
 
 
 def _misread(graph: Graph, source: tuple[int, ...], node: Node) -> bool:

@@ -18,12 +18,16 @@ References:
 
 from collections.abc import Iterator
 
-from skipstone.checks.failures import failing, finding
+from torch import nn
+
+from skipstone.checks.failures import failing, operands
 from skipstone.checks.ledger import label
-from skipstone.checks.rule import Rule
+from skipstone.checks.rule import Fault, Proposal, Rule, at
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
-from skipstone.core.graph import shape_text
+from skipstone.core.edit import Edit, ModuleSpec, ReplaceModule, SetArgument, SetAttributes
+from skipstone.core.graph import Node, shape_text
+from skipstone.graphs.roles import CONV, POOL
+from skipstone.surgery import site_of
 
 RULE = Rule(
     "SK107",
@@ -32,10 +36,39 @@ RULE = Rule(
     "a map is smaller than the window, padding or pooling laid on it",
     depends_on_size=True,
 )
+_PADDINGS = {f"ReflectionPad{n}d": f"ReplicationPad{n}d" for n in (1, 2, 3)}
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+def check(subject: Subject) -> Iterator[Fault]:
     graph = subject.graph
     for node in failing(subject, "too-small"):
         source = graph[node.inputs[0]].shape
-        yield finding(node, f"{shape_text(source)} is too small for {label(graph, node)}")
+        yield Fault(at(node), f"{shape_text(source)} is too small for {label(graph, node)}", operands(node))
+
+
+def repairs(subject: Subject, fault: Fault) -> Iterator[Proposal]:
+    """A pool that keeps its last pixel, a border that is repeated and not mirrored, a convolution with padding."""
+    node = subject.graph[fault.where.node]
+    module = subject.model.get_submodule(node.module)
+    if node.op in POOL and node.op[:3] in ("max", "avg") and not node.argument("ceil_mode", False):
+        yield Proposal("ceil_mode=True", (_changed(subject, node, module, "ceil_mode"),), "the last pixel is kept")
+    if node.op == "pad" and node.argument("mode") == "reflect":
+        kind = type(module).__name__
+        spec = ModuleSpec(_PADDINGS.get(kind, ""), {"padding": getattr(module, "padding", 0)})
+        edit: Edit = SetArgument(site_of(subject.graph, node.index), "mode", "replicate")
+        edit = ReplaceModule(node.module, spec) if kind in _PADDINGS else edit
+        yield Proposal("repeat the border in place of mirroring it", (edit,), "a map of any size can be padded")
+    if node.op in CONV and "transpose" not in node.op and isinstance(module, nn.modules.conv._ConvNd):
+        padding = tuple(d * (k - 1) // 2 for d, k in zip(module.dilation, module.kernel_size, strict=True))
+        if module.padding_mode == "zeros" and module.padding != padding:
+            yield Proposal(
+                f"{node.module}: padding={padding}",
+                (SetAttributes(node.module, {"padding": padding}),),
+                "the window fits and the convolution keeps the size; at other sizes the maps behind it grow",
+            )
+
+
+def _changed(subject: Subject, node: Node, module: nn.Module, name: str) -> Edit:
+    if type(module).__module__.startswith("torch.nn.modules") and hasattr(module, name):
+        return SetAttributes(node.module, {name: True})
+    return SetArgument(site_of(subject.graph, node.index), name, True)

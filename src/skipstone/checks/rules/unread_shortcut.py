@@ -20,10 +20,9 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from skipstone.checks.rule import Rule
+from skipstone.checks.rule import Fault, Rule, Where
 from skipstone.checks.source import method, place_of
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
 
 RULE = Rule("SK208", "unread-shortcut", "warning", "a forward keeps its input for a skip connection and never uses it")
 _NAMES = ("identity", "residual", "shortcut", "skip")
@@ -31,7 +30,7 @@ _MODULES = frozenset((*_NAMES, "downsample", "skip_conv", "res_conv", "shortcut_
 _READS_ALL = frozenset(("locals", "vars", "eval", "exec"))
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+def check(subject: Subject) -> Iterator[Fault]:
     graph = subject.graph
     judged: set[type[nn.Module]] = set()
     for call in graph.calls:
@@ -47,14 +46,14 @@ def check(subject: Subject) -> Iterator[Finding]:
             name, statement = found
             message = f"`{name}` is kept for a skip connection and never used: {kind.__name__} returns its branch alone"
             place = place_of(kind, "forward", statement)
-            yield Finding("", "", "warning", message, call.path, place, shapes, call.first, data={"name": name})
+            yield Fault(Where(call.first, call.path, place), message, shapes)
         idle = _never_run(subject, call.path)
         if idle is not None:
             message = (
                 f"`self.{idle}` is made for a skip connection and never run: {kind.__name__} returns its branch alone"
             )
             node = subject.graph[call.first]
-            yield Finding("", "", "warning", message, call.path, node.place, shapes, call.first, data={"name": idle})
+            yield Fault(Where(call.first, call.path, node.place), message, shapes)
 
 
 def _never_run(subject: Subject, path: str) -> str | None:

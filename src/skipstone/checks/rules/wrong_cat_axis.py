@@ -18,20 +18,29 @@ References:
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from skipstone.checks.around import met, warn
-from skipstone.checks.rule import Rule
+from skipstone.checks.around import met
+from skipstone.checks.rule import Fault, Proposal, Rule, at
 from skipstone.checks.sample_axis import axis_of, sample_axes
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
+from skipstone.core.edit import SetArgument
 from skipstone.core.graph import Graph, Node
 from skipstone.graphs.roles import CONV, SLICES
+from skipstone.surgery import site_of
 
 RULE = Rule("SK213", "wrong-cat-axis", "warning", "maps of the same places are concatenated along places or the batch")
 _APART = SLICES | {"unflatten", "pixel_shuffle", "split_with_sizes", "unfold"}
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+@dataclass(frozen=True, kw_only=True)
+class Misjoined(Fault):
+    """`features`: the axis along which it was meant."""
+
+    features: int
+
+
+def check(subject: Subject) -> Iterator[Misjoined]:
     graph = subject.graph
     for node in graph:
         if node.op != "cat" or len(set(node.inputs)) < 2 or node.tainted or node.failure is not None:
@@ -48,7 +57,12 @@ def check(subject: Subject) -> Iterator[Finding]:
             continue
         what = "the batch" if axis == 0 else f"axis {axis}, places"
         message = f"concatenated along {what}: the features are on axis {feature}"
-        yield warn(node, message, met(graph, node), data={"axis": feature, "dim": dim})
+        yield Misjoined(at(node), message, met(graph, node), features=feature)
+
+
+def repairs(subject: Subject, fault: Misjoined) -> Iterator[Proposal]:
+    edit = SetArgument(site_of(subject.graph, fault.where.node), "dim", fault.features)
+    yield Proposal(f"concatenate along axis {fault.features}", (edit,), "the features stand side by side")
 
 
 def _is_fault(subject: Subject, node: Node, axis: int) -> bool:

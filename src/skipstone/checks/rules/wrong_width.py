@@ -17,13 +17,16 @@ References:
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from skipstone.checks.failures import failing, finding
-from skipstone.checks.rule import Rule
+from skipstone.checks.failures import failing, operands
+from skipstone.checks.mending.widths import layer_of_width, projection
+from skipstone.checks.rule import Fault, Proposal, Rule, at
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
+from skipstone.core.edit import MapOperand, ModuleSpec, ReplaceModule, SetArgument, Transform
 from skipstone.core.graph import Graph, Node
 from skipstone.graphs.roles import CONV, NORM, RECTIFIER, RESAMPLE, TRANSPARENT
+from skipstone.surgery import site_of
 
 RULE = Rule(
     "SK103",
@@ -32,18 +35,73 @@ RULE = Rule(
     "a layer meets another number of features than it was made for",
     depends_on_size=True,
 )
-RECURRENT = frozenset(["lstm", "gru", "rnn_tanh", "rnn_relu"])
+_RECURRENT = frozenset(["lstm", "gru", "rnn_tanh", "rnn_relu"])
 _PASSES = TRANSPARENT | RESAMPLE | RECTIFIER | NORM | {"mean", "sum", "amax"}
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+@dataclass(frozen=True, kw_only=True)
+class Width(Fault):
+    """`layer`: its node, made for `wanted` features, that meets `got`; None where its kind does not tell."""
+
+    layer: int
+    wanted: int | None
+    got: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Misjoined(Fault):
+    """`layer`: the layer behind a concatenation or stack that is due along `features`."""
+
+    layer: int
+    features: int
+
+
+def check(subject: Subject) -> Iterator[Width | Misjoined]:
     for node in failing(subject, "wrong-width"):
         wanted, got = widths(subject.graph, node)
         cause = _misjoined(subject, node, wanted) if wanted is not None else None
         if cause is not None:
-            yield _cat_finding(subject, cause, node, wanted)
+            yield _misjoined_fault(subject, cause, node, wanted)
         else:
-            yield finding(node, _message(subject.graph, node, wanted, got), data={"wanted": wanted, "got": got})
+            message = _message(subject.graph, node, wanted, got)
+            slip = (node.inputs[:1], wanted) if wanted is not None else None
+            yield Width(at(node), message, operands(node), cause=slip, layer=node.index, wanted=wanted, got=got)
+
+
+def repairs(subject: Subject, fault: Width | Misjoined) -> Iterator[Proposal]:
+    """The concatenation's axis where that is the cause, else another width of the layer or a projection before it."""
+    if isinstance(fault, Misjoined):
+        yield from _rejoined(subject, fault)
+    elif fault.wanted is not None and fault.got is not None and fault.wanted != fault.got:
+        yield from _refitted(subject, subject.graph[fault.layer], fault.wanted, fault.got)
+
+
+def _refitted(subject: Subject, node: Node, wanted: int, got: int) -> Iterator[Proposal]:
+    spec = layer_of_width(subject.model.get_submodule(node.module), got)
+    if spec is not None:
+        info = subject.graph.modules[node.module]
+        replaced = ReplaceModule(node.module, spec)
+        yield Proposal(f"{node.module} = {spec}", (replaced,), f"{info.type} made for the {got} that arrive")
+    before = projection(got, wanted, len(subject.graph[node.inputs[0]].shape), node.op)
+    if before is not None:
+        edit = MapOperand(site_of(subject.graph, node.index), 0, Transform("module", before))
+        yield Proposal(f"{before} before {node.module or node.op}", (edit,), "the layer and its weights stay")
+
+
+def _rejoined(subject: Subject, fault: Misjoined) -> Iterator[Proposal]:
+    join, axis = subject.graph[fault.where.node], fault.features
+    if join.op == "cat":
+        edit = SetArgument(site_of(subject.graph, join.index), "dim", axis)
+        yield Proposal(f"concatenate along axis {axis}", (edit,), "the next layer gets the width it was made for")
+    elif join.argument("dim", 0) == axis:
+        # The stack's own axis joined with the features' behind it: what a concatenation would have given.
+        spec = ModuleSpec("Flatten", {"start_dim": axis, "end_dim": axis + 1})
+        flat = MapOperand(site_of(subject.graph, fault.layer), 0, Transform("module", spec))
+        yield Proposal(
+            f"{spec} behind the stack (or torch.cat(..., {axis}) in its place)",
+            (flat,),
+            "the stacked maps stand side by side in the features",
+        )
 
 
 def widths(graph: Graph, node: Node) -> tuple[int | None, int | None]:
@@ -63,7 +121,7 @@ def widths(graph: Graph, node: Node) -> tuple[int | None, int | None]:
         return weight[-1], source[-1]
     if node.op == "prelu" and len(source) > 1:
         return weight[0], source[1]
-    if node.op in RECURRENT:
+    if node.op in _RECURRENT:
         weights = [graph[i] for i in node.inputs[1:] if graph[i].kind == "parameter" and len(graph[i].shape) == 2]
         return (weights[0].shape[1], source[-1]) if weights else (None, None)
     return None, None
@@ -98,14 +156,13 @@ def _misjoined(subject: Subject, node: Node, wanted: int) -> Node | None:
         index = source.inputs[0]
 
 
-def _cat_finding(subject: Subject, cause: Node, node: Node, wanted: int | None) -> Finding:
+def _misjoined_fault(subject: Subject, cause: Node, node: Node, wanted: int | None) -> Misjoined:
     features = subject.layout.feature_axis(cause.inputs[0])
+    assert features is not None  # _misjoined counted along it
     shapes = tuple(subject.graph[i].shape for i in cause.inputs)
     behind = f"{node.module or node.op} behind it is made for {wanted} features"
     if cause.op == "stack":
         message = f"stacked along a new axis, but {behind}: a concatenation along axis {features} would give them"
-        data = {"axis": features, "stacked": cause.argument("dim", 0), "layer": node.index}
-        return finding(cause, message, operands=shapes, data=data)
-    message = f"concatenated along axis {cause.argument('dim', 0)}, but {behind}: axis {features} would give them"
-    data = {"wanted": wanted, "axis": features, "cause": cause.index}
-    return finding(cause, message, operands=shapes, data=data)
+    else:
+        message = f"concatenated along axis {cause.argument('dim', 0)}, but {behind}: axis {features} would give them"
+    return Misjoined(at(cause), message, shapes, layer=node.index, features=features)

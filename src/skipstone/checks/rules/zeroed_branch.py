@@ -22,18 +22,17 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from skipstone.checks.around import back, met, warn
-from skipstone.checks.rule import Rule
+from skipstone.checks.around import back, met
+from skipstone.checks.rule import Fault, Rule, at
 from skipstone.checks.source import method
 from skipstone.checks.subject import Subject
-from skipstone.core.finding import Finding
 from skipstone.core.graph import Node
 from skipstone.graphs.roles import TRANSPARENT
 
 RULE = Rule("SK210", "zeroed-branch", "warning", "a branch of a skip connection is multiplied by a constant zero")
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+def check(subject: Subject) -> Iterator[Fault]:
     graph = subject.graph
     for skip in subject.skips:
         merge = graph[skip.merge_node]
@@ -44,7 +43,7 @@ def check(subject: Subject) -> Iterator[Finding]:
             if zero is not None and not _fades(subject, other):
                 where = f" at {graph[zero].place}" if graph[zero].place else ""
                 message = f"the {name} is multiplied by a constant zero{where}: it adds nothing and never learns"
-                yield warn(merge, message, met(graph, merge), data={"zero": zero, "skip": skip.index})
+                yield Fault(at(merge), message, met(graph, merge))
                 break
 
 

@@ -4,10 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from skipstone.blocks.parts.steps import code
-from skipstone.checks.proposals.proposal import Proposal
+from skipstone.checks.rule import Fault, Proposal
 from skipstone.checks.subject import Subject
 from skipstone.core.edit import MapOperand, ModuleSpec, SetAttributes, Site, Transform, TransformKind
-from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph, Node
 from skipstone.graphs.roles import CONV, POOL
 from skipstone.shapes.arithmetic import FloorMap
@@ -17,9 +16,9 @@ from skipstone.surgery import site_of
 _MAX_PLANS = 5
 
 
-def mismatch(subject: Subject, finding: Finding) -> Iterator[Proposal]:
+def mismatch(subject: Subject, fault: Fault) -> Iterator[Proposal]:
     """For two operands everything; for more, the sizes of those that differ from the first are fitted to it."""
-    node = subject.graph[finding.node]
+    node = subject.graph[fault.where.node]
     main, short = _ends(subject, node)
     yield from _equal_rounding(subject, node)
     yield from _equal_stride(subject, node, main, short)
@@ -52,15 +51,15 @@ def _close(subject: Subject, node: Node) -> bool:
     return bool(pairs) and all(max(pair) < 1.5 * min(pair) for pair in pairs)
 
 
-def _modules_on_branches(subject: Subject, finding_node: Node, ops: frozenset[str]) -> Iterator[Node]:
+def _modules_on_branches(subject: Subject, merge: Node, ops: frozenset[str]) -> Iterator[Node]:
     """Operations of given kinds run by torch's own modules on either branch, latest first."""
     graph, ancestry = subject.graph, subject.ancestry
-    fork = finding_node.inputs[0]
-    for index in finding_node.inputs[1:]:
+    fork = merge.inputs[0]
+    for index in merge.inputs[1:]:
         fork = ancestry.common(fork, index) if fork >= 0 else -1
-    for index in range(finding_node.index - 1, max(fork, 0), -1):
+    for index in range(merge.index - 1, max(fork, 0), -1):
         node = graph[index]
-        on_branch = any(ancestry.leads_to(index, operand) for operand in finding_node.inputs)
+        on_branch = any(ancestry.leads_to(index, operand) for operand in merge.inputs)
         info = graph.modules.get(node.module)
         if node.op in ops and on_branch and info is not None and info.module.startswith("torch.nn.modules"):
             yield node

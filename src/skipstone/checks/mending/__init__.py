@@ -1,0 +1,1 @@
+"""What repairs of several rules share: how merges are fitted, writes moved and widths changed."""
