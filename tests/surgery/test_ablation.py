@@ -134,7 +134,7 @@ class Grouped(nn.Module):
         (Grouped(), "all", {}, 'conv2d in b .* cannot be made narrower; use cat="zero"'),
         (Grouped(), "all", {"cat": "half"}, "cat is 'half'"),
         (Grouped(), "all", {"parameters": "drop"}, "parameters is 'drop'"),
-        (Grouped(), "all", {"example": None}, "needs an example input"),
+        (Grouped(), "all", {"example": None}, "example input None is not understood"),
     ],
 )
 def test_refusals_change_nothing(model, which, options, text):

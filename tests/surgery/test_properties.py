@@ -31,7 +31,7 @@ def edited(case, request):
     """(original, edited, input)."""
     model, _, x, _ = case
     if request.param == "connected":
-        return model, surgery.connect(model, *ends(model), at_init="plain", example=x, quiet=True), x
+        return model, surgery.connect(model, *ends(model), at_init="plain", example=x), x
     which = "all" if request.param == "ablated" else [min(s.index for s in _skips(model, x))]
     return model, surgery.ablate(model, which, x), x
 

@@ -86,7 +86,7 @@ def test_any_connection_and_back(kinds, data):
     start = data.draw(st.integers(0, len(kinds) - 2))
     end = data.draw(st.integers(start + 1, len(kinds) - 1))
     merge = data.draw(st.sampled_from(["add", "mul", "gate"]))
-    new = surgery.connect(model, f"layers.{start}", f"layers.{end}.0", merge=merge, example=x, quiet=True)
+    new = surgery.connect(model, f"layers.{start}", f"layers.{end}.0", merge=merge, example=x)
     assert torch.equal(new(x), model(x))
     back = surgery.ablate(
         copy.deepcopy(new), lambda skip: "skipstone_skip" in skip.module and skip.merge_node in _last(new, x), x

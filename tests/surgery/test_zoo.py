@@ -158,7 +158,7 @@ def _ends(model):
 
 def test_connected_at_zero_it_is_itself_and_then_trains(network):
     model, x, _, _ = network
-    new = surgery.connect(model, *_ends(model), example=x, quiet=True)
+    new = surgery.connect(model, *_ends(model), example=x)
     assert torch.equal(run(new.eval(), x), run(model.eval(), x))
     gain = next(p for n, p in new.named_parameters() if n.endswith("skipstone_skip.gain"))
     gradients(new, x)

@@ -44,8 +44,8 @@ class AblationPlan:
 
 def ablate(
     model: nn.Module,
-    which: Which = "all",
-    example: object = None,
+    which: Which,
+    example: object,
     *,
     parameters: Parameters = "keep",
     cat: Concatenation = "drop",
@@ -70,15 +70,13 @@ def ablate(
 
 def plan_ablation(
     model: nn.Module,
-    which: Which = "all",
-    example: object = None,
+    which: Which,
+    example: object,
     *,
     parameters: Parameters = "keep",
     cat: Concatenation = "drop",
 ) -> AblationPlan:
     """What `ablate` would do, checked by recording the network without the skips."""
-    if example is None:
-        raise SurgeryError("ablation needs an example input to find the skips: example=(2, 3, 32, 32)")
     if parameters not in get_args(Parameters):
         raise SurgeryError(f'parameters is {parameters!r}; "keep" or "remove"')
     if cat not in get_args(Concatenation):

@@ -73,32 +73,30 @@ def connect(
     source: str | int,
     target: str | int,
     *,
+    example: object,
     merge: ConnectMerge = "add",
     shortcut: str = "auto",
     at_init: AtInit = "zero",
-    example: object = None,
-    quiet: bool = False,
     copy: bool = True,
 ) -> nn.Module:
-    """The network with a skip from the output of one module to the output of another; prints the plan first.
+    """The network with a skip from one module's output to that of another; `plan_connection` tells what it does.
 
     Args:
         source, target: dotted paths of modules, "input" for the model's first input as the source; `path@1` is the
             second run of a module that runs several times; globs that match equally many modules are paired in
             order; a number is a node of `trace(model, example)`.
+        example: an example input, as for `trace`.
         merge: "add", "cat" (the layers that read it are widened), "mul", or "gate" (times the sigmoid).
         shortcut: how the shapes are reconciled: "auto", a name among the plan's alternatives ("projection",
             "avg_pool", ...), or a catalogue design ("resnet_a").
         at_init: "zero" keeps the output bit-equal until training changes it; "plain" adds the skip at full strength.
-        example: an example input, as for `trace`.
+        copy: leave the model as it is and change a copy.
 
     Raises:
         SurgeryError: a skip that would close a loop or run backwards in time, ranks that cannot be merged.
         UnknownNameError: a path that the model does not have.
     """
     plan = plan_connection(model, source, target, merge=merge, shortcut=shortcut, at_init=at_init, example=example)
-    if not quiet:
-        print(plan)
     return apply(model, plan.edits, copy=copy)
 
 
@@ -107,14 +105,12 @@ def plan_connection(
     source: str | int,
     target: str | int,
     *,
+    example: object,
     merge: ConnectMerge = "add",
     shortcut: str = "auto",
     at_init: AtInit = "zero",
-    example: object = None,
 ) -> ConnectionPlan:
     """What `connect` would do, checked by recording the network with the skip."""
-    if example is None:
-        raise SurgeryError("a connection needs an example input to know the shapes: example=(2, 3, 32, 32)")
     if merge not in get_args(ConnectMerge):
         raise SurgeryError(f"merge is {merge!r}; one of {', '.join(get_args(ConnectMerge))}")
     if at_init not in get_args(AtInit):
