@@ -23,11 +23,13 @@ _PLAIN = frozenset((
 ))  # fmt: skip
 
 
-class FakeClone:
-    """Clones one module tree under one fake mode; `names` gives the name of each clone's parameter and buffer by id."""
+class Clone:
+    """Twins of one module tree; `names` gives the name of each twin's parameter and buffer by id, `paths` of modules.
 
-    def __init__(self, model: nn.Module, fake: FakeTensorMode) -> None:
-        self.fake = fake
+    What a tensor's twin is, a subclass says: a fake one to record with, a real one to run.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
         self._memo: dict[int, object] = {}
         self._keep: list[object] = []
         self.model = self._tree(model)
@@ -43,24 +45,24 @@ class FakeClone:
         yield from reversed(named)
 
     def tensor(self, tensor: torch.Tensor) -> torch.Tensor:
-        """The fake twin of a tensor, the same for every ask."""
-        if isinstance(tensor, FakeTensor):
-            return tensor
+        """The twin of a tensor, the same for every ask."""
         twin = self._memo.get(id(tensor))
         if twin is None:
-            twin = self._remember(tensor, fake_tensor(tensor, self.fake))
+            twin = self._remember(tensor, self._twin(tensor))
         assert isinstance(twin, torch.Tensor)
         return twin
 
-    def input(self, tensor: torch.Tensor) -> torch.Tensor:
-        """A fake input; a mere shape (float32 on the meta device) gets the model's own precision and device."""
-        if tensor.device.type != "meta" or tensor.dtype != torch.float32:
-            return fake_tensor(tensor, self.fake)
-        weight = next((p for p in self.model.parameters() if p.dtype.is_floating_point and not is_lazy(p)), None)
-        if weight is None:
-            return fake_tensor(tensor, self.fake)
-        meta = torch.empty_strided(tensor.shape, tensor.stride(), dtype=weight.dtype, device="meta")
-        return FakeTensor(self.fake, meta, weight.device)
+    def _twin(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A new tensor to stand for one of the model's."""
+        raise NotImplementedError
+
+    def _deep_copy(self, value: object) -> object:
+        """The twin of an object of no kind known here."""
+        return copy.deepcopy(value, self._memo)
+
+    def _leave_unsized(self, twin: nn.Module) -> None:
+        """Let a lazy module's twin size parameters and buffers of its own, on its first run."""
+        raise NotImplementedError
 
     def value(self, value: object) -> object:
         """The twin of anything a module may hold; what cannot be copied (a lock, an open file) is shared."""
@@ -78,8 +80,7 @@ class FakeClone:
         if copier is not None:
             return copier(self, value)
         try:
-            with FakeCopyMode(self.fake):
-                return self._remember(value, copy.deepcopy(value, self._memo))
+            return self._remember(value, self._deep_copy(value))
         except Exception:  # noqa: BLE001 - copying runs code of the user's that may raise anything; sharing is the fallback
             return value
 
@@ -108,19 +109,6 @@ class FakeClone:
         twin = self._memo[id(root)]
         assert isinstance(twin, nn.Module)
         return twin
-
-    def _leave_unsized(self, twin: nn.Module) -> None:
-        """Give a lazy module's twin parameters and buffers of its own to size, on its first run."""
-        tables: tuple[dict[str, Any], ...] = (twin._parameters, twin._buffers)
-        for table in tables:
-            for name, tensor in table.items():
-                if isinstance(tensor, UninitializedParameter | UninitializedBuffer):
-                    table[name] = _unsized(tensor, partial(self._sized, twin, table, name))
-
-    def _sized(self, twin: nn.Module, table: dict[str, Any], name: str, meta: torch.Tensor) -> None:
-        table[name] = fake_tensor(meta, self.fake)
-        path = self.paths.get(id(twin), "")
-        self.names[id(table[name])] = f"{path}.{name}" if path else name
 
     def _mapping(self, value: object) -> object:
         assert isinstance(value, dict)
@@ -163,14 +151,49 @@ class FakeClone:
         return MethodType(function, self.value(value.__self__))
 
 
-_COPIERS: Mapping[type, Callable[[FakeClone, object], object]] = {
-    dict: FakeClone._mapping,
-    OrderedDict: FakeClone._mapping,
-    list: FakeClone._list,
-    tuple: FakeClone._collection,
-    set: FakeClone._collection,
-    FunctionType: FakeClone._function,
-    MethodType: FakeClone._method,
+class FakeClone(Clone):
+    """Twins with fake tensors, under one fake mode: shapes and no data."""
+
+    def __init__(self, model: nn.Module, fake: FakeTensorMode) -> None:
+        self.fake = fake
+        super().__init__(model)
+
+    def input(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A fake input; a mere shape (float32 on the meta device) gets the model's own precision and device."""
+        weight = own_precision(self.model) if is_mere_shape(tensor) else None
+        if weight is None:
+            return fake_tensor(tensor, self.fake)
+        meta = torch.empty_strided(tensor.shape, tensor.stride(), dtype=weight.dtype, device="meta")
+        return FakeTensor(self.fake, meta, weight.device)
+
+    def _twin(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor if isinstance(tensor, FakeTensor) else fake_tensor(tensor, self.fake)
+
+    def _deep_copy(self, value: object) -> object:
+        with FakeCopyMode(self.fake):
+            return super()._deep_copy(value)
+
+    def _leave_unsized(self, twin: nn.Module) -> None:
+        tables: tuple[dict[str, Any], ...] = (twin._parameters, twin._buffers)
+        for table in tables:
+            for name, tensor in table.items():
+                if isinstance(tensor, UninitializedParameter | UninitializedBuffer):
+                    table[name] = _unsized(tensor, partial(self._sized, twin, table, name))
+
+    def _sized(self, twin: nn.Module, table: dict[str, Any], name: str, meta: torch.Tensor) -> None:
+        table[name] = fake_tensor(meta, self.fake)
+        path = self.paths.get(id(twin), "")
+        self.names[id(table[name])] = f"{path}.{name}" if path else name
+
+
+_COPIERS: Mapping[type, Callable[[Clone, object], object]] = {
+    dict: Clone._mapping,
+    OrderedDict: Clone._mapping,
+    list: Clone._list,
+    tuple: Clone._collection,
+    set: Clone._collection,
+    FunctionType: Clone._function,
+    MethodType: Clone._method,
 }
 
 
@@ -235,3 +258,13 @@ def fake_tensor(tensor: torch.Tensor, fake: FakeTensorMode) -> torch.Tensor:
     if isinstance(tensor, nn.Parameter):
         twin._is_param = True  # what makes isinstance(twin, nn.Parameter) true
     return twin
+
+
+def is_mere_shape(tensor: torch.Tensor) -> bool:
+    """Does an example's tensor stand for a shape alone? Shapes are parsed to float32 on the meta device."""
+    return tensor.device.type == "meta" and tensor.dtype == torch.float32
+
+
+def own_precision(model: nn.Module) -> torch.Tensor | None:
+    """The first floating-point weight, whose dtype and device a mere shape takes; None where there is none."""
+    return next((p for p in model.parameters() if p.dtype.is_floating_point and not is_lazy(p)), None)
