@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.register_assert_rewrite("contract")
+
 _FOLDER = Path(__file__).with_name("golden")
 
 

@@ -1,6 +1,5 @@
 """Comments, baselines, selections, pages, assertions: how the checker behaves towards those who use it."""
 
-import importlib
 import json
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from torch import nn
 import skipstone
 from skipstone.checks import BY_CODE, CODES, check
 from skipstone.checks import baseline as baselines
+from skipstone.checks.codes import MODULES
 from skipstone.checks.pages import find_code, page, pages
 from skipstone.core.codec import RecordError
 from skipstone.core.errors import UnknownNameError
@@ -40,12 +40,25 @@ class OtherCode(Faulty):
 SHAPE = (2, 3, 8, 8)
 
 
-def test_codes_are_unique_and_sorted_and_have_a_rule_file_each():
-    codes = [code.code for code in CODES]
-    assert len(set(codes)) == len(codes) == len({code.name for code in CODES})
-    rules = importlib.import_module("skipstone.checks.rules")
-    files = {file.stem.replace("_", "-") for file in Path(rules.__file__).parent.glob("*.py")} - {"--init--"}
-    assert files == {code.name for code in CODES}
+def test_codes_are_unique_and_in_order():
+    codes = [rule.code for rule in CODES]
+    assert codes == sorted(set(codes))
+    assert len({rule.name for rule in CODES}) == len(codes)
+
+
+def test_every_rule_has_a_file_a_test_a_golden_text_and_a_page():
+    """The folder, the table, the tests, the golden texts and the pages tell of the same rules."""
+    here = Path(__file__).parent
+    checks = Path(skipstone.checks.__file__).parent
+    files = {f"{Path(module.__file__).parent.name}/{Path(module.__file__).stem}" for module in MODULES}
+    kinds = {file.partition("/")[0] for file in files}
+    held = {f"{kind}/{file.stem}" for kind in kinds for file in (checks / kind).glob("[a-z]*.py")}
+    tests = {f"{kind}/{file.stem.removeprefix('test_')}" for kind in kinds for file in (here / kind).glob("test_*.py")}
+    assert {file.partition("/")[2].replace("_", "-") for file in files} == {rule.name for rule in CODES}
+    assert held == files
+    assert files - tests == set()
+    assert {file.stem for file in (here / "golden").glob("*.txt")} == {rule.name for rule in CODES}
+    assert {file.stem for file in (here.parents[1] / "docs" / "findings").glob("SK*.md")} == set(BY_CODE)
 
 
 @pytest.mark.parametrize("code", CODES, ids=lambda code: code.code)

@@ -4,9 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-
-def conv(cin, cout, kernel=3, stride=1):
-    return nn.Conv2d(cin, cout, kernel, stride, kernel // 2)
+from networks import conv
 
 
 class Ids(nn.Module):

@@ -4,25 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from networks import conv, drop_path, mlp
+
 MAP = (2, 8, 8, 8)
 TOKENS = (2, 10, 16)
-
-
-def conv(cin, cout, kernel=3, stride=1):
-    return nn.Conv2d(cin, cout, kernel, stride, kernel // 2)
-
-
-def mlp(d=16):
-    return nn.Sequential(nn.Linear(d, 2 * d), nn.GELU(), nn.Linear(2 * d, d))
-
-
-def drop_path(x, p, shape, scale=True, training=True):
-    if not training or p == 0:
-        return x
-    m = x.new_empty(shape).bernoulli_(1 - p)
-    if scale:
-        m.div_(1 - p)
-    return x * m
 
 
 class NoScale(nn.Module):

@@ -5,27 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from networks import Attention, conv, mlp
+
 MAP = (2, 8, 8, 8)
 TOKENS = (2, 10, 16)
-
-
-def conv(cin, cout, kernel=3, stride=1):
-    return nn.Conv2d(cin, cout, kernel, stride, kernel // 2)
-
-
-class Attention(nn.Module):
-    def __init__(self, d=16):
-        super().__init__()
-        self.q = nn.Linear(d, 3 * d)
-        self.o = nn.Linear(d, d)
-
-    def forward(self, x):
-        q, k, v = self.q(x).chunk(3, -1)
-        return self.o(F.scaled_dot_product_attention(q, k, v))
-
-
-def mlp(d=16):
-    return nn.Sequential(nn.Linear(d, 2 * d), nn.GELU(), nn.Linear(2 * d, d))
 
 
 class GoodPreNorm(nn.Module):

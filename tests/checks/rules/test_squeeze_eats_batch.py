@@ -5,9 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-
-def conv(cin, cout, kernel=3, stride=1):
-    return nn.Conv2d(cin, cout, kernel, stride, kernel // 2)
+from networks import conv
 
 
 class SqueezeHead(nn.Module):

@@ -5,11 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from networks import conv
+
 MAP = (2, 8, 8, 8)
-
-
-def conv(cin, cout, kernel=3, stride=1):
-    return nn.Conv2d(cin, cout, kernel, stride, kernel // 2)
 
 
 class IdentityForgotten(nn.Module):

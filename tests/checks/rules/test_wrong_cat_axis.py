@@ -5,22 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from networks import Attention, conv
+
 MAP = (2, 8, 8, 8)
-
-
-def conv(cin, cout, kernel=3, stride=1):
-    return nn.Conv2d(cin, cout, kernel, stride, kernel // 2)
-
-
-class Attention(nn.Module):
-    def __init__(self, d=16):
-        super().__init__()
-        self.q = nn.Linear(d, 3 * d)
-        self.o = nn.Linear(d, d)
-
-    def forward(self, x):
-        q, k, v = self.q(x).chunk(3, -1)
-        return self.o(F.scaled_dot_product_attention(q, k, v))
 
 
 class TextCnn(nn.Module):
