@@ -1,15 +1,12 @@
 """What stands around a node: the module whose forward it belongs to, who reads it, the merge that it ends in."""
 
-from collections.abc import Callable, Iterator
-
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Shape
 from skipstone.core.graph import Graph, Node
 from skipstone.core.skip import Skip
-from skipstone.graphs.roles import TRANSPARENT
+from skipstone.graphs.walks import back, readers, same_values
 
-# What hands values on in their order: no scaling by chance, no cut of the gradient.
-SAME_VALUES = frozenset(["contiguous", "clone", "alias", "to", "type_as", "float", "view_as", "requires_grad"])
+__all__ = ["back", "is_within", "merge_around", "met", "owner", "owner_call", "readers", "same_values"]
 
 
 def met(graph: Graph, node: Node) -> tuple[Shape, ...]:
@@ -45,32 +42,6 @@ def is_within(graph: Graph, call: int, around: int) -> bool:
     while call >= 0 and call != around:
         call = graph.calls[call].parent
     return call == around
-
-
-def readers(graph: Graph, index: int, passes: frozenset[str] = TRANSPARENT) -> Iterator[Node]:
-    """The operations that read a node's values, behind views and dropout."""
-    pending, seen = list(graph.users[index]), {index}
-    while pending:
-        user = pending.pop(0)
-        if user in seen:
-            continue
-        seen.add(user)
-        if graph[user].op in passes and graph.users[user]:
-            pending.extend(graph.users[user])
-        else:
-            yield graph[user]
-
-
-def back(graph: Graph, index: int, passes: Callable[[Node], bool]) -> int:
-    """Back along first inputs over the nodes that `passes` accepts."""
-    while graph[index].kind == "op" and graph[index].inputs and passes(graph[index]):
-        index = graph[index].inputs[0]
-    return index
-
-
-def same_values(graph: Graph, index: int) -> int:
-    """The node whose very values, in their order, a node has."""
-    return back(graph, index, lambda node: node.op in SAME_VALUES)
 
 
 def merge_around(subject: Subject, index: int) -> Skip | None:

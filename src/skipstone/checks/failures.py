@@ -8,16 +8,11 @@ from skipstone.checks.subject import Subject
 from skipstone.core.finding import Shape
 from skipstone.core.graph import Graph, Node, shape_text
 from skipstone.graphs.layout import sizes_text
-from skipstone.graphs.operations import SIZED
-from skipstone.graphs.roles import CONV, NORM, POOL, PRODUCT
+from skipstone.graphs.operations import SIZED, names
+from skipstone.graphs.roles import CONV, JOINS, POOL
 
-_ARITHMETIC = frozenset(
-    ["add", "sub", "rsub", "mul", "div", "maximum", "minimum", "max", "where", "lerp", "addcmul", "logaddexp", "pow"]
-)
-_JOINS = frozenset(["cat", "stack", "hstack", "vstack", "dstack"])
-_WIDTH = (
-    CONV | NORM | PRODUCT | {"linear", "prelu", "lstm", "gru", "rnn_tanh", "rnn_relu", "multi_head_attention_forward"}
-)
+_ARITHMETIC = names("broadcasting")
+_WIDTH = names("conv", "norm", "product", "features last") | {"prelu"}
 _VERBS = {"add": "add", "sub": "subtract", "rsub": "subtract", "mul": "multiply", "div": "divide", "cat": "concatenate"}
 
 
@@ -36,7 +31,7 @@ def rule_of(subject: Subject, node: Node) -> str:
         return "one-value-per-channel"
     if node.op in SIZED or node.op == "unflatten":
         return "reshape-mismatch"
-    if node.op in _ARITHMETIC | _JOINS:
+    if node.op in _ARITHMETIC | JOINS:
         return _merge_fault(subject, node)
     if node.op in CONV and _width_fits(subject.graph, node):
         return "too-small"

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 
 from skipstone.core.graph import Graph
-from skipstone.graphs.roles import MERGES, SHAPE_ONLY, TRANSPARENT, is_layer
+from skipstone.graphs.operations import MERGES, has_role
+from skipstone.graphs.roles import SHAPE_ONLY, TRANSPARENT, is_layer
 
 
 @dataclass
@@ -66,7 +67,7 @@ class Ancestry:
             sources = self.active_inputs(index) if self.active[index] else list(dict.fromkeys(node.inputs))
             if node.kind != "op" or len(sources) != 1:
                 return index
-            scaled = node.op in ("mul", "div") or (
+            scaled = has_role(node, "scale") or (
                 node.op in MERGES and MERGES[node.op] == "add" and len(node.inputs) == 1
             )
             if not (node.op in TRANSPARENT or scaled):

@@ -11,7 +11,7 @@ from math import prod
 from typing import Literal
 
 from skipstone.core.graph import Graph, Node
-from skipstone.graphs.roles import CONV
+from skipstone.graphs.operations import operation
 
 AxisKind = Literal["carried", "made", "new", "kept", "fixed", "unknown"]
 
@@ -35,6 +35,7 @@ class Axis:
 
 
 Axes = tuple[Axis, ...]
+Found = Sequence[Axes] | Mapping[int, Axes]  # the axes of a node's operands, by their index
 UNKNOWN, NEW, KEPT, FIXED = Axis("unknown"), Axis("new"), Axis("kept"), Axis("fixed")
 _WHOLE_WINDOW = 4  # a pool of at least this many positions that leaves one is taken for a global pool
 
@@ -50,15 +51,33 @@ def axes_of(graph: Graph) -> tuple[Axes, ...]:
     return tuple(found)
 
 
-def _axes(graph: Graph, node: Node, found: Sequence[Axes]) -> Axes:
+def _axes(graph: Graph, node: Node, found: Found) -> Axes:
     if node.kind == "input":
         return tuple(Axis("carried", (node.index, i)) for i in range(len(node.shape)))
     if node.kind != "op":
         return (FIXED,) * len(node.shape)
     if node.failure is not None or not node.inputs:
         return (FIXED if not node.inputs else UNKNOWN,) * len(node.shape)
-    rule = _RULES.get(node.op, _elementwise)
-    return rule(graph, node, found)
+    return _RULES[operation(node.op).axes](graph, node, found)
+
+
+def landing(graph: Graph, node: Node, operand: int, axis: int) -> tuple[int, bool] | None:
+    """Where an axis of an operand lies in a node's result, and is it there alone? None where it is mixed or gone.
+
+    An axis that a view or `flatten` has merged with others lies in the merged one, not alone.
+    """
+    labels = {i: (UNKNOWN,) * len(graph[i].shape) for i in node.inputs}
+    labels[operand] = tuple(Axis("carried", (operand, k)) for k in range(len(graph[operand].shape)))
+    wanted = (operand, axis)
+    result = _axes(graph, node, labels)
+    if len(result) != len(node.shape):
+        return None
+    for position, found in enumerate(result):
+        if found.key == wanted:
+            return position, True
+        if found.key[:1] == ("merged",) and wanted in found.key:
+            return position, False
+    return None
 
 
 def _dims(value: object, rank: int) -> list[int]:
@@ -72,7 +91,7 @@ def _number(node: Node, name: str, default: int) -> int:
     return value if isinstance(value, int) else default
 
 
-def _elementwise(graph: Graph, node: Node, found: Sequence[Axes]) -> Axes:
+def _elementwise(graph: Graph, node: Node, found: Found) -> Axes:
     """Aligned on the right; of operands that differ along an axis, the one with the result's size names it."""
     rank = len(node.shape)
     result = [UNKNOWN] * rank
@@ -90,11 +109,11 @@ def _strength(axis: Axis) -> int:
     return ("unknown", "fixed", "new", "kept", "made", "carried").index(axis.kind)
 
 
-def _like_first(graph: Graph, node: Node, found: Sequence[Axes]) -> Axes:
+def _like_first(graph: Graph, node: Node, found: Found) -> Axes:
     return found[node.inputs[0]]
 
 
-def _conv(graph: Graph, node: Node, found: Sequence[Axes]) -> Axes:
+def _conv(graph: Graph, node: Node, found: Found) -> Axes:
     source, shape = list(found[node.inputs[0]]), graph[node.inputs[0]].shape
     spatial = int(node.op[-2])
     channel = len(source) - spatial - 1
@@ -105,14 +124,14 @@ def _conv(graph: Graph, node: Node, found: Sequence[Axes]) -> Axes:
     return tuple(source)
 
 
-def _linear(graph: Graph, node: Node, found: Sequence[Axes]) -> Axes:
+def _linear(graph: Graph, node: Node, found: Found) -> Axes:
     source, shape = found[node.inputs[0]], graph[node.inputs[0]].shape
     if shape and node.shape and shape[-1] == node.shape[-1] == 1:
         return source
     return (*source[:-1], Axis("made", (node.index,)))
 
 
-def _pool(graph: Graph, node: Node, found: Sequence[Axes]) -> Axes:
+def _pool(graph: Graph, node: Node, found: Found) -> Axes:
     source, shape = list(found[node.inputs[0]]), graph[node.inputs[0]].shape
     spatial = int(node.op[-2])
     if len(source) != len(node.shape) or len(source) < spatial:
@@ -131,7 +150,7 @@ def _pool(graph: Graph, node: Node, found: Sequence[Axes]) -> Axes:
     return tuple(source)
 
 
-def _reduce(graph: Graph, node: Node, found: Sequence[Axes]) -> Axes:
+def _reduce(graph: Graph, node: Node, found: Found) -> Axes:
     source = found[node.inputs[0]]
     if len(node.inputs) > 1:  # max(a, b), elementwise
         return _elementwise(graph, node, found)
@@ -142,13 +161,13 @@ def _reduce(graph: Graph, node: Node, found: Sequence[Axes]) -> Axes:
     return tuple(axis for i, axis in enumerate(source) if i not in dims)
 
 
-def _permute(graph: Graph, node: Node, found: Sequence[Axes]) -> Axes:
+def _permute(graph: Graph, node: Node, found: Found) -> Axes:
     source = found[node.inputs[0]]
     order = _dims(node.argument("dims", node.argument("arg1", ())), len(source))
     return tuple(source[i] for i in order)
 
 
-def _transpose(graph: Graph, node: Node, found: Sequence[Axes]) -> Axes:
+def _transpose(graph: Graph, node: Node, found: Found) -> Axes:
     source = list(found[node.inputs[0]])
     if len(source) < 2:
         return tuple(source)
@@ -158,21 +177,31 @@ def _transpose(graph: Graph, node: Node, found: Sequence[Axes]) -> Axes:
     return tuple(source)
 
 
-def _unsqueeze(graph: Graph, node: Node, found: Sequence[Axes]) -> Axes:
+def _movedim(graph: Graph, node: Node, found: Found) -> Axes:
+    source = found[node.inputs[0]]
+    before, after = (_dims(node.argument(name), len(source)) for name in ("source", "destination"))
+    if not before or len(before) != len(after):
+        return (UNKNOWN,) * len(node.shape)
+    kept = iter(axis for i, axis in enumerate(source) if i not in before)
+    moved = dict(zip(after, before, strict=True))
+    return tuple(source[moved[i]] if i in moved else next(kept) for i in range(len(source)))
+
+
+def _unsqueeze(graph: Graph, node: Node, found: Found) -> Axes:
     source = list(found[node.inputs[0]])
     dims = _dims(node.argument("dim", 0), len(source) + 1)
     source.insert(dims[0] if dims else 0, NEW)
     return tuple(source)
 
 
-def _squeeze(graph: Graph, node: Node, found: Sequence[Axes]) -> Axes:
+def _squeeze(graph: Graph, node: Node, found: Found) -> Axes:
     source, shape = found[node.inputs[0]], graph[node.inputs[0]].shape
     value = node.arguments.get("dim")
     dims = range(len(source)) if value is None else _dims(value, len(source))
     return tuple(axis for i, (axis, size) in enumerate(zip(source, shape, strict=True)) if i not in dims or size != 1)
 
 
-def _view(graph: Graph, node: Node, found: Sequence[Axes]) -> Axes:
+def _view(graph: Graph, node: Node, found: Found) -> Axes:
     """Match runs of axes with equal products; an axis on its own keeps its origin, merged ones share one."""
     axes, before, after = found[node.inputs[0]], graph[node.inputs[0]].shape, node.shape
     result: list[Axis] = []
@@ -205,7 +234,7 @@ def _regrouped(axes: Axes, count: int, node: Node) -> list[Axis]:
     return [Axis("carried", ("merged", *key))] if count == 1 else [UNKNOWN] * count
 
 
-def _slices(graph: Graph, node: Node, found: Sequence[Axes]) -> Axes:
+def _slices(graph: Graph, node: Node, found: Found) -> Axes:
     """`x[...]` with numbers, slices, None and an ellipsis; anything else is not followed."""
     source, shape = found[node.inputs[0]], graph[node.inputs[0]].shape
     index = node.arguments.get("index")
@@ -234,7 +263,7 @@ def _slices(graph: Graph, node: Node, found: Sequence[Axes]) -> Axes:
     return tuple(result)
 
 
-def _parts(graph: Graph, node: Node, found: Sequence[Axes]) -> Axes:
+def _parts(graph: Graph, node: Node, found: Found) -> Axes:
     """chunk, split, narrow: one axis is cut; cut to 1 it is meant to be 1."""
     source, shape = found[node.inputs[0]], graph[node.inputs[0]].shape
     if len(source) != len(node.shape):
@@ -244,13 +273,13 @@ def _parts(graph: Graph, node: Node, found: Sequence[Axes]) -> Axes:
     )
 
 
-def _select(graph: Graph, node: Node, found: Sequence[Axes]) -> Axes:
+def _select(graph: Graph, node: Node, found: Found) -> Axes:
     source = found[node.inputs[0]]
     dims = _dims(node.argument("dim", 0), len(source))
     return tuple(axis for i, axis in enumerate(source) if i not in dims)
 
 
-def _cat(graph: Graph, node: Node, found: Sequence[Axes]) -> Axes:
+def _cat(graph: Graph, node: Node, found: Found) -> Axes:
     rank = len(node.shape)
     dims = _dims(node.argument("dim", node.argument("axis", 0)), rank)
     at = dims[0] if dims else 0
@@ -260,14 +289,14 @@ def _cat(graph: Graph, node: Node, found: Sequence[Axes]) -> Axes:
     return tuple(best)
 
 
-def _stack(graph: Graph, node: Node, found: Sequence[Axes]) -> Axes:
+def _stack(graph: Graph, node: Node, found: Found) -> Axes:
     dims = _dims(node.argument("dim", 0), len(node.shape))
     source = list(found[node.inputs[0]])
     source.insert(dims[0] if dims else 0, Axis("made", (node.index,)))
     return tuple(source)
 
 
-def _expand(graph: Graph, node: Node, found: Sequence[Axes]) -> Axes:
+def _expand(graph: Graph, node: Node, found: Found) -> Axes:
     source, shape = found[node.inputs[0]], graph[node.inputs[0]].shape
     added = len(node.shape) - len(source)
     same = [
@@ -277,7 +306,7 @@ def _expand(graph: Graph, node: Node, found: Sequence[Axes]) -> Axes:
     return (NEW,) * added + tuple(same)
 
 
-def _matmul(graph: Graph, node: Node, found: Sequence[Axes]) -> Axes:
+def _matmul(graph: Graph, node: Node, found: Found) -> Axes:
     left, right = found[node.inputs[0]], found[node.inputs[-1]]
     if len(left) < 2 or len(right) < 2 or len(node.shape) != max(len(left), len(right)):
         return (UNKNOWN,) * len(node.shape)
@@ -286,66 +315,50 @@ def _matmul(graph: Graph, node: Node, found: Sequence[Axes]) -> Axes:
     return (*longer[:-2], left[-2], last)
 
 
-def _attention(graph: Graph, node: Node, found: Sequence[Axes]) -> Axes:
+def _attention(graph: Graph, node: Node, found: Found) -> Axes:
     source = found[node.inputs[0]]
     if node.output or len(source) != len(node.shape):
         return (UNKNOWN,) * len(node.shape)
     return (*source[:-1], Axis("made", (node.index,)))
 
 
-def _embedding(graph: Graph, node: Node, found: Sequence[Axes]) -> Axes:
+def _embedding(graph: Graph, node: Node, found: Found) -> Axes:
     return (*found[node.inputs[0]], Axis("made", (node.index,)))
 
 
-def _shuffle(graph: Graph, node: Node, found: Sequence[Axes]) -> Axes:
+def _shuffle(graph: Graph, node: Node, found: Found) -> Axes:
     source = list(found[node.inputs[0]])
     if len(source) >= 3:
         source[-3] = Axis("made", (node.index,))
     return tuple(source)
 
 
-def _unknown(graph: Graph, node: Node, found: Sequence[Axes]) -> Axes:
+def _unknown(graph: Graph, node: Node, found: Found) -> Axes:
     return (UNKNOWN,) * len(node.shape)
 
 
-_POOLS = tuple(f"{kind}_pool{n}d" for kind in ("max", "avg", "lp", "adaptive_max", "adaptive_avg") for n in (1, 2, 3))
-_NORMS = (
-    "batch_norm",
-    "layer_norm",
-    "group_norm",
-    "instance_norm",
-    "rms_norm",
-    "local_response_norm",
-    "normalize",
-    "prelu",
-)
-_REDUCTIONS = (
-    "sum", "mean", "amax", "amin", "max", "min", "prod", "std", "var", "logsumexp", "norm", "median", "any", "all",
-    "argmax", "argmin", "vector_norm", "linalg_vector_norm", "nansum", "nanmean", "mode",
-)  # fmt: skip
-_RULES: Mapping[str, Callable[[Graph, Node, Sequence[Axes]], Axes]] = {
-    **dict.fromkeys(CONV, _conv),
-    **dict.fromkeys(_POOLS, _pool),
-    **dict.fromkeys(_NORMS, _like_first),
-    **dict.fromkeys(_REDUCTIONS, _reduce),
-    **dict.fromkeys(("linear", "bilinear"), _linear),
-    **dict.fromkeys(
-        ("interpolate", "upsample", "pad", "cumsum", "softmax", "log_softmax", "roll", "flip"), _like_first
-    ),
-    **dict.fromkeys(("transpose", "t", "adjoint"), _transpose),
-    **dict.fromkeys(("view", "reshape", "flatten", "unflatten", "ravel", "view_as", "reshape_as"), _view),
-    **dict.fromkeys(("chunk", "split", "tensor_split", "narrow", "split_with_sizes"), _parts),
-    **dict.fromkeys(("select", "unbind"), _select),
-    **dict.fromkeys(("expand", "expand_as", "broadcast_to"), _expand),
-    **dict.fromkeys(("matmul", "bmm", "mm"), _matmul),
-    **dict.fromkeys(("scaled_dot_product_attention", "multi_head_attention_forward", "lstm", "gru"), _attention),
-    **dict.fromkeys(("pixel_shuffle", "pixel_unshuffle"), _shuffle),
-    **dict.fromkeys(("einsum", "unfold", "fold", "repeat", "tile", "gather", "index_select", "movedim"), _unknown),
+_RULES: Mapping[str, Callable[[Graph, Node, Found], Axes]] = {
+    "": _elementwise,
+    "first": _like_first,
+    "unknown": _unknown,
+    "conv": _conv,
+    "linear": _linear,
+    "pool": _pool,
+    "reduce": _reduce,
     "permute": _permute,
+    "transpose": _transpose,
+    "movedim": _movedim,
     "unsqueeze": _unsqueeze,
     "squeeze": _squeeze,
-    "getitem": _slices,
+    "view": _view,
+    "slices": _slices,
+    "parts": _parts,
+    "select": _select,
     "cat": _cat,
     "stack": _stack,
+    "expand": _expand,
+    "matmul": _matmul,
+    "attention": _attention,
     "embedding": _embedding,
+    "shuffle": _shuffle,
 }

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 
 from skipstone.core.graph import Graph, Node
 from skipstone.graphs.axes import Axes, axes_of
-from skipstone.graphs.roles import SHAPE_ONLY, SQUASH, TRANSPARENT
+from skipstone.graphs.operations import has_role, names
+from skipstone.graphs.roles import SHAPE_ONLY, SQUASH
+from skipstone.graphs.walks import back
 
-ARITHMETIC = frozenset(("add", "sub", "rsub", "mul", "div", "maximum", "minimum"))
-_SUMS = frozenset(("add", "sub", "rsub"))
-_STEPS_TO_SQUASH = 6
+ARITHMETIC = names("arithmetic")
 
 
 def accidental_broadcasts(graph: Graph) -> tuple[int, ...]:
@@ -78,7 +78,7 @@ def _expands(
     shift = len(axes[large]) - len(axes[small])
     if shift > 0 and axes[small]:
         return _misaligned(axes[small], axes[large], shift)
-    if shift != 0 or node.op not in _SUMS:
+    if shift != 0 or not has_role(node, "sum"):
         return False
     for position, (one, size) in enumerate(zip(graph[small].shape, graph[large].shape, strict=True)):
         origin, other = axes[small][position], axes[large][position]
@@ -108,12 +108,9 @@ def is_pooled_gate(graph: Graph, node: Node, operand: int, axes: Sequence[Axes])
 
 
 def is_gate(graph: Graph, index: int) -> bool:
-    """Was the tensor squashed (sigmoid, softmax, ...) a few views ago?"""
-    for _ in range(_STEPS_TO_SQUASH):
-        node = graph[index]
-        if node.op in SQUASH:
-            return True
-        if node.op not in TRANSPARENT and node.op not in ("getitem", "interpolate"):
-            return False
-        index = node.inputs[0]
-    return False
+    """Was the tensor squashed (sigmoid, softmax, ...), and since then only viewed, cut or resized?"""
+    return graph[back(graph, index, lambda node: not has_role(node, "squash") and _hands_on(node))].op in SQUASH
+
+
+def _hands_on(node: Node) -> bool:
+    return has_role(node, "transparent") or node.op in ("getitem", "interpolate")

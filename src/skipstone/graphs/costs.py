@@ -1,8 +1,8 @@
 """What a recorded network costs: parameters, multiply-adds and activation bytes.
 
-Multiply-adds are those of convolutions, linear layers and matrix products, without bias, as papers count them; each
-kind of operation has its own formula in `_MACS`. What multiplies but has no formula here is told by `uncounted`, never
-taken for zero.
+Multiply-adds are those of convolutions, linear layers and matrix products, without bias, as papers count them; each row
+of the table of operations names its formula in `_MACS`. What multiplies but has no formula is told by `uncounted`,
+never taken for zero.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,6 +10,7 @@ from math import prod
 
 from skipstone.core.cost import Cost
 from skipstone.core.graph import Graph, Node, NodeRef
+from skipstone.graphs.operations import operation
 
 
 def cost(graph: Graph) -> Cost:
@@ -33,10 +34,7 @@ def cost(graph: Graph) -> Cost:
 
 def macs(node: Node, graph: Graph) -> int | None:
     """The multiply-adds of one operation; 0 for what multiplies no matrices, None where there is no formula for it."""
-    if node.op in _UNKNOWN:
-        return None
-    formula = _MACS.get(node.op)
-    return 0 if formula is None else formula(node, graph)
+    return _MACS[operation(node.op).macs](node, graph)
 
 
 def uncounted(graph: Graph) -> tuple[Node, ...]:
@@ -92,17 +90,18 @@ def _einsum(node: Node, graph: Graph) -> int | None:
     return prod(sizes.values())
 
 
+def _unknown(node: Node, graph: Graph) -> None:
+    """Whole layers or products inside one call."""
+
+
 _MACS: Mapping[str, Callable[[Node, Graph], int | None]] = {
-    **dict.fromkeys(("conv1d", "conv2d", "conv3d"), _convolution),
-    **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), _transposed_convolution),
-    **dict.fromkeys(("linear", "matmul", "mm", "bmm", "mv", "dot"), _inner),
-    **dict.fromkeys(("addmm", "baddbmm"), _added_product),
+    "": lambda node, graph: 0,
+    "unknown": _unknown,
+    "convolution": _convolution,
+    "transposed": _transposed_convolution,
+    "inner": _inner,
+    "added": _added_product,
     "bilinear": _bilinear,
-    "scaled_dot_product_attention": _attention,
+    "attention": _attention,
     "einsum": _einsum,
 }
-# Operations that run whole layers or products inside one call.
-_UNKNOWN = frozenset(
-    ("lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell", "chain_matmul",
-     "multi_dot", "tensordot", "convolution", "multi_head_attention_forward", "transformer_encoder_layer_fwd")
-)  # fmt: skip

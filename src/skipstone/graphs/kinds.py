@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from skipstone.core.graph import Graph, Node
 from skipstone.core.skip import Merge, SkipKind
 from skipstone.graphs.ancestry import Ancestry
-from skipstone.graphs.roles import CONV, LAYER, MERGES, NORM, RECTIFIER, RESAMPLE, SLICES, TRANSPARENT
+from skipstone.graphs.operations import MERGES, has_role, names
+from skipstone.graphs.roles import CONV, NORM, RECTIFIER, SLICES, TRANSPARENT
 
-_SOFTMAX_REACH = 6  # transparent steps between a score bias and its softmax
 # Pooling may be written as a reduction over axes that a view has split off.
-_STRAIGHT = NORM | RESAMPLE | LAYER | frozenset(MERGES) | {"mean", "amax"}
-_SMALLER = RESAMPLE | {"mean", "amax"}
-_LAST_AXIS = frozenset(("linear", "layer_norm", "rms_norm", "lstm", "gru", "multi_head_attention_forward"))
-_MOVES_AXES = frozenset(("permute", "transpose", "t", "movedim", "reshape", "view", "flatten", "unflatten"))
+_STRAIGHT = names("norm", "resample", "layer", "averaging") | frozenset(MERGES)
+_SMALLER = names("resample", "averaging")
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ def kind_of(fork: Fork) -> SkipKind:
         return "trivial"
     if fork.merge == "mul":
         return "gate"
-    if fork.merge == "add" and _reaches_softmax(graph, fork.node):
+    if fork.merge == "add" and _reaches_softmax(fork):
         return "score-bias"
     ops = [graph[i].op for i in fork.short_path if graph[i].op not in TRANSPARENT]
     is_identity = fork.is_identity or (not ops and ancestry.strip(fork.short) == fork.source)
@@ -118,12 +116,12 @@ def _joins_tokens(fork: Fork) -> bool:
     if not isinstance(axis, int) or rank < 3:
         return False
     for index in reversed(fork.main_path):
-        op = graph[index].op
-        if op in CONV:
+        on_way = graph[index]
+        if has_role(on_way, "conv"):
             return axis % rank != 1
-        if op in _LAST_AXIS:
+        if has_role(on_way, "features last") and has_role(on_way, "layer", "norm"):
             return axis % rank != rank - 1
-        if op in _MOVES_AXES:
+        if has_role(on_way, "moves axes"):
             return False
     return False
 
@@ -137,11 +135,17 @@ def _takes_identity_away(fork: Fork) -> bool:
     return fork.ancestry.strip(minuend) == fork.ancestry.strip(fork.main)
 
 
-def _reaches_softmax(graph: Graph, node: Node) -> bool:
-    front = [node.index]
-    for _ in range(_SOFTMAX_REACH):
-        users = [graph[u] for i in front for u in graph.users[i]]
-        if any(user.op == "softmax" for user in users):
-            return True
-        front = [u.index for u in users if u.op in TRANSPARENT or u.op in ("mul", "div", "add", "masked_fill")]
+def _reaches_softmax(fork: Fork) -> bool:
+    """Are the sums scores, that is scaled, masked and biased by what was not made of them, and then a softmax?"""
+    graph, leads_to = fork.graph, fork.ancestry.leads_to
+    pending, seen = [fork.node.index], {fork.node.index}
+    while pending:
+        index = pending.pop()
+        for user in (graph[i] for i in graph.users[index]):
+            if user.op == "softmax":
+                return True
+            biased = user.op == "add" and not any(leads_to(index, i) for i in user.inputs if i != index)
+            if (biased or has_role(user, "transparent", "scale", "masking")) and user.index not in seen:
+                seen.add(user.index)
+                pending.append(user.index)
     return False

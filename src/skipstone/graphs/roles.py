@@ -1,47 +1,28 @@
-"""What part an operation plays in a network: layer, norm, pool, transparent, merge. One table each."""
+"""What part an operation plays in a network: the table's roles as sets of names, and what needs the graph to tell."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from skipstone.core.graph import Graph, Node
 from skipstone.core.skip import Merge
-from skipstone.graphs.operations import words
+from skipstone.graphs.operations import MERGES, has_role, names
 
 # Values pass through unchanged, or scaled by chance (dropout).
-TRANSPARENT = words(
-    """dropout dropout1d dropout2d dropout3d feature_dropout alpha_dropout feature_alpha_dropout contiguous view reshape
-    flatten unflatten permute transpose squeeze unsqueeze clone to type_as float half bfloat16 double type detach alias
-    expand expand_as movedim t requires_grad view_as unbind t ravel"""
-)
-NORM = words("batch_norm layer_norm group_norm instance_norm rms_norm local_response_norm normalize")
-_POOLS = tuple(f"{kind}_pool{n}d" for kind in ("avg", "max", "lp", "adaptive_avg", "adaptive_max") for n in (1, 2, 3))
-_AVERAGES = frozenset(f"avg_pool{n}d" for n in (1, 2, 3))
-POOL = frozenset((*_POOLS, "fractional_max_pool2d", "max_unpool2d"))
+TRANSPARENT = names("transparent")
+# What hands values on in their order: no scaling by chance, no cut of the gradient.
+SAME_VALUES = names("same")
+NORM = names("norm")
+POOL = names("pool")
 # Other sizes of the same values.
-RESAMPLE = POOL | words(
-    """interpolate upsample pad getitem narrow select pixel_shuffle pixel_unshuffle roll chunk split tensor_split
-    index_select unfold repeat tile repeat_interleave flip channel_shuffle"""
-)
-SLICES = words("chunk split tensor_split unbind getitem narrow select")
-CONV = frozenset(f"conv{kind}{n}d" for kind in ("", "_transpose") for n in (1, 2, 3))
-LAYER = CONV | words(
-    """convolution linear bilinear lstm gru rnn_tanh rnn_relu lstm_cell gru_cell multi_head_attention_forward embedding
-    embedding_bag _native_multi_head_attention"""
-)
-PRODUCT = words("matmul bmm mm addmm baddbmm einsum tensordot")
+RESAMPLE = names("resample")
+SLICES = names("slice")
+CONV = names("conv")
+LAYER = names("layer")
+PRODUCT = names("product")
 # Results that carry shapes or indices of a tensor, not its values.
-SHAPE_ONLY = words(
-    """new_zeros new_ones new_empty new_full zeros_like ones_like empty_like full_like rand_like randn_like new_tensor
-    argmax argmin argsort bernoulli"""
-)
-SQUASH = words("sigmoid hardsigmoid softmax tanh hardtanh relu6 logsigmoid softplus clamp")
-RECTIFIER = words("relu relu6 leaky_relu prelu elu celu selu gelu silu mish hardswish softplus threshold rrelu")
-
-MERGES: Mapping[str, Merge] = {
-    **dict.fromkeys(("add", "sub", "rsub", "addcmul", "lerp", "logaddexp", "addcdiv"), "add"),
-    "mul": "mul",
-    **dict.fromkeys(("cat", "hstack", "vstack", "dstack", "stack"), "cat"),
-    **dict.fromkeys(("maximum", "minimum", "max", "fmax"), "max"),
-}
+SHAPE_ONLY = names("shape only")
+SQUASH = names("squash")
+RECTIFIER = names("rectifier")
+JOINS = names("join")
 
 
 def merge_of(graph: Graph, node: Node) -> Merge | None:
@@ -61,10 +42,10 @@ def is_layer(graph: Graph, node: Node, active: Callable[[int], bool]) -> bool:
     A layer is a convolution, linear, recurrent, attention or embedding with a weight, a product with a weight, or an
     average pooling that keeps the size (PoolFormer's token mixer, 2111.11418, section 3).
     """
-    if node.op in LAYER:
+    if has_role(node, "layer"):
         return any(not active(i) for i in node.inputs)
-    if node.op in PRODUCT:
+    if has_role(node, "product"):
         return any(not active(i) and graph[i].kind != "constant" for i in node.inputs)
-    if node.op in _AVERAGES:
+    if has_role(node, "average pool") and not node.op.startswith("adaptive"):
         return node.shape[2:] == graph[node.inputs[0]].shape[2:] and node.shape[2:] != ()
     return False

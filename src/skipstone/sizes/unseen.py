@@ -10,14 +10,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from skipstone.core.graph import Node, NodeRef
-from skipstone.graphs.operations import words
+from skipstone.graphs.operations import names
 from skipstone.sizes.layouts import Mask, Value
 from skipstone.sizes.vector import value_of
 
-_VIEWS = words(
-    """unsqueeze squeeze expand expand_as view reshape flatten to long int type contiguous clone detach repeat
-    broadcast_to transpose permute t"""
-)
+_VIEWS = names("keeps largest")
 
 
 def unseen_refusals(nodes: Sequence[Node], count: int) -> Iterator[tuple[Mask, str]]:

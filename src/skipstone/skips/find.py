@@ -12,7 +12,8 @@ from skipstone.core.graph import Graph, Node
 from skipstone.core.skip import Merge, Skip
 from skipstone.graphs.ancestry import Ancestry
 from skipstone.graphs.kinds import Fork, is_pointwise, kind_of
-from skipstone.graphs.roles import MERGES, POOL, TRANSPARENT, merge_of
+from skipstone.graphs.operations import MERGES
+from skipstone.graphs.roles import POOL, TRANSPARENT, merge_of
 from skipstone.tracing import trace
 
 

@@ -9,16 +9,13 @@ from math import prod
 
 import torch
 
-from skipstone.graphs.operations import SIZED
+from skipstone.graphs.operations import SIZED, names
 
 Shape = tuple[int, ...]
-_ARITHMETIC = {
-    "add", "sub", "mul", "div", "maximum", "minimum", "where", "lerp", "addcmul", "pow", "rsub", "logaddexp",
-    "eq", "ne", "lt", "gt", "le", "ge", "remainder",
-}  # fmt: skip
-_CONVS = {f"conv{n}d" for n in (1, 2, 3)}
-_TRANSPOSED = {f"conv_transpose{n}d" for n in (1, 2, 3)}
-_NORMS = {"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm", "prelu"}
+_ARITHMETIC = names("broadcasting", "comparing") - {"max"}  # of one tensor, `max` is refused for its axis
+_CONVS = names("conv")
+_NORMS = names("features first", "features last") & names("norm") | {"prelu"}
+_PRODUCTS = frozenset(("matmul", "bmm", "mm"))
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,7 @@ def operands(call: Refused) -> tuple[Shape, ...]:
     shapes = tuple(tuple(tensor.shape) for tensor in call.tensors)
     if call.op in SIZED and shapes:
         return (shapes[0], _requested(call))
-    if call.op in _ARITHMETIC or call.op in _CONVS | _TRANSPOSED | {"linear", "matmul", "bmm", "mm"}:
+    if call.op in _ARITHMETIC or call.op in _CONVS | _PRODUCTS | {"linear"}:
         return shapes[:2]
     if call.op in _NORMS and len(shapes) > 1:
         return shapes[:2]
@@ -84,7 +81,7 @@ def _conv(call: Refused) -> list[Shape]:
     groups = call.arguments.get("groups", 1)
     axis = 1 if source.dim() == weight.dim() else 0
     wanted = list(source.shape)
-    width = weight.shape[0] if call.op in _TRANSPOSED else weight.shape[1] * int(groups)  # type: ignore[call-overload]
+    width = weight.shape[0] if "transpose" in call.op else weight.shape[1] * int(groups)  # type: ignore[call-overload]
     wanted[axis] = width
     if wanted == list(source.shape):
         spatial = [max(1, size) for size in source.shape[axis + 1 :]]
@@ -195,32 +192,19 @@ def _bilinear(call: Refused) -> list[Shape]:
     return [(*call.tensors[0].shape[:-1], call.tensors[2].shape[0])] if len(call.tensors) > 2 else []
 
 
-_RULES: tuple[tuple[set[str], Callable[[Refused], list[Shape]]], ...] = (
+_RULES: tuple[tuple[frozenset[str], Callable[[Refused], list[Shape]]], ...] = (
     (_ARITHMETIC, _arithmetic),
-    ({"cat", "stack"}, _cat),
-    (_CONVS | _TRANSPOSED, _conv),
-    ({"linear"}, _linear),
+    (frozenset(("cat", "stack")), _cat),
+    (_CONVS, _conv),
+    (frozenset(("linear",)), _linear),
     (_NORMS, _same),
-    ({"matmul", "bmm", "mm"}, _matmul),
-    (set(SIZED), _sized),
-    ({f"{kind}_pool{n}d" for kind in ("max", "avg") for n in (1, 2, 3)}, _pool),
-    ({"pad"}, _pad),
-    ({"multi_head_attention_forward", "scaled_dot_product_attention", "setitem", "masked_fill", "copy"}, _same),
-    ({"einsum"}, _einsum),
-    ({"pixel_shuffle", "pixel_unshuffle"}, _shuffle),
-    ({"bilinear"}, _bilinear),
-    (
-        {
-            "mse_loss",
-            "l1_loss",
-            "smooth_l1_loss",
-            "huber_loss",
-            "cross_entropy",
-            "nll_loss",
-            "kl_div",
-            "binary_cross_entropy",
-            "binary_cross_entropy_with_logits",
-        },
-        _loss,
-    ),
+    (_PRODUCTS, _matmul),
+    (frozenset(SIZED), _sized),
+    (frozenset(op for op in names("pool") if op.startswith(("max_pool", "avg_pool"))), _pool),
+    (frozenset(("pad",)), _pad),
+    (names("assigning", "masking") | {"multi_head_attention_forward", "scaled_dot_product_attention"}, _same),
+    (frozenset(("einsum",)), _einsum),
+    (frozenset(("pixel_shuffle", "pixel_unshuffle")), _shuffle),
+    (frozenset(("bilinear",)), _bilinear),
+    (names("loss"), _loss),
 )

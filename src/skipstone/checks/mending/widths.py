@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from torch import nn
 
 from skipstone.core.edit import ModuleSpec
+from skipstone.graphs.operations import names
 
 # For each class: the argument that holds the width in, and the settings to carry over.
 _CONV = ("out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
@@ -32,7 +33,7 @@ _DEFAULTS: Mapping[str, object] = {
     "eps": 1e-5, "momentum": 0.1, "affine": True, "track_running_stats": True, "elementwise_affine": True,
     "num_layers": 1, "batch_first": False, "dropout": 0.0, "bidirectional": False,
 }  # fmt: skip
-_RECURRENT_OPS = frozenset(["lstm", "gru", "rnn_tanh", "rnn_relu"])
+_RECURRENT_OPS = names("recurrent")
 
 
 def layer_of_width(module: nn.Module, width: int) -> ModuleSpec | None:

@@ -26,11 +26,12 @@ from skipstone.checks.subject import Subject
 from skipstone.core.edit import MapOperand, SetArgument, Transform
 from skipstone.core.graph import Node, shape_text
 from skipstone.graphs.broadcast import accidental_broadcasts
+from skipstone.graphs.operations import names
 from skipstone.surgery import site_of
 
 RULE = Rule("SK201", "accidental-broadcast", "warning", "two tensors meet by a broadcast that nobody meant")
 
-_REDUCTIONS = ("sum", "mean", "amax", "amin", "prod", "std", "var", "logsumexp", "max", "min")
+_REDUCTIONS = names("reduction")
 
 
 def check(subject: Subject) -> Iterator[Fault]:

@@ -22,14 +22,15 @@ from dataclasses import dataclass
 
 from skipstone.checks.around import merge_around, met, owner, readers
 from skipstone.checks.rule import Fault, Proposal, Rule, at
-from skipstone.checks.sample_axis import Key, axis_of, sample_axes
 from skipstone.checks.subject import Subject
 from skipstone.core.edit import SetAttributes
 from skipstone.core.graph import Node
+from skipstone.graphs.operations import names
 from skipstone.graphs.roles import PRODUCT
+from skipstone.graphs.sample_axis import Key, axis_of, sample_axes
 
 RULE = Rule("SK215", "batch-attention", "warning", "attention or recurrence runs over the batch")
-_RECURRENT = frozenset(("lstm", "gru", "rnn_tanh", "rnn_relu"))
+_RECURRENT = names("recurrent")
 _SUSPECTS = _RECURRENT | {"multi_head_attention_forward", "scaled_dot_product_attention", "softmax"}
 
 

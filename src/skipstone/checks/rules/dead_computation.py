@@ -23,6 +23,7 @@ from skipstone.checks.rule import Fault, Rule, at
 from skipstone.checks.subject import Subject
 from skipstone.core.graph import Graph, Node
 from skipstone.graphs.ancestry import Ancestry
+from skipstone.graphs.walks import results
 
 RULE = Rule("SK207", "dead-computation", "warning", "layers run, and nothing the network returns depends on them")
 
@@ -73,8 +74,7 @@ def _alive(graph: Graph) -> list[bool]:
 def _serves(graph: Graph, index: int, alive: list[bool]) -> bool:
     """Is the result used after all: by another result of the same call, or through memory that others read?"""
     node = graph[index]
-    siblings = range(max(0, index - 4), min(len(graph), index + 5))
-    if any(alive[i] and graph[i].inputs == node.inputs and graph[i].op == node.op for i in siblings):
+    if any(alive[sibling.index] for sibling in results(graph, node)):
         return True
     below = {index}
     for later in range(index + 1, len(graph)):

@@ -19,9 +19,9 @@ from collections.abc import Iterator
 
 from skipstone.checks.around import merge_around, met
 from skipstone.checks.rule import Fault, Rule, at
-from skipstone.checks.sample_axis import Key, attention_samples, axis_of, random_factor, sample_axes
 from skipstone.checks.subject import Subject
 from skipstone.core.graph import Node, shape_text
+from skipstone.graphs.sample_axis import Key, attention_samples, axis_of, random_factor, sample_axes
 
 RULE = Rule("SK216", "drop-path-axis", "warning", "stochastic depth drops tokens or places instead of samples")
 

@@ -19,11 +19,11 @@ from collections.abc import Iterator
 
 from skipstone.checks.around import merge_around, met
 from skipstone.checks.rule import Fault, Rule, at
-from skipstone.checks.sample_axis import random_factor
 from skipstone.checks.subject import Subject
 from skipstone.core.graph import Graph, Node
 from skipstone.core.skip import Skip
 from skipstone.graphs.roles import TRANSPARENT
+from skipstone.graphs.sample_axis import random_factor
 
 RULE = Rule("SK217", "drop-path-scale", "warning", "stochastic depth never rescales")
 

@@ -26,7 +26,8 @@ from skipstone.checks.rule import Fault, Rule, at
 from skipstone.checks.subject import Subject
 from skipstone.core.graph import Graph
 from skipstone.core.skip import Skip
-from skipstone.graphs.roles import MERGES, NORM, RECTIFIER, SLICES, TRANSPARENT
+from skipstone.graphs.operations import MERGES
+from skipstone.graphs.roles import NORM, RECTIFIER, SLICES, TRANSPARENT
 
 RULE = Rule("SK206", "normed-identity", "warning", "a pre-norm block takes its identity behind the norm")
 _OF_TOKENS = frozenset(("layer_norm", "rms_norm"))

@@ -23,10 +23,11 @@ from skipstone.checks.around import owner, readers
 from skipstone.checks.rule import Fault, Rule, at
 from skipstone.checks.subject import Subject
 from skipstone.core.graph import Graph, Node
+from skipstone.graphs.operations import names
 from skipstone.graphs.roles import CONV
 
 RULE = Rule("SK303", "pool-after-pointwise", "note", "an average pool behind a 1x1 convolution, cheaper before it")
-_AVERAGES = frozenset(f"{kind}avg_pool{n}d" for kind in ("", "adaptive_") for n in (1, 2, 3))
+_AVERAGES = names("average pool")
 _NOTHING: frozenset[str] = frozenset()
 
 

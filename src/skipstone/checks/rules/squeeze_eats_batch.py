@@ -20,12 +20,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from skipstone.checks.rule import Fault, Proposal, Rule, at
-from skipstone.checks.sample_axis import axis_of
 from skipstone.checks.subject import Subject
 from skipstone.core.edit import SetArgument
 from skipstone.core.finding import Shape
 from skipstone.core.graph import Graph, Node, shape_text
 from skipstone.graphs.broadcast import accidental_broadcasts
+from skipstone.graphs.sample_axis import axis_of
 from skipstone.surgery import site_of
 
 RULE = Rule(

@@ -23,11 +23,12 @@ from skipstone.checks.rule import Fault, Rule, at
 from skipstone.checks.subject import Subject
 from skipstone.core.graph import Graph, Node, shape_text
 from skipstone.core.skip import Skip
+from skipstone.graphs.operations import names
 from skipstone.graphs.roles import CONV
 
 RULE = Rule("SK218", "swapped-axes", "warning", "two axes change places on a branch, hidden by a square input")
-_MOVES = frozenset(["permute", "transpose", "view", "reshape", "t", "movedim", "flatten", "unflatten"])
-_LAST = frozenset(("linear", "layer_norm", "rms_norm", "multi_head_attention_forward"))
+_MOVES = names("moves axes")
+_LAST = names("features last")
 
 
 def check(subject: Subject) -> Iterator[Fault]:

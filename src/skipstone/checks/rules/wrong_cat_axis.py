@@ -22,15 +22,16 @@ from dataclasses import dataclass
 
 from skipstone.checks.around import met
 from skipstone.checks.rule import Fault, Proposal, Rule, at
-from skipstone.checks.sample_axis import axis_of, sample_axes
 from skipstone.checks.subject import Subject
 from skipstone.core.edit import SetArgument
 from skipstone.core.graph import Graph, Node
-from skipstone.graphs.roles import CONV, SLICES
+from skipstone.graphs.operations import names
+from skipstone.graphs.roles import CONV
+from skipstone.graphs.sample_axis import axis_of, sample_axes
 from skipstone.surgery import site_of
 
 RULE = Rule("SK213", "wrong-cat-axis", "warning", "maps of the same places are concatenated along places or the batch")
-_APART = SLICES | {"unflatten", "pixel_shuffle", "split_with_sizes", "unfold"}
+_APART = names("slice", "apart")
 
 
 @dataclass(frozen=True, kw_only=True)

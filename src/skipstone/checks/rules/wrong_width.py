@@ -25,7 +25,8 @@ from skipstone.checks.rule import Fault, Proposal, Rule, at
 from skipstone.checks.subject import Subject
 from skipstone.core.edit import MapOperand, ModuleSpec, ReplaceModule, SetArgument, Transform
 from skipstone.core.graph import Graph, Node
-from skipstone.graphs.roles import CONV, NORM, RECTIFIER, RESAMPLE, TRANSPARENT
+from skipstone.graphs.operations import has_role, names
+from skipstone.graphs.roles import CONV
 from skipstone.surgery import site_of
 
 RULE = Rule(
@@ -35,8 +36,8 @@ RULE = Rule(
     "a layer meets another number of features than it was made for",
     depends_on_size=True,
 )
-_RECURRENT = frozenset(["lstm", "gru", "rnn_tanh", "rnn_relu"])
-_PASSES = TRANSPARENT | RESAMPLE | RECTIFIER | NORM | {"mean", "sum", "amax"}
+_RECURRENT = names("recurrent")
+_PASSES = names("transparent", "resample", "rectifier", "norm", "averaging") | {"sum"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +116,7 @@ def widths(graph: Graph, node: Node) -> tuple[int | None, int | None]:
         return (weight[0] if "transpose" in node.op else weight[1] * groups), source[axis]
     if node.op == "linear":
         return weight[-1], source[-1]
-    if node.op in ("batch_norm", "instance_norm", "group_norm") and len(source) > 1:
+    if has_role(node, "norm") and has_role(node, "features first") and len(source) > 1:
         return weight[0], source[1]
     if node.op in ("layer_norm", "rms_norm"):
         return weight[-1], source[-1]

@@ -17,7 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from skipstone.core.edit import DropOperand, MapOperand, OutOfPlace, SetArgument
-from skipstone.graphs.operations import ARGUMENTS, SIZED, canonical
+from skipstone.graphs.operations import SIZED, canonical, operation
+from skipstone.graphs.roles import JOINS
 from skipstone.surgery.errors import SurgeryError
 from skipstone.surgery.transforms import Change, change_of
 
@@ -42,7 +43,6 @@ _REST: Mapping[str, tuple[str, str]] = {
     "div": ("", "input"), "maximum": ("other", "input"), "minimum": ("other", "input"), "max": ("other", "input"),
     "min": ("other", "input"), "fmax": ("other", "input"), "logaddexp": ("other", "input"),
 }  # fmt: skip
-LISTED = frozenset(("cat", "stack", "hstack", "vstack", "dstack"))
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Stages:
         self.drops = sorted({edit.operand for edit in edits if isinstance(edit, DropOperand)})
         self.out_of_place = any(isinstance(edit, OutOfPlace) for edit in edits)
         self.names = argument_names(self.op)
-        if self.drops and self.op not in LISTED and (self.op not in _REST or len(self.drops) > 1):
+        if self.drops and self.op not in JOINS and (self.op not in _REST or len(self.drops) > 1):
             raise SurgeryError(_no_drop(self.op, self.drops))
         if self.drops and self.op in _REST and not _REST[self.op][self.drops[0] > 0]:
             raise SurgeryError(_no_drop(self.op, self.drops))
@@ -73,7 +73,7 @@ class Stages:
 
 def _no_drop(op: str, drops: Sequence[int]) -> str:
     which = " and ".join(map(str, drops))
-    possible = ", ".join((*_REST, *sorted(LISTED)))
+    possible = ", ".join((*_REST, *sorted(JOINS)))
     return f"operand {which} cannot be taken out of {op!r}; terms can be taken out of {possible}"
 
 
@@ -86,8 +86,8 @@ def _made_ready(edit: MapOperand, op: str) -> _Change:
 @functools.cache
 def argument_names(op: str) -> tuple[str, ...]:
     """The argument names of an operation in order; none where they are not known."""
-    if op in ARGUMENTS:
-        return ARGUMENTS[op]
+    if known := operation(op).arguments:
+        return known
     for space in (F, torch):
         function = getattr(space, op, None)
         try:
@@ -169,7 +169,7 @@ def _edited(edits: Stages, module: nn.Module, function: Any, args: Any, kwargs: 
         args, kwargs = _with_argument(edits, args, kwargs, name, value)
     if edits.out_of_place:
         function, args, kwargs = _out_of_place(edits, function, args, kwargs)
-    if edits.drops and edits.op in LISTED:
+    if edits.drops and edits.op in JOINS:
         return function, *_without_listed(edits.drops, args, kwargs)
     if edits.drops:
         return _value, (_rest(edits, args, kwargs),), {}

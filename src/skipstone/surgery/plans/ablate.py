@@ -10,12 +10,12 @@ from torch import nn
 from skipstone.core.edit import Disconnect, DropOperand, Edits, MapOperand, ModuleSpec, ReplaceModule, Transform
 from skipstone.core.graph import Graph
 from skipstone.core.skip import Skip, SkipKind
+from skipstone.graphs.roles import JOINS
 from skipstone.skips import find_skips
 from skipstone.surgery.errors import SurgeryError
 from skipstone.surgery.live import layers
 from skipstone.surgery.live.apply import apply, preview
 from skipstone.surgery.live.connection import Join
-from skipstone.surgery.live.handlers import LISTED
 from skipstone.surgery.plans import channels
 from skipstone.surgery.site import site_of
 from skipstone.tracing import trace
@@ -153,13 +153,13 @@ def _edits_of(graph: Graph, model: nn.Module, skip: Skip, gone: tuple[int, ...],
         target, _, name = node.module.rpartition(".")
         return [Disconnect(target, name)]
     site = site_of(graph, node.index)
-    if node.op in LISTED and cat == "zero" and skip.merge == "cat":
+    if node.op in JOINS and cat == "zero" and skip.merge == "cat":
         return [MapOperand(site, position, Transform("zero")) for position in gone]
     edits: list[object] = [DropOperand(site, position) for position in gone]
     main = node.inputs.index(skip.main_operand)
-    if node.op not in LISTED and graph[skip.main_operand].shape != node.shape:
+    if node.op not in JOINS and graph[skip.main_operand].shape != node.shape:
         edits.insert(0, MapOperand(site, main, Transform("expand-like", like=gone[0])))
-    elif node.op not in LISTED and _overwritten_later(graph, node.index):
+    elif node.op not in JOINS and _overwritten_later(graph, node.index):
         edits.insert(0, MapOperand(site, main, Transform("clone")))
     return edits
 

@@ -8,17 +8,14 @@ from torch import nn
 
 from skipstone.core.edit import AtInit, Edit, NarrowInput, WidenInput
 from skipstone.core.graph import Graph, Node
-from skipstone.graphs.roles import CONV, NORM, POOL
+from skipstone.graphs.operations import has_role, names
+from skipstone.graphs.roles import CONV, NORM
 from skipstone.surgery.errors import SurgeryError
 from skipstone.surgery.live import layers, widths
 
 # One value in, one value out, whatever the axis.
-_POINTWISE = frozenset(
-    """relu relu6 leaky_relu elu celu selu gelu silu mish hardswish hardsigmoid hardtanh sigmoid tanh softplus threshold
-    rrelu dropout feature_dropout alpha_dropout clone contiguous to float half bfloat16 double type alias detach
-    """.split()
-)
-_SPATIAL = POOL | {"interpolate", "upsample", "pad", "dropout1d", "dropout2d", "dropout3d"}
+_POINTWISE = names("pointwise")
+_SPATIAL = names("spatial")
 Ranges = tuple[tuple[int, int], ...]
 
 
@@ -113,9 +110,7 @@ def _passed(graph: Graph, node: Node, kept: Mapping[int, Kept]) -> Kept | None:
     others = [i for i in node.inputs if i not in kept and graph[i].kind == "op"]
     if any(kept[i] != before for i in touched) or any(len(graph[i].shape) > before.axis for i in others):
         return None
-    if node.op in _POINTWISE or (
-        node.op in ("add", "sub", "mul", "div", "maximum", "minimum") and node.shape == source
-    ):
+    if node.op in _POINTWISE or (has_role(node, "arithmetic") and node.shape == source):
         return before
     if node.op in _SPATIAL and before.axis < 2 and node.shape[:2] == source[:2]:
         return before

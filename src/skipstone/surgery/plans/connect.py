@@ -15,7 +15,7 @@ from skipstone.core.errors import UnknownNameError
 from skipstone.core.graph import Graph, ModuleCall, shape_text
 from skipstone.graphs.ancestry import Ancestry
 from skipstone.graphs.costs import cost
-from skipstone.graphs.roles import CONV, NORM, POOL, TRANSPARENT
+from skipstone.graphs.layout import Layout
 from skipstone.shapes.arithmetic import SizeError
 from skipstone.shapes.plan import Plan
 from skipstone.shapes.reconcile import reconcile
@@ -332,19 +332,9 @@ def _feature_axis(graph: Graph, start: _End, end: _End) -> int:
 
 
 def channels_last(graph: Graph, index: int) -> bool:
-    """Does a tensor of three axes or more carry its features on the last one? Told by what made it."""
-    if len(graph[index].shape) < 3:
-        return False
-    for _ in range(64):
-        node = graph[index]
-        if node.op in ("linear", "layer_norm", "embedding", "scaled_dot_product_attention", "lstm", "gru", "matmul"):
-            return True
-        if node.op in CONV | POOL | NORM | {"cat"} or node.kind != "op" or not node.inputs:
-            return False
-        if node.op in TRANSPARENT and node.op not in ("dropout", "contiguous", "clone"):
-            return node.op in ("transpose", "permute") and not channels_last(graph, node.inputs[0])
-        index = node.inputs[0]
-    return False
+    """Does a tensor of three axes or more carry its features on the last one?"""
+    rank = len(graph[index].shape)
+    return rank >= 3 and Layout(graph).feature_axis(index) == rank - 1
 
 
 def _overwritten_between(graph: Graph, start: int, end: int) -> bool:

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 
 from skipstone.core.edit import DropOperand, MapOperand, OutOfPlace, SetArgument, Transform
-from skipstone.surgery.live.handlers import LISTED, SiteEdit, argument_names
+from skipstone.graphs.roles import JOINS
+from skipstone.surgery.live.handlers import SiteEdit, argument_names
 from skipstone.surgery.source.file import Render, SourceFile
 
 _SYMBOLS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@"}
@@ -158,7 +159,7 @@ class SiteText:
             if edit.operand >= len(operands):
                 raise UncertainError("operands beyond those written out")
             self._check_like(edit, operands)
-        if self.drops and self.op not in LISTED:
+        if self.drops and self.op not in JOINS:
             self._note_dropped_term(node, operands, method)
             return
         if self.drops:
@@ -184,7 +185,7 @@ class SiteText:
 
     def _call_operands(self, node: ast.Call, method: bool) -> list[ast.expr]:
         """The expressions of the call's tensors in order, where every one is written out."""
-        if self.op in LISTED:
+        if self.op in JOINS:
             listed = node.args[0] if node.args else None
             shown = isinstance(listed, ast.List | ast.Tuple) and not any(
                 isinstance(e, ast.Starred) for e in listed.elts
@@ -319,7 +320,7 @@ class SiteText:
                 more = "" if axes is None else f", {literal(axes)}"
                 return f"{transform.kind.replace('-', '_')}({text}, {like}{more})"
             case "expand-like":
-                shape = f"-1, -1, *{like}.shape[2:]" if self.op in LISTED else f"{like}.shape"
+                shape = f"-1, -1, *{like}.shape[2:]" if self.op in JOINS else f"{like}.shape"
                 return f"{simple}.expand({shape})"
 
 

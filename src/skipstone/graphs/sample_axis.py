@@ -6,24 +6,36 @@ what it takes for samples too, but it is often the suspect.
 """
 
 from collections.abc import Iterator
+from typing import Protocol
 
-from skipstone.checks.subject import Subject
-from skipstone.core.graph import Node
+from skipstone.core.graph import Graph, Node
+from skipstone.graphs.ancestry import Ancestry
 from skipstone.graphs.axes import Axes, Axis
-from skipstone.graphs.roles import CONV, POOL
+from skipstone.graphs.operations import has_role
+from skipstone.graphs.walks import sources
 
 Key = tuple[object, ...]
-_SAMPLES_FIRST = CONV | POOL | {"batch_norm", "group_norm", "instance_norm"}
 
 
-def sample_axes(subject: Subject) -> frozenset[Key]:
+class Recorded(Protocol):
+    """A recorded pass with what has been worked out about it."""
+
+    @property
+    def graph(self) -> Graph: ...
+    @property
+    def ancestry(self) -> Ancestry: ...
+    @property
+    def axes(self) -> tuple[Axes, ...]: ...
+
+
+def sample_axes(subject: Recorded) -> frozenset[Key]:
     """The input axes proven to count samples, attention's own view left out."""
     votes = [*_layers(subject), *(samples for samples, _ in _tables(subject)), *_outputs(subject)]
     positions = {positions for _, positions in _tables(subject)}
     return frozenset(votes) - positions
 
 
-def attention_samples(subject: Subject) -> frozenset[Key]:
+def attention_samples(subject: Recorded) -> frozenset[Key]:
     """The input axes that attention layers take for samples."""
     return frozenset(
         axis.key
@@ -34,9 +46,9 @@ def attention_samples(subject: Subject) -> frozenset[Key]:
     )
 
 
-def _layers(subject: Subject) -> Iterator[Key]:
+def _layers(subject: Recorded) -> Iterator[Key]:
     for node in subject.graph:
-        if node.op not in _SAMPLES_FIRST or node.tainted:
+        if not has_role(node, "features first", "pool") or node.tainted:
             continue
         axes = subject.axes[node.inputs[0]]
         spatial = int(node.op[-2]) if node.op[-1] == "d" else 1
@@ -44,7 +56,7 @@ def _layers(subject: Subject) -> Iterator[Key]:
             yield axes[0].key
 
 
-def _tables(subject: Subject) -> Iterator[tuple[Key, Key]]:
+def _tables(subject: Recorded) -> Iterator[tuple[Key, Key]]:
     """(samples, positions) of every learned or stored table added to tokens of the form (., ., features)."""
     graph = subject.graph
     for node in graph:
@@ -67,7 +79,7 @@ def _carried(axes: Axes) -> bool:
     return axes[0].kind == axes[1].kind == "carried" and axes[2].kind != "carried"
 
 
-def _outputs(subject: Subject) -> Iterator[Key]:
+def _outputs(subject: Recorded) -> Iterator[Key]:
     """An output (entries, features) of a network whose tokens had two axes: one row a sample."""
     graph = subject.graph
     if len(graph.outputs) != 1:
@@ -77,7 +89,7 @@ def _outputs(subject: Subject) -> Iterator[Key]:
         yield axes[0].key
 
 
-def axis_of(subject: Subject, index: int, position: int) -> Key | None:
+def axis_of(subject: Recorded, index: int, position: int) -> Key | None:
     """The input axis that an axis of a node carries, None where it is another or not known."""
     axes = subject.axes[index]
     if not -len(axes) <= position < len(axes) or axes[position].kind != "carried":
@@ -85,7 +97,7 @@ def axis_of(subject: Subject, index: int, position: int) -> Key | None:
     return axes[position].key
 
 
-def random_factor(subject: Subject, node: Node) -> int | None:
+def random_factor(subject: Recorded, node: Node) -> int | None:
     """The operand of a product that is drawn by chance, not made from the input: a mask of dropped branches."""
     if node.op != "mul" or len(node.inputs) != 2 or node.tainted:
         return None
@@ -96,13 +108,6 @@ def random_factor(subject: Subject, node: Node) -> int | None:
     return None
 
 
-def _is_random(subject: Subject, index: int) -> bool:
-    pending, steps = [index], 0
-    while pending and steps < 12:
-        node = subject.graph[pending.pop()]
-        steps += 1
-        if node.op in ("bernoulli", "rand", "rand_like", "uniform", "random"):
-            return True
-        if node.kind == "op":
-            pending.extend(node.inputs)
-    return False
+def _is_random(subject: Recorded, index: int) -> bool:
+    """Is chance among what the tensor, which no input leads to, was made of?"""
+    return any(has_role(node, "random") for node in sources(subject.graph, index, lambda node: True))
