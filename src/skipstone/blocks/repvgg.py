@@ -83,7 +83,7 @@ def fold_norm(layer: nn.Module | Tensor, after: nn.Module | Tensor) -> tuple[Ten
 
 def _scale_shift(after: nn.Module | Tensor) -> tuple[Tensor, Tensor]:
     """A batch norm in evaluation mode as scale * x + shift."""
-    assert isinstance(after, nn.modules.batchnorm._BatchNorm)
+    assert isinstance(after, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d)
     assert after.running_mean is not None
     assert after.running_var is not None
     scale = after.weight / torch.sqrt(after.running_var + after.eps)

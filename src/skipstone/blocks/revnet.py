@@ -92,6 +92,9 @@ class ReversibleSequence(nn.Module):
         return y
 
 
+_DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
+
+
 class _Freed(torch.autograd.Function):
     """A reversible sequence that keeps its output alone."""
 
@@ -99,7 +102,7 @@ class _Freed(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, sequence: ReversibleSequence, *parameters: Tensor) -> Tensor:
         ctx.sequence, ctx.parameters, ctx.random = sequence, parameters, []
         ctx.autocast = torch.is_autocast_enabled(x.device.type), torch.get_autocast_dtype(x.device.type)
-        draws = any(isinstance(m, nn.modules.dropout._DropoutNd) and m.p > 0 for m in sequence.modules())
+        draws = any(isinstance(m, _DROPOUTS) and m.p > 0 for m in sequence.modules())
         y = x
         for block in sequence.blocks:
             ctx.random.append(_random_state(x) if draws and sequence.training else None)
@@ -161,7 +164,7 @@ def _pull(branch: nn.Module, x: Tensor, grad: Tensor, total: dict[Tensor, Tensor
 def _resting_statistics(module: nn.Module) -> Iterator[None]:
     """Batch norms in training use the batch's statistics and leave their running ones alone: the forward pass has
     updated them already."""
-    norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._NormBase) and m.training]
+    norms: list[Any] = [m for m in module.modules() if m.training and hasattr(m, "track_running_stats")]
     tracked = [m.track_running_stats for m in norms]
     for one in norms:
         one.track_running_stats = False

@@ -11,7 +11,6 @@ from collections.abc import Callable
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from skipstone import surgery
 from skipstone.core.errors import SkipstoneError
@@ -21,6 +20,7 @@ from skipstone.data.batches import mixed_seed
 from skipstone.experiments.worths import Measured, SkipWorth, Worths
 from skipstone.runs.records import Recipe
 from skipstone.skips import find_skips
+from skipstone.tracing.torch_internals import BATCH_NORMS
 from skipstone.training.evaluate import evaluate
 from skipstone.training.optimizer import make_optimizer, set_rate
 from skipstone.training.schedule import learning_rate
@@ -86,7 +86,7 @@ class _Setting:
 
     def _recalibrate(self, model: nn.Module) -> bool:
         """Take every batch norm's statistics anew, as plain averages over training images; False: there is none."""
-        norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+        norms = [m for m in model.modules() if isinstance(m, BATCH_NORMS) and m.track_running_stats]
         momenta = [norm.momentum for norm in norms]
         model.eval()
         for norm in norms:

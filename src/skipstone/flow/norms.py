@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from skipstone.tracing import torch_internals
+
 
 def norms(tensors: Sequence[Tensor | None]) -> list[float]:
     """The 2-norm of each tensor; 0 for None.
@@ -15,7 +17,7 @@ def norms(tensors: Sequence[Tensor | None]) -> list[float]:
     if not present:
         return [0.0] * len(tensors)
     device = present[0].device
-    found = torch._foreach_norm(present, 2, dtype=torch.float64)  # one pass; no public name yet
+    found = torch_internals.norms(present)
     values = iter(torch.stack([norm.to(device) for norm in found]).tolist())
     return [0.0 if t is None else next(values) for t in tensors]
 

@@ -8,6 +8,7 @@ from skipstone.blocks.parts.layers import NormName, conv, global_avg_pool, norm
 from skipstone.blocks.parts.residual import named_sequence
 from skipstone.models.depth import num_blocks
 from skipstone.models.options import OptionError, at_least, one_of, probability
+from skipstone.tracing.torch_internals import CONVS
 
 INITS = ("he", "torch")
 
@@ -100,6 +101,6 @@ def initialised(network: nn.Module, init: str) -> nn.Module:
     """The network as its blocks initialised it (`"he"`: normal, fan-out), or with torch's own defaults (`"torch"`)."""
     if init == "torch":
         for module in network.modules():
-            if isinstance(module, (nn.modules.conv._ConvNd, nn.Linear)):
+            if isinstance(module, (CONVS, nn.Linear)):
                 module.reset_parameters()
     return network

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from skipstone.tracing.torch_internals import verify_batch_size
+
 Rule = Callable[..., Tensor | None]
 
 
@@ -21,8 +23,8 @@ def _batch_norm(
     vectors = (running_mean, running_var, weight, bias)
     if input.dim() < 2 or not (training or (running_mean is not None and running_var is not None)):
         return None
-    if training:
-        torch.nn.functional._verify_batch_size(input.size())  # type: ignore[attr-defined]  # raises for one value
+    if training and not verify_batch_size(input.size()):
+        return None
     return torch.empty_like(input) if _all_of(vectors, (input.shape[1],), input.dtype) else None
 
 

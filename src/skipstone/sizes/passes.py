@@ -8,8 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch._dispatch.python import enable_python_dispatcher
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 from skipstone.core.graph import Graph, Node, TensorSpec
 from skipstone.graphs.axes import axes_of
@@ -21,6 +19,7 @@ from skipstone.sizes.vector import Sweep, values_of
 from skipstone.tracing.bypass import watched_functions
 from skipstone.tracing.clone import FakeClone
 from skipstone.tracing.recorder import Recorder, tensors_in
+from skipstone.tracing.torch_internals import FakeTensor, enable_python_dispatcher, fake_mode
 from skipstone.tracing.trace import quiet_and_restored
 
 Mask = NDArray[np.bool_]
@@ -87,8 +86,7 @@ def single_pass(model: nn.Module, request: Request, sizes: Mapping[str, int]) ->
 def _record(
     model: nn.Module, request: Request, size: Callable[[str], int | torch.SymInt], kind: type[_Strict]
 ) -> tuple[list[Node], tuple[int, ...], str | None]:
-    fake = FakeTensorMode(allow_non_fake_inputs=True)
-    fake.cache_enabled = False  # the cache asks sizes for a hash, which would pin them
+    fake = fake_mode(cached=False)
     clone = FakeClone(model, fake)
     recorder = kind(clone)
     recorder.watch(module for module in clone.model.modules() if not isinstance(module, torch.jit.ScriptModule))

@@ -12,7 +12,6 @@ Nothing is simplified or approximated; there are no expressions that could grow.
 # Every operand is one of our own nodes; the base class allows any kind.
 # mypy: disable-error-code="override,assignment"
 
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
@@ -23,12 +22,11 @@ import numpy as np
 import sympy  # type: ignore[import-untyped]
 import torch
 from numpy.typing import NDArray
-from torch.fx.experimental.sym_node import SymNode
 
 from skipstone.sizes.layouts import Mask, Value, ordered, packed, plain
+from skipstone.tracing.torch_internals import FOLDER, GENERAL_ANSWERS, SIZE_INDEPENDENT, SymNode
 
 _NUMBERS = count()
-_TORCH = os.path.dirname(torch.__file__) + os.sep
 
 
 class Sweep:
@@ -341,22 +339,15 @@ def _general_answer(frame: FrameType | None) -> bool | None:
         if frame is None or frame.f_back is None:
             return None
         name, frame = frame.f_code.co_name, frame.f_back
-        if name in ("guard_or_false", "guard_or_true"):
-            return name == "guard_or_true" if frame.f_code.co_name in _SIZE_INDEPENDENT else None
+        if name in GENERAL_ANSWERS:
+            return GENERAL_ANSWERS[name] if frame.f_code.co_name in SIZE_INDEPENDENT else None
     return None
-
-
-# Functions of torch that decide on broadcasting or memory layout; each checks equality where it took it for granted.
-_SIZE_INDEPENDENT = frozenset(
-    ("infer_size", "_broadcast_shapes", "should_expand", "check_contiguous_sizes_strides", "is_contiguous",
-     "is_channels_last_contiguous_2d", "is_channels_last_contiguous_3d", "_is_non_overlapping_and_dense_or_false")
-)  # fmt: skip
 
 
 def _hashed_by_user(frame: FrameType) -> bool:
     """Is it `hash` that asks, from outside torch? Torch itself tries, and does something else where it cannot."""
     caller = frame.f_back
-    return frame.f_code.co_name == "__hash__" and caller is not None and _TORCH not in caller.f_code.co_filename
+    return frame.f_code.co_name == "__hash__" and caller is not None and FOLDER not in caller.f_code.co_filename
 
 
 def _raw(nodes: Sequence[VectorNode]) -> list[Value]:

@@ -8,6 +8,7 @@ import torch
 from skipstone.core.graph import Node, Parameter, Refusal, TensorSpec
 from skipstone.tracing.clone import FakeClone
 from skipstone.tracing.recorder import Recorder
+from skipstone.tracing.torch_internals import SAVED
 
 _REFUSED = "modified by an inplace operation"
 
@@ -63,7 +64,7 @@ def _refusals(recorder: Recorder, visited: Sequence[Any], writers: Sequence[Node
         if saver is None or saver in recorder.hooked:
             continue
         for name in dir(function):
-            if not name.startswith("_saved_") and name != "saved_tensors":
+            if not name.startswith(SAVED) and name != "saved_tensors":
                 continue
             message = _unpack(function, name)
             if message is not None:

@@ -14,8 +14,19 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensor, FakeTensorMode, unset_fake_temporarily
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
+
+from skipstone.tracing.torch_internals import (
+    FakeTensor,
+    FakeTensorMode,
+    buffers_of,
+    children_of,
+    copied,
+    mark_parameter,
+    no_torch_function,
+    parameters_of,
+    unset_fake_temporarily,
+)
 
 _PLAIN = frozenset((
     type(None), bool, int, float, complex, str, bytes, type, torch.dtype, torch.device, torch.Size, BuiltinFunctionType,
@@ -96,7 +107,7 @@ class Clone:
             self._remember(module, _script_copy(module) if scripted else object.__new__(module.__class__))
         fresh = [module for module in fresh if not isinstance(module, torch.jit.ScriptModule)]
         for module in fresh:
-            for tensor in (*module._parameters.values(), *module._buffers.values()):
+            for tensor in (*parameters_of(module).values(), *buffers_of(module).values()):
                 if tensor is not None and is_lazy(tensor):
                     self._remember(tensor, tensor)
                 elif tensor is not None:
@@ -170,12 +181,10 @@ class FakeClone(Clone):
         return tensor if isinstance(tensor, FakeTensor) else fake_tensor(tensor, self.fake)
 
     def _deep_copy(self, value: object) -> object:
-        with FakeCopyMode(self.fake):
-            return super()._deep_copy(value)
+        return copied(value, self.fake, self._memo)
 
     def _leave_unsized(self, twin: nn.Module) -> None:
-        tables: tuple[dict[str, Any], ...] = (twin._parameters, twin._buffers)
-        for table in tables:
+        for table in (parameters_of(twin), buffers_of(twin)):
             for name, tensor in table.items():
                 if isinstance(tensor, UninitializedParameter | UninitializedBuffer):
                     table[name] = _unsized(tensor, partial(self._sized, twin, table, name))
@@ -217,7 +226,7 @@ def _own_modules(root: nn.Module) -> Iterator[nn.Module]:
         seen.add(id(module))
         yield module
         if not isinstance(module, torch.jit.ScriptModule):
-            pending.extend(child for child in module._modules.values() if child is not None)
+            pending.extend(child for child in children_of(module).values() if child is not None)
 
 
 def _unsized(lazy: torch.Tensor, ready: Callable[[torch.Tensor], None]) -> torch.Tensor:
@@ -226,7 +235,7 @@ def _unsized(lazy: torch.Tensor, ready: Callable[[torch.Tensor], None]) -> torch
 
     class Unsized(kind):  # type: ignore[misc]
         def materialize(self, shape: Any, device: Any = None, dtype: Any = None) -> None:
-            with torch._C.DisableTorchFunction(), unset_fake_temporarily():
+            with no_torch_function(), unset_fake_temporarily():
                 meta = torch.empty(shape, dtype=dtype or lazy.dtype, device="meta")
                 ready(nn.Parameter(meta, lazy.requires_grad) if kind is UninitializedParameter else meta)
 
@@ -256,7 +265,7 @@ def fake_tensor(tensor: torch.Tensor, fake: FakeTensorMode) -> torch.Tensor:
     if tensor.requires_grad:
         twin.requires_grad_(True)
     if isinstance(tensor, nn.Parameter):
-        twin._is_param = True  # what makes isinstance(twin, nn.Parameter) true
+        mark_parameter(twin)
     return twin
 
 

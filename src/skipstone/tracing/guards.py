@@ -5,7 +5,8 @@ from typing import Protocol
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _NormBase
+
+from skipstone.tracing.torch_internals import NORMS, parameters_of
 
 Shape = tuple[int, ...]
 Shapes = Shape | None | tuple["Shapes", ...]
@@ -58,7 +59,7 @@ def _recurrent(module: nn.Module, given: Sequence[torch.Tensor]) -> tuple[str, t
     state = (directions * module.num_layers, *batch, width)
     cell = (directions * module.num_layers, *batch, module.hidden_size)
     output = (*source[:-1], directions * width)
-    weight = module._parameters["weight_ih_l0"]
+    weight = parameters_of(module)["weight_ih_l0"]
     return module.mode.lower(), weight, (output, (state, cell) if module.mode == "LSTM" else state)
 
 
@@ -78,7 +79,7 @@ def _attention(module: nn.Module, given: Sequence[torch.Tensor]) -> tuple[str, t
 
 
 def _norm(module: nn.Module, given: Sequence[torch.Tensor]) -> tuple[str, torch.Tensor | None, Shapes] | None:
-    assert isinstance(module, _NormBase)
+    assert isinstance(module, NORMS)
     op = "instance_norm" if "Instance" in type(module).__name__ else "batch_norm"
     return op, module.weight if module.affine else None, tuple(given[0].shape)
 
@@ -94,6 +95,6 @@ _RULES: Mapping[type, Rule] = {
     nn.RNNBase: _recurrent,
     nn.RNNCellBase: _cell,
     nn.MultiheadAttention: _attention,
-    _NormBase: _norm,
+    **dict.fromkeys(NORMS, _norm),
     nn.Transformer: _transformer,
 }

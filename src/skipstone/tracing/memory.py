@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from skipstone.tracing.torch_internals import storage_key, unwrapped
+
 _LARGEST = 1 << 26  # elements of a storage beyond which overlap is judged by bounds alone
 
 
@@ -19,13 +21,12 @@ class Memory:
 
     def number(self, tensor: torch.Tensor) -> int:
         """A number for the tensor's storage, -1 where it has none of its own."""
-        if tensor.layout != torch.strided or torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+        if tensor.layout != torch.strided or unwrapped(tensor) is not None:
             return -1
-        storage = tensor.untyped_storage()
-        key = storage._cdata
+        key = storage_key(tensor)
         if key not in self._numbers:
             self._numbers[key] = len(self._numbers)
-            self._keep.append(storage)
+            self._keep.append(tensor.untyped_storage())
         return self._numbers[key]
 
     def write(self, storage: int, node: int, tensor: torch.Tensor) -> None:

@@ -1,33 +1,16 @@
 """Where in the source an operation was called: file, lines and columns."""
 
-import dis
 import os
 import sys
 from functools import cache
 from types import CodeType, FrameType
 
-import torch
-
 from skipstone.core.graph import Place
+from skipstone.tracing import torch_internals
+from skipstone.tracing.torch_internals import FOLDER, RELAYS
 
-_TORCH = os.path.dirname(torch.__file__) + os.sep
 _OURS = os.path.dirname(os.path.dirname(__file__)) + os.sep
 _RECORD = os.path.join(os.path.dirname(__file__), "trace.py")
-# Files through which torch passes a call on: the call site is further out.
-_RELAYS = tuple(
-    _TORCH + name
-    for name in (
-        "overrides.py",
-        "functional.py",
-        "nn/functional.py",
-        "_tensor.py",
-        "_jit_internal.py",
-        "utils/_contextlib.py",
-    )
-)
-
-_BINARY_OP = dis.opmap["BINARY_OP"]
-_FIRST_INPLACE = 13  # of its argument's values, those from here on are the augmented assignments
 
 
 def places(frame: FrameType | None = None, packages: frozenset[str] | None = None) -> tuple[Place | None, Place | None]:
@@ -56,10 +39,7 @@ def is_augmented_assignment() -> bool:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and _is_ours(frame.f_code.co_filename):
         frame = frame.f_back
-    if frame is None:
-        return False
-    code, at = frame.f_code.co_code, frame.f_lasti
-    return code[at] == _BINARY_OP and code[at + 1] >= _FIRST_INPLACE
+    return frame is not None and torch_internals.is_augmented_assignment(frame)
 
 
 def raised_at(frame: FrameType, last_instruction: int) -> Place | None:
@@ -69,7 +49,7 @@ def raised_at(frame: FrameType, last_instruction: int) -> Place | None:
 
 @cache
 def _is_user(file: str) -> bool:
-    return not (_is_ours(file) or file.startswith((_TORCH, "<frozen")) or file.endswith("contextlib.py"))
+    return not (_is_ours(file) or file.startswith((FOLDER, "<frozen")) or file.endswith("contextlib.py"))
 
 
 @cache
@@ -87,7 +67,7 @@ def _is_ours(file: str) -> bool:
 
 @cache
 def _is_site(file: str) -> bool:
-    return file.startswith(_TORCH) and file not in _RELAYS
+    return file.startswith(FOLDER) and file not in RELAYS
 
 
 def _place_of(code: CodeType, last_instruction: int) -> Place:

@@ -11,12 +11,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import (
-    DataDependentOutputException,
-    DynamicOutputShapeException,
-    FakeTensor,
-    UnsupportedOperatorException,
-)
 from torch.overrides import TorchFunctionMode
 
 from skipstone.core.graph import Assumption, Failure, ModuleCall, Node, NodeKind, NodeRef, Place, TensorSpec
@@ -30,6 +24,7 @@ from skipstone.tracing.memory import Memory
 from skipstone.tracing.nests import map_tensors, tensors_in
 from skipstone.tracing.position import is_augmented_assignment, places
 from skipstone.tracing.recovery import Refused, candidates, operands
+from skipstone.tracing.torch_internals import DATA_DEPENDENT, FakeTensor, no_torch_function, saving_hooks, version
 from skipstone.tracing.unseen import Link, wrapped
 
 __all__ = ["Recorder", "map_tensors", "tensors_in"]
@@ -37,7 +32,6 @@ __all__ = ["Recorder", "map_tensors", "tensors_in"]
 Function = Callable[..., Any]
 Args = tuple[Any, ...]
 Keywords = Mapping[str, Any]
-_DATA_DEPENDENT = (DataDependentOutputException, DynamicOutputShapeException, UnsupportedOperatorException)
 
 
 class _Assumed(torch.autograd.Function):
@@ -120,7 +114,7 @@ class Recorder(TorchFunctionMode):
             self._keep.append(inner)
         if tensor.grad_fn is not None:
             self.grad_fns[tensor.grad_fn] = node.index
-            if torch._C._autograd._top_saved_tensors_default_hooks(True) is not None:
+            if saving_hooks() is not None:
                 self.hooked.add(node.index)
         return node.index
 
@@ -184,7 +178,7 @@ class Recorder(TorchFunctionMode):
             func, args, kwargs = staying
             name = func.__name__
         operands = tensors_in((args, kwargs))
-        versions = [_version(t) for t in operands]
+        versions = [version(t) for t in operands]
         where = places(packages=self.packages)
         self._last_path, self._last_place = self.path, where[0]
         args, copied = self._without_inplace(name, args, kwargs)
@@ -192,13 +186,13 @@ class Recorder(TorchFunctionMode):
         self.link.watching = False
         try:
             result = func(*args, **kwargs)
-        except _DATA_DEPENDENT as error:
+        except DATA_DEPENDENT as error:
             result = self._make_up(name, operands, kwargs, error)
         except REFUSALS as error:
             result, failure = self._recover(canonical(name), func, args, kwargs, operands, error)
         finally:
             self.link.watching = True
-        changed = [t for t, v in zip(operands, versions, strict=True) if _version(t) != v and not copied]
+        changed = [t for t, v in zip(operands, versions, strict=True) if version(t) != v and not copied]
         self._write(name, (func, args, kwargs), tensors_in(result), operands, changed, failure, where)
         return result
 
@@ -221,7 +215,7 @@ class Recorder(TorchFunctionMode):
             return args, False
         index = self.look_up(args[0])
         self.link.watching = False
-        with torch._C.DisableTorchFunction():
+        with no_torch_function():
             twin = args[0].clone()
         self.link.watching = True
         self._stand(twin, index)
@@ -345,7 +339,7 @@ class Recorder(TorchFunctionMode):
         if any(not isinstance(size, int | torch.SymInt) for size in shapes):
             return tuple(self._assumed(shape, operands_) for shape in shapes)  # type: ignore[arg-type]
         like = next((t for t in operands_ if t.dtype.is_floating_point), operands_[0])
-        with torch._C.DisableTorchFunction():
+        with no_torch_function():
             return _Assumed.apply(like, shapes, *operands_)  # type: ignore[no-untyped-call]
 
     def _assume_result(
@@ -369,7 +363,7 @@ class Recorder(TorchFunctionMode):
 
 def _overwrite(target: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
     """The refused in-place operation's target, as changed by it; a new tensor where autograd forbids the change."""
-    with torch._C.DisableTorchFunction():
+    with no_torch_function():
         try:
             return target.copy_(value)
         except RuntimeError:
@@ -382,7 +376,3 @@ def _no_function() -> None:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().split("\n")[0]
-
-
-def _version(tensor: torch.Tensor) -> int:
-    return -1 if tensor.is_inference() else tensor._version

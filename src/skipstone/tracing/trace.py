@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.graph import Graph, ModuleInfo, Stop
@@ -22,9 +21,9 @@ from skipstone.tracing.example import Example, parse_example
 from skipstone.tracing.nests import map_tensors, tensors_in
 from skipstone.tracing.position import raised_at
 from skipstone.tracing.recorder import Recorder
+from skipstone.tracing.torch_internals import LOGGERS, FakeTensorMode, fake_mode, running_module
 
 _MAX_PASSES = 8  # re-recordings that look for the assumed shapes behind which least goes wrong
-_QUIET = ("torch._subclasses.fake_tensor", "torch.fx.experimental.symbolic_shapes", "torch.fx.experimental.recording")
 
 
 def trace(model: nn.Module, example: object, *, out_of_place: bool = False) -> Graph:
@@ -79,9 +78,7 @@ def record(
     `fake` and `make_input` let a caller bring a fake mode with symbolic sizes and inputs made under it.
     """
     with torch.inference_mode(False):
-        return _record(
-            model, example, choices, out_of_place, fake or FakeTensorMode(allow_non_fake_inputs=True), make_input
-        )
+        return _record(model, example, choices, out_of_place, fake or fake_mode(), make_input)
 
 
 def _record(
@@ -131,7 +128,7 @@ def _stop(error: Exception, recorder: Recorder) -> Stop:
     """Where the error came from: the user's own line if the innermost frame is theirs, else the last operation's."""
     frames = list(_frames(error))
     place = raised_at(*frames[-1]) if frames else None
-    running = [frame.f_locals["self"] for frame, _ in frames if frame.f_code is nn.Module._call_impl.__code__]
+    running = [module for frame, _ in frames if (module := running_module(frame)) is not None]
     path = recorder.clone.paths.get(id(running[-1]), "") if running else recorder._last_path
     # Behind the user's line there may be a library's: of both, the network's own code says more.
     files = {kind_file for module in recorder.clone.model.modules() if (kind_file := _source(type(module))[0])}
@@ -159,7 +156,7 @@ def quiet_and_restored() -> Iterator[None]:
     """Torch's complaints off, attention's fast path off (it hides its operations), random states as they were."""
     numpy = sys.modules.get("numpy")
     states = torch.get_rng_state(), random.getstate(), numpy.random.get_state() if numpy else None
-    loggers = [logging.getLogger(name) for name in _QUIET]
+    loggers = [logging.getLogger(name) for name in LOGGERS]
     levels = [logger.level for logger in loggers]
     fast = torch.backends.mha.get_fastpath_enabled()
     with ExitStack() as stack:

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from skipstone.tracing.nests import tensors_in
+from skipstone.tracing.torch_internals import TorchDispatchMode, unwrapped, viewed
 
 
 class Link(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -48,15 +48,14 @@ class Link(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def _below(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """What a batched tensor of vmap wraps, and what a view looks at."""
-    if torch._C._functorch.is_functorch_wrapped_tensor(tensor):
-        return (torch._C._functorch.get_unwrapped(tensor),)
-    base = tensor._base if tensor._is_view() else None
-    return () if base is None else (base,)
+    below = unwrapped(tensor)
+    below = viewed(tensor) if below is None else below
+    return () if below is None else (below,)
 
 
 def wrapped(tensor: torch.Tensor) -> torch.Tensor | None:
     """The tensor inside one that vmap or another transform of functions wrapped, None where it is bare."""
-    inner = tensor
-    while torch._C._functorch.is_functorch_wrapped_tensor(inner):
-        inner = torch._C._functorch.get_unwrapped(inner)
-    return None if inner is tensor else inner
+    inner = unwrapped(tensor)
+    while inner is not None and (below := unwrapped(inner)) is not None:
+        inner = below
+    return inner

@@ -16,13 +16,12 @@ References:
 
 from collections.abc import Iterator
 
-from torch import nn
-
 from skipstone.checks.failures import failing, operands
 from skipstone.checks.rule import Fault, Proposal, Rule, at
 from skipstone.checks.subject import Subject
 from skipstone.core.edit import ModuleSpec, ReplaceModule
 from skipstone.core.graph import shape_text
+from skipstone.tracing.torch_internals import NORMS
 
 RULE = Rule(
     "SK108",
@@ -44,7 +43,7 @@ def repairs(subject: Subject, fault: Fault) -> Iterator[Proposal]:
     node = subject.graph[fault.where.node]
     module = subject.model.get_submodule(node.module)
     channels = subject.graph[node.inputs[0]].shape[1]
-    if isinstance(module, nn.modules.batchnorm._BatchNorm | nn.modules.instancenorm._InstanceNorm):
+    if isinstance(module, NORMS):
         spec = ModuleSpec("GroupNorm", {"num_groups": 1, "num_channels": channels})
         yield Proposal(
             f"{node.module} = {spec}", (ReplaceModule(node.module, spec),), "a norm over each image's own features"

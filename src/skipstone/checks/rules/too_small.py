@@ -28,6 +28,7 @@ from skipstone.core.edit import Edit, ModuleSpec, ReplaceModule, SetArgument, Se
 from skipstone.core.graph import Node, shape_text
 from skipstone.graphs.roles import CONV, POOL
 from skipstone.surgery import site_of
+from skipstone.tracing.torch_internals import CONVS
 
 RULE = Rule(
     "SK107",
@@ -58,7 +59,7 @@ def repairs(subject: Subject, fault: Fault) -> Iterator[Proposal]:
         edit: Edit = SetArgument(site_of(subject.graph, node.index), "mode", "replicate")
         edit = ReplaceModule(node.module, spec) if kind in _PADDINGS else edit
         yield Proposal("repeat the border in place of mirroring it", (edit,), "a map of any size can be padded")
-    if node.op in CONV and "transpose" not in node.op and isinstance(module, nn.modules.conv._ConvNd):
+    if node.op in CONV and "transpose" not in node.op and isinstance(module, CONVS):
         padding = tuple(d * (k - 1) // 2 for d, k in zip(module.dilation, module.kernel_size, strict=True))
         if module.padding_mode == "zeros" and module.padding != padding:
             yield Proposal(

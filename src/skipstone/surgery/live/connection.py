@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from skipstone.core.edit import AtInit, Connect, ConnectMerge
 from skipstone.surgery.errors import SurgeryError
 from skipstone.surgery.live import layers
+from skipstone.tracing.torch_internals import hooks_of, in_backward
 
 
 class Join(nn.Module):
@@ -70,7 +71,7 @@ class Tap:
             cell.runs[0] += 1
             if cell.runs[0] - 1 != self.occurrence:
                 return
-        if cell.cut and not torch.compiler.is_compiling() and torch._C._current_graph_task_id() != -1:
+        if cell.cut and not torch.compiler.is_compiling() and in_backward():
             raise SurgeryError(
                 "a skip leads out of a region under reentrant activation checkpointing, and no gradient would flow "
                 "through it; use checkpoint(..., use_reentrant=False), or checkpoint a region with both of its ends"
@@ -161,7 +162,7 @@ def _common(a: str, b: str) -> str:
 
 def joins(module: nn.Module) -> dict[str, JoinHook]:
     """The skips that end at a module, by the name of their `Join`."""
-    return {hook.name: hook for hook in module._forward_hooks.values() if isinstance(hook, JoinHook)}
+    return {hook.name: hook for hook in hooks_of(module)[0].values() if isinstance(hook, JoinHook)}
 
 
 def disconnect(model: nn.Module, path: str, name: str) -> None:
@@ -172,7 +173,7 @@ def disconnect(model: nn.Module, path: str, name: str) -> None:
         known = ", ".join(joins(target)) or "none"
         raise SurgeryError(f"{path!r} has no added skip {name!r}; it has: {known}")
     for module in model.modules():
-        for hooks in (module._forward_hooks, module._forward_pre_hooks):
+        for hooks in hooks_of(module):
             for key, other in list(hooks.items()):
                 if isinstance(other, Tap | JoinHook | Reset) and other.cell is hook.cell:
                     del hooks[key]

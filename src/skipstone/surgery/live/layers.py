@@ -10,6 +10,7 @@ from torch import nn
 from skipstone.core.edit import ModuleSpec
 from skipstone.core.errors import UnknownNameError
 from skipstone.surgery.errors import SurgeryError
+from skipstone.tracing.torch_internals import CONVS, children_of
 
 
 def find(model: nn.Module, path: str) -> nn.Module:
@@ -103,7 +104,7 @@ def put(model: nn.Module, path: str, new: nn.Module) -> None:
     for other in paths_of(model, old):
         holder, _, name = other.rpartition(".")
         parent = find(model, holder)
-        parent._modules[name] = new
+        children_of(parent)[name] = new
 
 
 def set_attributes(module: nn.Module, path: str, values: "dict[str, object]") -> None:
@@ -117,7 +118,7 @@ def set_attributes(module: nn.Module, path: str, values: "dict[str, object]") ->
             raise UnknownNameError(f"setting of {path or 'the model'} ({type(module).__name__})", name, vars(module))
     for name, value in values.items():
         setattr(module, name, copy.deepcopy(value))
-    if isinstance(module, nn.modules.conv._ConvNd) and "padding" in values and isinstance(module.padding, tuple):
+    if isinstance(module, CONVS) and "padding" in values and isinstance(module.padding, tuple):
         # Kept beside `padding` by torch, and what a padding mode other than zeros reads.
         module._reversed_padding_repeated_twice = [p for p in reversed(module.padding) for _ in range(2)]
 

@@ -6,19 +6,17 @@ decorators, or in a plain function that a method calls. `locate` finds a method 
 
 import ast
 import linecache
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from types import CodeType, FunctionType, ModuleType
 from typing import Literal
 
-import torch
 from torch import nn
 
 from skipstone.core.graph import Place
+from skipstone.tracing.torch_internals import FOLDER
 
-_TORCH = os.path.dirname(torch.__file__) + os.sep
 _DEPTH = 4  # steps from a method to the function that holds the site
 Handler = Callable[..., object]
 
@@ -82,7 +80,7 @@ def _functions_of(attribute: object) -> Iterator[FunctionType]:
 def _search(
     function: FunctionType, place: Place, seen: set[int], depth: int
 ) -> tuple[tuple[Step, FunctionType], ...] | None:
-    if depth == 0 or id(function) in seen or function.__code__.co_filename.startswith(_TORCH):
+    if depth == 0 or id(function) in seen or function.__code__.co_filename.startswith(FOLDER):
         return None
     seen.add(id(function))
     following = list(_neighbours(function))

@@ -19,6 +19,7 @@ from skipstone.graphs.operations import canonical
 from skipstone.surgery.errors import SurgeryError
 from skipstone.surgery.live.handlers import SiteHandler
 from skipstone.tracing.position import places
+from skipstone.tracing.torch_internals import running_module, saving_hooks
 
 
 def replaying(forward: Any, handlers: Mapping[Place, SiteHandler]) -> Any:
@@ -67,13 +68,14 @@ class _Replay(TorchFunctionMode):
 
 def _surroundings() -> tuple[bool, object]:
     """What activation checkpointing changes around the operations it will run again."""
-    return torch.is_grad_enabled(), torch._C._autograd._top_saved_tensors_default_hooks(True)
+    return torch.is_grad_enabled(), saving_hooks()
 
 
 def _running(frame: FrameType | None) -> object:
     """The module whose call is innermost on the stack."""
     while frame is not None:
-        if frame.f_code.co_name == "_call_impl":
-            return frame.f_locals.get("self")
+        module = running_module(frame)
+        if module is not None:
+            return module
         frame = frame.f_back
     return None

@@ -7,18 +7,18 @@ from torch import Tensor, nn
 
 from skipstone.core.edit import NarrowInput, WidenInput
 from skipstone.surgery.errors import SurgeryError
+from skipstone.tracing.torch_internals import CONVS, NORMS
 
-_NORMS = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm)
 _PER_CHANNEL = ("weight", "bias", "running_mean", "running_var")
 
 
 def input_channels(module: nn.Module) -> int | None:
     """How many input channels a layer reads, where it is one that can be narrowed and widened."""
-    if isinstance(module, nn.modules.conv._ConvNd) and module.groups == 1:
+    if isinstance(module, CONVS) and module.groups == 1:
         return module.in_channels
     if isinstance(module, nn.Linear):
         return module.in_features
-    if isinstance(module, _NORMS):
+    if isinstance(module, NORMS):
         return int(module.num_features)
     return None
 
@@ -66,13 +66,13 @@ def _width(module: nn.Module, path: str) -> int:
 
 def _resize(module: nn.Module, width: int, change) -> None:  # type: ignore[no-untyped-def]
     with torch.no_grad():
-        if isinstance(module, _NORMS):
+        if isinstance(module, NORMS):
             names: Sequence[str] = _PER_CHANNEL
             axis = 0
             module.num_features = width
         else:
             names = ("weight",)
-            axis = 0 if isinstance(module, nn.modules.conv._ConvTransposeNd) else 1
+            axis = 0 if getattr(module, "transposed", False) else 1
             setattr(module, "in_features" if isinstance(module, nn.Linear) else "in_channels", width)
         for name in names:
             tensor = getattr(module, name, None)

@@ -1,0 +1,294 @@
+"""The only file that names what torch (or the interpreter) does not promise; `startup` beside it is the other half.
+
+Each entry tells in which versions it was seen, as a range of the torch versions looked at (2.6, 2.13 and 2.14), and
+what happens without it. "Nothing can be recorded" means just that: importing this file then fails with a sentence,
+since a record made without it would be wrong in silence. A test reads the source of every other file for such names.
+"""
+
+import copy
+import copyreg
+import dis
+import opcode
+import os
+from collections.abc import Callable, Mapping, Sequence
+from threading import RLock
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from skipstone.core.errors import SkipstoneError
+
+if TYPE_CHECKING:
+    from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
+    from torch.nn.modules.conv import _ConvNd
+
+TESTED = ((2, 6), (2, 14))  # the oldest and the newest torch that the whole suite was run with: docs/versions.md
+
+try:
+    # 2.6 to 2.14. A tensor without data and the mode that computes shapes alone. Without them nothing can be recorded.
+    # 2.6 to 2.14. Symbolic sizes reach the Python kernels, not those that refuse them. Without it nothing can be
+    # recorded: a refusal by such a kernel would be told as an illegal size.
+    from torch._dispatch.python import enable_python_dispatcher
+    from torch._subclasses.fake_tensor import (
+        DataDependentOutputException,
+        DynamicOutputShapeException,
+        FakeCopyMode,
+        FakeTensor,
+        FakeTensorMode,
+        UnsupportedOperatorException,
+        unset_fake_temporarily,
+    )
+
+    # 2.6 to 2.14. What torch asks of a symbolic size; `sizes.vector` answers. Without it nothing can be recorded.
+    from torch.fx.experimental.sym_node import SymNode
+
+    # 2.6 to 2.14. Sees every operation below autograd. Without it nothing can be recorded.
+    from torch.utils._python_dispatch import TorchDispatchMode
+except ImportError as missing:
+    raise SkipstoneError(
+        f"torch {torch.__version__} lacks what skipstone records with ({missing}); use torch "
+        f"{'.'.join(map(str, TESTED[0]))} to {'.'.join(map(str, TESTED[1]))}"
+    ) from missing
+
+__all__ = [
+    "FakeTensor",
+    "FakeTensorMode",
+    "SymNode",
+    "TorchDispatchMode",
+    "enable_python_dispatcher",
+    "unset_fake_temporarily",
+]
+
+# ---- exceptions and log lines of fake tensors
+
+# What an operation raises whose result depends on data that is not there.
+DATA_DEPENDENT = (DataDependentOutputException, DynamicOutputShapeException, UnsupportedOperatorException)
+
+# 2.6 to 2.14. Loggers that complain while a record is made. Without one: its complaints are seen, nothing else.
+LOGGERS = ("torch._subclasses.fake_tensor", "torch.fx.experimental.symbolic_shapes", "torch.fx.experimental.recording")
+
+# ---- fake tensors
+
+
+def fake_mode(*, cached: bool = True) -> FakeTensorMode:
+    """A mode for one record. The cache asks sizes for a hash, which would pin symbolic ones: off for those."""
+    mode = FakeTensorMode(allow_non_fake_inputs=True)
+    if not cached:
+        mode.cache_enabled = False  # 2.6 to 2.14. Without it: each pass at many sizes covers fewer of them.
+    return mode
+
+
+def copied(value: object, fake: FakeTensorMode, memo: dict[int, object]) -> object:
+    """A deep copy whose tensors are fake ones. May raise whatever the copied objects' own code raises.
+
+    A random generator copies itself: the tensor that its state is handed over in would be a fake one, and restoring
+    the state from that ends the interpreter (2.6, 2.8) or raises (2.13, 2.14).
+    """
+    with _copying:
+        own = copyreg.dispatch_table.get(torch.Generator)
+        copyreg.dispatch_table[torch.Generator] = _twin
+        try:
+            with FakeCopyMode(fake):
+                return copy.deepcopy(value, memo)
+        finally:
+            if own is None:
+                del copyreg.dispatch_table[torch.Generator]
+            else:
+                copyreg.dispatch_table[torch.Generator] = own
+
+
+_copying = RLock()  # the table is the process's
+
+
+def _twin(generator: torch.Generator) -> tuple[Callable[[], torch.Generator], tuple[()]]:
+    return generator.clone_state, ()
+
+
+def mark_parameter(tensor: torch.Tensor) -> None:
+    """Make `isinstance(tensor, nn.Parameter)` true of a fake tensor."""
+    tensor._is_param = True  # 2.6 to 2.14. Without it: parameters are told as buffers.
+
+
+def viewed(tensor: torch.Tensor) -> torch.Tensor | None:
+    """The tensor that a view looks at, None where it is no view."""
+    return tensor._base if tensor._is_view() else None  # 1.x to 2.14
+
+
+def version(tensor: torch.Tensor) -> int:
+    """How often the tensor's memory was written to; -1 where torch keeps no count."""
+    return -1 if tensor.is_inference() else tensor._version  # 1.x to 2.14
+
+
+def storage_key(tensor: torch.Tensor) -> int:
+    """A number of the tensor's storage, as long as the storage lives. Memory without data has no address to go by."""
+    return int(tensor.untyped_storage()._cdata)  # 2.0 to 2.14
+
+
+# ---- modes and transforms of functions
+
+# 2.6 to 2.14. Off with the modes too; the public `DisableTorchFunctionSubclass` leaves them on. Without it nothing can
+# be recorded: what the recorder does for itself would be in the record.
+no_torch_function = torch._C.DisableTorchFunction
+
+
+def unwrapped(tensor: torch.Tensor) -> torch.Tensor | None:
+    """The tensor that vmap or another transform of functions wrapped, one layer down; None where it is bare."""
+    if _is_wrapped is None or _get_unwrapped is None or not _is_wrapped(tensor):
+        return None
+    return _get_unwrapped(tensor)  # type: ignore[no-any-return]
+
+
+# 2.0 to 2.14. Without it: what vmap hands out is of unknown origin, and the record says that it lost track.
+_functorch = getattr(torch._C, "_functorch", None)
+_is_wrapped = getattr(_functorch, "is_functorch_wrapped_tensor", None)
+_get_unwrapped = getattr(_functorch, "get_unwrapped", None)
+
+# ---- autograd
+
+SAVED = "_saved_"  # 1.9 to 2.14. What an autograd node's saved tensors are named. Without it: no refused backward seen.
+
+
+def saving_hooks() -> object:
+    """What stands for the hooks that saved tensors pass through now, equal for equal hooks; None where none do."""
+    if _top_hooks is not None:
+        return _top_hooks(True)
+    # Refused while there are hooks. Says whether, not which: nested checkpointing cannot be told from the outer one.
+    try:
+        with torch.autograd.graph.disable_saved_tensors_hooks(""):
+            return None
+    except RuntimeError:
+        return True
+
+
+_top_hooks = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", None)  # 2.7 to 2.14
+
+
+def in_backward() -> bool:
+    """Does the backward pass run this code?"""
+    # 1.13 to 2.14. Without it: a skip out of a reentrant checkpoint loses its gradient unsaid.
+    return _graph_task is not None and _graph_task() != -1
+
+
+_graph_task = getattr(torch._C, "_current_graph_task_id", None)
+
+
+# ---- many tensors at once
+
+
+def norms(tensors: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
+    """The 2-norm of each tensor, () in float64."""
+    if _foreach_norm is None:
+        return [torch.linalg.vector_norm(tensor, 2, dtype=torch.float64) for tensor in tensors]
+    return _foreach_norm(tensors, 2, dtype=torch.float64)  # type: ignore[no-any-return]
+
+
+_foreach_norm = getattr(torch, "_foreach_norm", None)  # 2.1 to 2.14: one pass. Without it: one call a tensor, slower.
+
+# ---- modules
+
+# 1.x to 2.14, the classes that torch's own share. Without them: torch's own by name; another's own kind is not met.
+NORMS: "tuple[type[_NormBase], ...]"
+BATCH_NORMS: "tuple[type[_BatchNorm], ...]"
+CONVS: "tuple[type[_ConvNd], ...]"
+
+
+def _shared(module: str, name: str, *public: Any) -> tuple[Any, ...]:
+    shared = getattr(getattr(nn.modules, module, None), name, None)
+    return public if shared is None else (shared,)
+
+
+_BATCH = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+_INSTANCE = (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
+_PLAIN = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+NORMS = _shared("batchnorm", "_NormBase", *_BATCH, *_INSTANCE)
+BATCH_NORMS = _shared("batchnorm", "_BatchNorm", *_BATCH)
+CONVS = _shared("conv", "_ConvNd", *_PLAIN)
+
+Table = dict[str, Any]
+
+
+def parameters_of(module: nn.Module) -> Table:
+    """The module's own table of parameters, to read or to write; None for one that is registered as absent."""
+    return module._parameters  # 1.x to 2.14; what `register_parameter` writes to
+
+
+def buffers_of(module: nn.Module) -> Table:
+    return module._buffers  # 1.x to 2.14
+
+
+def children_of(module: nn.Module) -> Table:
+    return module._modules  # 1.x to 2.14
+
+
+def hooks_of(module: nn.Module) -> tuple[dict[int, Any], dict[int, Any]]:
+    """The module's own forward hooks and forward pre-hooks."""
+    return module._forward_hooks, module._forward_pre_hooks  # 1.x to 2.14
+
+
+def verify_batch_size(size: torch.Size) -> bool:
+    """Raises as `batch_norm` does for a batch with one value a channel. False where torch must be asked by a call."""
+    if _verify_batch_size is None:
+        return False
+    _verify_batch_size(size)
+    return True
+
+
+_verify_batch_size = getattr(nn.functional, "_verify_batch_size", None)  # 1.x to 2.14
+
+# ---- frames of the stack
+
+FOLDER = os.path.dirname(torch.__file__) + os.sep
+
+# Files through which torch passes a call on: the call site is further out. 2.6 to 2.14. Without one: a call's site is
+# told as a line of that file, and of two calls on one line of the user's both may be taken for the same.
+RELAYS = tuple(
+    FOLDER + name
+    for name in (
+        "overrides.py",
+        "functional.py",
+        "nn/functional.py",
+        "_tensor.py",
+        "_jit_internal.py",
+        "utils/_contextlib.py",
+    )
+)
+
+
+def running_module(frame: FrameType) -> nn.Module | None:
+    """The module whose call this frame is, None for any other frame."""
+    if frame.f_code is not _call_code:
+        return None
+    module = frame.f_locals.get("self")
+    return module if isinstance(module, nn.Module) else None
+
+
+# 1.9 to 2.14. Without it: a stop is told at the last operation's module; an edit without source may act a level off.
+_call_code = getattr(getattr(nn.Module, "_call_impl", None), "__code__", None)
+
+# Functions that ask a symbolic size for "true unless known to be false" or the contrary, and what they take for
+# granted. 2.8 to 2.14 (2.6 asks `guard_size_oblivious`, which answers as at the focus). Without them: each pass at many
+# sizes covers fewer of them.
+GENERAL_ANSWERS: Mapping[str, bool] = {"guard_or_false": False, "guard_or_true": True}
+
+# Functions that decide on broadcasting or memory layout; each checks equality where it took it for granted.
+# 2.8 to 2.14. Without one: the same.
+SIZE_INDEPENDENT = frozenset(
+    ("infer_size", "_broadcast_shapes", "should_expand", "check_contiguous_sizes_strides", "is_contiguous",
+     "is_channels_last_contiguous_2d", "is_channels_last_contiguous_3d", "_is_non_overlapping_and_dense_or_false")
+)  # fmt: skip
+
+# ---- instructions of the interpreter
+
+# Python 3.11 to 3.13 (3.14 puts subscripts behind the augmented assignments). Without it: the numbers since 3.11.
+_AUGMENTED = frozenset(
+    number for number, (name, _) in enumerate(getattr(opcode, "_nb_ops", ())) if name.startswith("NB_INPLACE")
+) or frozenset(range(13, 26))
+_BINARY_OP = dis.opmap.get("BINARY_OP")
+
+
+def is_augmented_assignment(frame: FrameType) -> bool:
+    """Does the frame stand at `x += y` or its like?"""
+    code, at = frame.f_code.co_code, frame.f_lasti
+    return code[at] == _BINARY_OP and code[at + 1] in _AUGMENTED
