@@ -4,7 +4,8 @@ What it finds:
     More than 30 layers in series between which no skip connection or branch meets.
 Why it matters:
     Plain networks of that depth train worse than shallower ones, even with batch norm: the gradient explodes or
-    vanishes at the start and training error rises with depth. Measure it before believing it: `skipstone flow`.
+    vanishes at the start and training error rises with depth. Measure it before believing it:
+    `skipstone.flow.gradient_flow(model, (images, labels))`.
 Example:
     A plain network of 56 layers on CIFAR-10.
 Repair:
