@@ -1,7 +1,7 @@
 """Repairs: proposed for a finding, each verified by recording the mended network before it is shown."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from torch import nn
@@ -14,6 +14,7 @@ from skipstone.core import finding as core
 from skipstone.core.cost import Cost
 from skipstone.core.edit import Edits
 from skipstone.core.errors import SkipstoneError
+from skipstone.core.sources import SourceChange
 from skipstone.graphs.costs import cost
 
 Key = tuple[str, str, int, int]  # code, module, line, column: what makes the faults of two records the same
@@ -36,9 +37,9 @@ class Repair(core.Repair):
         """The same repair of the source as a unified diff, None where no single call site is certain."""
         return surgery.source_diff(self.model, self.edits) if self.model is not None else None
 
-    def new_sources(self) -> Mapping[str, str]:
-        """The new text of each file that `diff` changes, by path; empty where it is None."""
-        return (surgery.edited_sources(self.model, self.edits) or {}) if self.model is not None else {}
+    def changes(self) -> tuple[SourceChange, ...]:
+        """The files that `diff` changes, before and after; none where it is None."""
+        return (surgery.source_changes(self.model, self.edits) or ()) if self.model is not None else ()
 
 
 def verified_repairs(subject: Subject, found: Found, others: Sequence[Found]) -> tuple[Repair, ...]:

@@ -1,15 +1,17 @@
 """Import a user's file or module for the time one network is built from it, and leave the interpreter as it was."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from hashlib import sha256
 from importlib import import_module, invalidate_caches
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from skipstone.core.errors import SkipstoneError
+from skipstone.core.sources import SourceChange, read_source, rehearsal, rehearse, rehearsed
 
 
 class TargetError(SkipstoneError, ValueError):
@@ -71,7 +73,7 @@ def one_line(error: BaseException) -> str:
 
 def _load(path: Path, target: str) -> ModuleType:
     name = f"{path.stem}_{sha256(str(path).encode()).hexdigest()[:8]}"
-    spec = spec_from_file_location(name, path)
+    spec = spec_from_file_location(name, path, loader=_FreshLoader(name, str(path)))
     if spec is None or spec.loader is None:
         raise TargetError(f"target {target!r}: {path} is no Python file")
     module = module_from_spec(spec)
@@ -82,6 +84,57 @@ def _load(path: Path, target: str) -> ModuleType:
         del sys.modules[name]
         raise TargetError(f"target {target!r}: importing {path.name} raised {one_line(error)}") from error
     return module
+
+
+@contextmanager
+def rehearsing() -> Iterator[Callable[[SourceChange], None]]:
+    """Gives a function that lets changes be imported which are not written; all is as on the disk afterwards."""
+    changed: list[SourceChange] = []
+
+    def put(change: SourceChange) -> None:
+        changed.append(change)
+        rehearse(change.path, change.after)
+        forget_package(change.path)
+
+    with rehearsal():
+        sys.meta_path.insert(0, _RehearsedFinder)  # type: ignore[arg-type]  # a class with the one method that counts
+        try:
+            yield put
+        finally:
+            sys.meta_path.remove(_RehearsedFinder)  # type: ignore[arg-type]
+            for change in changed:
+                forget_package(change.path)
+
+
+class _FreshLoader(SourceFileLoader):
+    """Compiles the source itself: a cache of bytecode is trusted by time and size, which two quick edits may share."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(read_source(self.path), self.path)
+
+
+class _RehearsedFinder:
+    """Finds what Python would find, if its file is being rehearsed."""
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is None or spec.origin is None or rehearsed(spec.origin) is None:
+            return None
+        spec.loader = _FreshLoader(name, spec.origin)
+        return spec
+
+
+def forget_package(file: Path) -> None:
+    """Forget the modules made from a file that has changed, with its whole package, whose other modules hold its names.
+
+    Of skipstone's own package only the one module: we are running in it.
+    """
+    made = {name for name, module in list(sys.modules.items()) if getattr(module, "__file__", None) == str(file)}
+    packages = {name.partition(".")[0] for name in made} - {"skipstone"}
+    for name in list(sys.modules):
+        if name in made or name.partition(".")[0] in packages:
+            del sys.modules[name]
 
 
 def _package_of(path: Path) -> tuple[Path, str]:

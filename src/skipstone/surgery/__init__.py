@@ -6,7 +6,7 @@ from skipstone.surgery.live.apply import apply, preview, revert
 from skipstone.surgery.plans.ablate import AblationPlan, Which, ablate, plan_ablation, select
 from skipstone.surgery.plans.connect import Connection, ConnectionPlan, connect, plan_connection
 from skipstone.surgery.site import site_of
-from skipstone.surgery.source.patch import edited_sources, encoding_of, source_diff, why_not
+from skipstone.surgery.source.patch import source_changes, source_diff, why_not
 from skipstone.surgery.source.words import suggestion
 
 __all__ = [
@@ -22,14 +22,13 @@ __all__ = [
     "apply",
     "connect",
     "diff",
-    "edited_sources",
-    "encoding_of",
     "plan_ablation",
     "plan_connection",
     "preview",
     "revert",
     "select",
     "site_of",
+    "source_changes",
     "source_diff",
     "suggestion",
     "why_not",

@@ -156,6 +156,8 @@ def source_file(path: str, files: dict[str, SourceFile]) -> SourceFile:
             files[path] = SourceFile(path)
         except (OSError, SyntaxError, UnicodeDecodeError) as error:
             raise UncertainError(f"{path} cannot be read: {error}") from error
+        if "\r" in files[path].text.replace("\r\n", ""):
+            raise UncertainError(f"{path} has lines that end in a carriage return alone")
     return files[path]
 
 

@@ -1,12 +1,10 @@
 """One source file under edit: parts of its text replaced, everything else kept to the letter."""
 
 import ast
-import difflib
-import io
-import tokenize
 from collections.abc import Callable
 from pathlib import Path
 
+from skipstone.core.sources import SourceChange, decode, encode, read_source
 from skipstone.surgery.live.locate import Definition
 
 Render = Callable[[ast.AST], str]  # the text of a node, with the edits inside it made
@@ -18,9 +16,8 @@ class SourceFile:
 
     def __init__(self, path: str) -> None:
         self.path = Path(path)
-        raw = self.path.read_bytes()
-        self.encoding = tokenize.detect_encoding(io.BytesIO(raw).readline)[0]
-        self.text = raw.decode(self.encoding)
+        self.raw = read_source(self.path)
+        self.text, self.encoding = decode(self.raw)
         self.lines = self.text.split("\n")
         self.tree = ast.parse(self.text, path)
         self.parents = {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
@@ -128,33 +125,11 @@ class SourceFile:
                 return node
         return None
 
-    def diff(self, name: str) -> str:
-        """A unified diff against the file as it is, under the given name."""
-        before, after = _lines(self.text), _lines(self.edited())
-        out = []
-        for line in difflib.unified_diff(before, after, f"a/{name}", f"b/{name}"):
-            out.append(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n")
-        return "".join(out)
+    def change(self) -> SourceChange:
+        """The file's bytes as read and with the edits made."""
+        return SourceChange(self.path, self.raw, encode(self.path, self.edited(), self.encoding))
 
 
 def _within(span: tuple[int, int], start: int, end: int) -> bool:
     """An insertion at the edge of a text is beside it, not within it."""
     return span[0] != span[1] or start < span[0] < end
-
-
-def _lines(text: str) -> list[str]:
-    """Lines with their ends, split at \\n alone, as diff and patch do."""
-    lines = text.split("\n")
-    return [line + "\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
-
-
-def name_for_patch(path: Path) -> str:
-    """The path by which `git apply` knows a file: from the top of its repository, else from the working folder."""
-    path = path.resolve()
-    for parent in path.parents:
-        if (parent / ".git").exists():
-            return path.relative_to(parent).as_posix()
-    try:
-        return path.relative_to(Path.cwd()).as_posix()
-    except ValueError:
-        return path.name

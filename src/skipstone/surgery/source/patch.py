@@ -24,6 +24,7 @@ from skipstone.core.edit import (
     WidenInput,
 )
 from skipstone.core.graph import Place
+from skipstone.core.sources import SourceChange, decode
 from skipstone.surgery.live import layers, widths
 from skipstone.surgery.live.edited import base_class, stages_of
 from skipstone.surgery.live.handlers import SiteEdit
@@ -37,7 +38,7 @@ from skipstone.surgery.source.constructors import (
     spec_code,
 )
 from skipstone.surgery.source.expressions import HELPERS, SiteText, UncertainError
-from skipstone.surgery.source.file import SourceFile, name_for_patch
+from skipstone.surgery.source.file import SourceFile
 
 ModuleEdit = SetAttributes | ReplaceModule | NarrowInput | WidenInput
 
@@ -48,25 +49,17 @@ def source_diff(model: nn.Module, edits: Sequence[Edit]) -> str | None:
     that do not show their operands, connections across modules, missing source. `suggestion(edits)` then says it in
     words.
     """
+    changes = source_changes(model, edits)
+    return None if changes is None else "".join(change.patch().decode(decode(change.before)[1]) for change in changes)
+
+
+def source_changes(model: nn.Module, edits: Sequence[Edit]) -> tuple[SourceChange, ...] | None:
+    """The files that `source_diff` changes, ready to be shown or written; None where it refuses."""
     try:
-        files = _edited_files(model, edits)
+        changes = tuple(file.change() for file in _edited_files(model, edits))
     except UncertainError:
         return None
-    diffs = [file.diff(name_for_patch(file.path)) for file in files]
-    return "".join(diffs) if diffs and all(diffs) else None
-
-
-def edited_sources(model: nn.Module, edits: Sequence[Edit]) -> Mapping[str, str] | None:
-    """The new text of each file that `source_diff` changes, by its path; None where it refuses."""
-    try:
-        return {str(file.path): file.edited() for file in _edited_files(model, edits)}
-    except UncertainError:
-        return None
-
-
-def encoding_of(path: str) -> str:
-    """The encoding that a source file declares, utf-8 where it declares none."""
-    return SourceFile(path).encoding
+    return changes if changes and all(change.before != change.after for change in changes) else None
 
 
 def why_not(model: nn.Module, edits: Sequence[Edit]) -> str:
