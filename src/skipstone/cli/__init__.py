@@ -1,18 +1,22 @@
 """The `skipstone` command: one file a command, found through one table.
 
 A command's module holds `run(...) -> int`, its parameters annotated for cyclopts and described in its docstring. It
-parses, calls one public function, renders, and returns the exit status: 0 clean, 1 findings, 2 could not run.
-Results go to stdout, progress and errors to stderr. Command modules import torch and everything heavy inside `run`
-only, so that `--help` answers at once.
+parses, calls one public function, renders, and returns the exit status: 0 clean, 1 findings, 2 could not run. What
+several commands share is in `arguments` (what is typed) and `output` (what is shown); none imports another. Results go to
+stdout, progress and errors to stderr; errors end in `boundary`. Command modules import torch and everything heavy
+inside `run` only, so that `--help` answers at once.
 """
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from skipstone.cli.boundary import CLEAN, COULD_NOT_RUN, guarded
+
 if TYPE_CHECKING:
     from cyclopts import App
+
+ENDED = 143  # by SIGTERM, as a shell would say it
 
 # Command -> one-line summary. The module is `skipstone.cli.<name>`.
 COMMANDS = {
@@ -30,32 +34,22 @@ COMMANDS = {
     "demo": "check the tutorials' networks, train plain / residual / dense, write a report",
 }
 
-CLEAN, FINDINGS, COULD_NOT_RUN, INTERRUPTED = 0, 1, 2, 130
-
-
 _process = {"ours": False}  # whether this process runs the command line and nothing else
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status."""
+    from skipstone.cli import terminal
+
     _process["ours"] = True
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    terminal.prepare()
+    status = run(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(ENDED if terminal.was_ended() else status)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit status.
-
-    An error of the user's making is one line on stderr and status 2; Ctrl-C is status 130; neither shows a traceback.
-    """
-    try:
-        return _run(arguments)
-    except KeyboardInterrupt:
-        print("skipstone: interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:
-        # The reader (`| head`) has gone: say nothing, not even when Python flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return CLEAN
+    """Run one command and return its exit status; any error is one line on stderr by then, see `boundary`."""
+    return guarded(lambda: _run(arguments))
 
 
 def prepare_to_record() -> None:
@@ -69,14 +63,9 @@ def prepare_to_record() -> None:
 def _run(arguments: Sequence[str]) -> int:
     from cyclopts import CycloptsError
 
-    from skipstone.core.errors import SkipstoneError
-
     try:
         status = _app()(list(arguments), exit_on_error=False, print_error=True, result_action="return_value")
     except CycloptsError:
-        return COULD_NOT_RUN
-    except SkipstoneError as error:
-        print(f"skipstone: {error}", file=sys.stderr)
         return COULD_NOT_RUN
     return status if isinstance(status, int) else CLEAN
 

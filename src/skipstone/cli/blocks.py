@@ -1,17 +1,14 @@
 """skipstone blocks: list the catalogue of skip designs."""
 
-from typing import Any, Literal
+from typing import Any
+
+from skipstone.cli import arguments, output
 
 
-def run(*, format: Literal["text", "json"] = "text") -> int:
+def run(*, format: arguments.TextOrJson = "text") -> int:
     """List the catalogue of skip designs, oldest first.
 
-    `skipstone explain SLUG` prints a design's page. Exit status: 0.
-
-    Parameters
-    ----------
-    format
-        text, or json for every field of every record.
+    --format json gives every field of every record; `skipstone explain SLUG` prints a design's page. Exit status: 0.
     """
     import json
     from dataclasses import asdict
@@ -28,9 +25,7 @@ def run(*, format: Literal["text", "json"] = "text") -> int:
 
 def _print_table(designs: list[Any]) -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD)
     table.add_column("design", no_wrap=True)
@@ -38,7 +33,7 @@ def _print_table(designs: list[Any]) -> None:
     table.add_column("first author, year, arXiv", no_wrap=True)
     for design in designs:
         source = f"{design.authors[0].split()[-1]} {design.year}, {design.arxiv}"
-        table.add_row(*map(Text, (design.slug, design.equation, source)))
-    console = Console()
+        table.add_row(design.slug, design.equation, source)
+    console = output.table_console()
     console.print(table)
-    console.print(f"{len(designs)} designs; `skipstone explain {designs[0].slug}` prints a page", highlight=False)
+    console.print(f"{len(designs)} designs; `skipstone explain {designs[0].slug}` prints a page")

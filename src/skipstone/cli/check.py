@@ -1,124 +1,102 @@
 """`skipstone check their_file.py:TheirNet --input 3x32x32`."""
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from skipstone.cli import prepare_to_record
+from skipstone.cli import arguments, output, prepare_to_record
 
 if TYPE_CHECKING:
     from skipstone.checks import Report
-    from skipstone.integrations.settings import Job, Settings
+    from skipstone.integrations.settings import Job
 
 
 def run(
-    target: str | None = None,
+    target: arguments.Target | None = None,
     /,
     *,
-    input: Annotated[tuple[str, ...], Parameter(name=["--input", "-i"], consume_multiple=False)] = (),
+    input: arguments.Inputs = (),
     format: Annotated[Literal["text", "json", "sarif", "github"], Parameter(name=["--format", "-f"])] = "text",
-    mode: Literal["train", "eval"] = "train",
+    mode: arguments.Mode = "train",
     select: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = (),
     ignore: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = (),
     skips: bool = False,
-    fix: bool = False,
     diff: bool = False,
+    write: Annotated[bool, Parameter(name=["--write", "--fix"])] = False,
     baseline: Path | None = None,
     write_baseline: Path | None = None,
 ) -> int:
     """Find what is wrong with a network's skip connections, and how to mend it.
 
-    Exit status: 0 clean (notes allowed), 1 errors or warnings, 2 could not run or not to the end.
+    Without a target, the targets of [[tool.skipstone.check]] in the nearest pyproject.toml are checked. Exit status:
+    0 clean (notes allowed), 1 errors or warnings, 2 could not run or not to the end.
 
     Parameters
     ----------
-    target
-        file.py:Name, file.py:factory(64, 128), package.module:Name, timm:NAME, torchvision:NAME, skipstone:NAME;
-        without one, the targets of [[tool.skipstone.check]] in pyproject.toml. Arguments are literals.
-    input
-        One example input: 3x32x32 (a batch of 2 is added), 2,3,32,32 (with the batch), 2,16:int64 (with a dtype).
-        Once for each of the network's inputs.
     format
-        How to print the findings.
-    mode
-        Check the network as in training or in evaluation.
+        How to print the findings: one document, however many targets.
     select
         A code to look for, or a prefix such as SK1; may be repeated. Default: all.
     ignore
         A code or prefix to leave out; may be repeated.
     skips
         List every skip, gate and parallel branch as well.
-    fix
-        Write the first repair of each finding into the source, where one call site is certain.
     diff
-        Print those changes as a unified diff instead of writing them.
+        Print the first repair of each finding, where one call site is certain, as one patch that git apply takes.
+    write
+        Make that change in the source; applying the patch of --diff gives the same. --fix is the same option.
     baseline
         A file of accepted findings: only new ones count.
     write_baseline
         Accept the present findings: write them to this file.
     """
+    prepare_to_record()
+    from skipstone.integrations.jobs import check_job
     from skipstone.integrations.settings import Job, SettingsError, load_settings
 
-    settings = load_settings(Path.cwd())
+    settings = load_settings()
     jobs = [Job(target, input, mode)] if target is not None else list(settings.jobs)
     if not jobs:
         raise SettingsError("nothing to check: give a target such as net.py:Net, or list targets in pyproject.toml")
     settings = settings.with_flags(select, ignore, baseline)
-    reports = [(job, _check(job, settings)) for job in jobs]
-    for job, report in reports:
-        _print(job, report, format, skips=skips)
     if write_baseline is not None:
-        from skipstone.checks.baseline import write_baseline as write
+        settings = settings.without_baseline()  # what is accepted already is accepted again
+    reports = [(job, check_job(job, settings)) for job in jobs]
+    _print(reports, format, skips=skips)
+    if write_baseline is not None:
+        from skipstone.checks.baseline import write_baseline as write_accepted
 
-        write(write_baseline, [finding for _, report in reports for finding in report.findings])
+        write_accepted(write_baseline, [finding for _, report in reports for finding in report.findings])
         return 0
-    if fix:
-        for job in jobs:
-            _fix(job, settings)
-    elif diff:
-        _diff([report for _, report in reports])
+    if diff or write:
+        _mend([partial(check_job, job, settings) for job in jobs], write=write)
     return max(_status(report) for _, report in reports)
 
 
-def _check(job: "Job", settings: "Settings") -> "Report":
-    from dataclasses import replace
-
-    from skipstone.checks import check
-    from skipstone.checks.baseline import new_findings, read_baseline
-    from skipstone.models.target import outline
-    from skipstone.tracing import parse_input_text
-
-    prepare_to_record()
-    example = tuple(parse_input_text(text) for text in job.inputs)
-    model = outline(job.target).train(job.mode == "train")
-    report = check(model, example, select=settings.select, ignore=settings.ignore)
-    if settings.baseline is not None:
-        report = replace(report, findings=new_findings(report.findings, read_baseline(settings.baseline)))
-    return report
-
-
-def _print(job: "Job", report: "Report", style: str, *, skips: bool) -> None:
+def _print(reports: list[tuple["Job", "Report"]], style: str, *, skips: bool) -> None:
     from skipstone.integrations.formats import render
 
-    text = render(report, job.target, style)
     if style != "text":
-        print(text)
+        print(render([(job.target, report) for job, report in reports], style))
         return
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False, soft_wrap=True)
-    if skips:
-        console.print(_skip_table(report))
-    console.print(f"{job.target}")
-    console.print()
-    styled = Text(text)
-    for word, style_name in (("error", "bold red"), ("warning", "bold yellow"), ("note", "bold blue")):
-        styled.highlight_regex(rf"(?m)^SK\d+  {word}", style_name)
-    styled.highlight_regex(r"<- they part here", "bold")
-    console.print(styled)
+    from skipstone.checks.text import report_text
+
+    console = output.console()
+    for job, report in reports:
+        if skips:
+            console.print(_skip_table(report))
+        console.print(Text(f"{job.target}\n"))
+        styled = Text(report_text(report))
+        for word, style_name in (("error", "bold red"), ("warning", "bold yellow"), ("note", "bold blue")):
+            styled.highlight_regex(rf"(?m)^SK\d+  {word}", style_name)
+        styled.highlight_regex(r"<- they part here", "bold")
+        console.print(styled)
 
 
 def _skip_table(report: "Report"):  # type: ignore[no-untyped-def]  # rich is imported here only
@@ -132,22 +110,20 @@ def _skip_table(report: "Report"):  # type: ignore[no-untyped-def]  # rich is im
     return table
 
 
-def _fix(job: "Job", settings: "Settings") -> None:
-    from skipstone.integrations.fixing import fix, suggestions
+def _mend(checks: list[Callable[[], "Report"]], *, write: bool) -> None:
+    from skipstone.integrations.fixing import mend
 
-    for done in fix(lambda: _check(job, settings)):
-        print(f"{done.code} {done.module}: {done.title}; changed {', '.join(done.files)}", file=sys.stderr)
-    for finding, words in suggestions(_check(job, settings)):
-        print(f"{finding.code} {finding.module}: no one place in the source is certain. {words}", file=sys.stderr)
-
-
-def _diff(reports: list["Report"]) -> None:
-    from skipstone.integrations.fixing import diffs, suggestions
-
-    for report in reports:
-        print("".join(diffs(report)), end="")
-        for finding, words in suggestions(report):
-            print(f"{finding.code} {finding.module}: no one place in the source is certain. {words}", file=sys.stderr)
+    mending = mend(checks)
+    if write:
+        mending.write()
+    else:
+        output.print_patch(mending.changes)
+    for done in mending.fixed:
+        verb = "changed" if write else "would change"
+        output.note(f"{done.code} {done.module}: {done.title}; {verb} {', '.join(done.files)}")
+    for finding, words in mending.by_hand:
+        output.note(f"{finding.code} {finding.module}: no one place in the source is certain. {words}")
+    sys.stderr.flush()
 
 
 def _status(report: "Report") -> int:

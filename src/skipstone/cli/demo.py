@@ -5,6 +5,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from skipstone.cli import output
+
 MODELS = ("plain20", "resnet20", "dense20", "plain56", "resnet56", "dense56")
 SEEDS, EPOCHS, WIDTH = 3, 15, 8
 
@@ -63,14 +65,14 @@ def run(*, out: Path = Path("demo"), workers: int | None = None) -> int:
 
 def _check_tutorials() -> None:
     """One line a network, then in full what was found."""
-    from rich.console import Console
     from rich.rule import Rule
+    from rich.text import Text
 
     from skipstone.checks import check
     from skipstone.models.target import resolve
     from skipstone.models.tutorials.keras_block import KerasMissingError
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
+    console = output.table_console(width=None if sys.stdout.isatty() else 100)
     found = []
     for specimen in SPECIMENS:
         try:
@@ -83,12 +85,11 @@ def _check_tutorials() -> None:
             found.append((specimen, report))
     for specimen, report in found:
         console.print()
-        console.print(Rule(f"{specimen.name}, input {specimen.shape}", align="left", style="dim"))
+        console.print(Rule(Text(f"{specimen.name}, input {specimen.shape}"), align="left", style="dim"))
         print(report)
 
 
 def _compare(out: Path, workers: int | None) -> bool:
-    from skipstone.cli.compare import show_comparison
     from skipstone.cli.progress import progress_bars
     from skipstone.experiments import compare, plan
     from skipstone.report import write_report
@@ -103,7 +104,7 @@ def _compare(out: Path, workers: int | None) -> bool:
     kept = sum(outcome.status == "kept" for outcome in comparison.outcomes)
     if kept:
         print(f"{kept} of {len(specs)} runs were complete in {out} from before and were not trained again.")
-    show_comparison(comparison)
+    output.show_comparison(comparison)
     _show_epochs(out)
     write_report(out, title="Plain, residual and dense networks on the digits")
     return comparison.complete

@@ -4,13 +4,13 @@ import json
 import sys
 from fnmatch import fnmatchcase
 from inspect import cleandoc
-from typing import Literal
 
+from skipstone.cli import arguments, output
 from skipstone.core.errors import UnknownNameError
 from skipstone.models import Family, families, family_of, names
 
 
-def run(*network: str, costs: bool = False, format: Literal["text", "json"] = "text") -> int:
+def run(*network: str, costs: bool = False, format: arguments.TextOrJson = "text") -> int:
     """List the reference networks, or show one with its options.
 
     Without --costs nothing is built. With it each network is recorded for one example of its family's shape:
@@ -23,8 +23,6 @@ def run(*network: str, costs: bool = False, format: Literal["text", "json"] = "t
         given.
     costs
         Count parameters, multiply-adds and activation bytes. Networks of a thousand layers take seconds.
-    format
-        text or json.
     """
     chosen = _chosen(network)
     if costs:
@@ -86,7 +84,6 @@ def _print_json(rows: list[dict[str, object]]) -> None:
 
 
 def _print_costs(rows: list[dict[str, object]]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
@@ -95,7 +92,7 @@ def _print_costs(rows: list[dict[str, object]]) -> None:
     for row in rows:
         numbers = (f"{row[key]:,}" for key in ("num_parameters", "macs", "activation_bytes"))
         table.add_row(str(row["name"]), _shape(row["input_shape"]), *numbers)
-    Console(highlight=False).print(table)
+    output.table_console().print(table)
 
 
 def _shape(sizes: object) -> str:

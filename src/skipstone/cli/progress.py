@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from skipstone.cli import output
 from skipstone.runs.records import RunSpec
 
 if TYPE_CHECKING:
@@ -17,12 +18,11 @@ if TYPE_CHECKING:
 @contextmanager
 def progress_bars(specs: Sequence[RunSpec]) -> Iterator["Watcher"]:
     """A watcher for `skipstone.compare` that draws bars while this block runs, and none where stderr is no terminal."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    console = Console(stderr=True)
+    console = output.console(stderr=True)
     columns = (
-        TextColumn("{task.description}"), BarColumn(bar_width=28), MofNCompleteColumn(), TextColumn("epochs"),
+        TextColumn("{task.description}", markup=False), BarColumn(bar_width=28), MofNCompleteColumn(), TextColumn("epochs"),
         TimeElapsedColumn(),
     )  # fmt: skip
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bars:

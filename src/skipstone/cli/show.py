@@ -2,16 +2,15 @@
 
 import shutil
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
+from skipstone.cli import arguments, output, prepare_to_record
 
 
 def run(
-    target: str,
+    target: arguments.Target,
     /,
     *,
-    input: Annotated[tuple[str, ...], Parameter(name=["--input", "-i"], consume_multiple=False)],
+    input: arguments.Inputs,
     svg: Path | None = None,
     width: int | None = None,
 ) -> int:
@@ -22,31 +21,26 @@ def run(
 
     Parameters
     ----------
-    target
-        file.py:Name, file.py:factory(64, 128), package.module:Name, timm:NAME, torchvision:NAME, skipstone:NAME.
-    input
-        One example input: 3x32x32 (a batch of 2 is added), 2,3,32,32 (with the batch), 2,16:int64; once an input.
     svg
         Write the drawing as an SVG file too.
     width
         Columns of the terminal; found out if not given.
     """
-    from skipstone.cli import prepare_to_record
     from skipstone.core.drawing import draw
     from skipstone.models.target import outline
     from skipstone.report import drawing_text
     from skipstone.report.arcs import listing_svg
     from skipstone.skips import find_skips
     from skipstone.tracing import trace
-    from skipstone.tracing.example import parse_input_text
 
+    svg = arguments.output_path(svg)
+    example = arguments.examples(input)
     prepare_to_record()
-    graph = trace(outline(target), tuple(map(parse_input_text, input)))
+    graph = trace(outline(target), example)
     drawing = draw(graph, find_skips(graph), target)
     print(drawing_text(drawing, width=width or shutil.get_terminal_size((120, 24)).columns))
     if graph.stopped:
         print(f"partial: {graph.stopped}")
     if svg:
-        svg.write_text(listing_svg(drawing), encoding="utf-8")
-        print(f"drawing: {svg}")
+        output.write_file(svg, listing_svg(drawing), "drawing")
     return 1 if graph.failures or graph.stopped else 0

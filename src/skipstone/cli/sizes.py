@@ -2,22 +2,30 @@
 
 import json
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from skipstone.cli import arguments, output, prepare_to_record
 from skipstone.core.errors import SkipstoneError
+
+_PATTERN = (
+    "A shape with letters for its free axes: 3xHxW (a batch of 2 is added), N,3,H,W with the batch, 3xHxH for square "
+    "inputs, 2,T:int64 with a dtype. Give it once for each input."
+)
 
 
 def run(
-    target: str,
+    target: arguments.Target,
     /,
     *,
-    input: Annotated[tuple[str, ...], Parameter(name=["--input", "-i"], consume_multiple=False)],
+    input: Annotated[
+        tuple[str, ...], Parameter(name=["--input", "-i"], consume_multiple=False, help=_PATTERN, negative="")
+    ],
     range: Annotated[tuple[str, ...], Parameter(name="--range", consume_multiple=False)] = (),
-    train: bool = False,
+    mode: arguments.Mode = "train",
     seconds: float = 30.0,
-    format: Annotated[Literal["text", "json"], Parameter(name=["--format", "-f"])] = "text",
+    format: arguments.TextOrJson = "text",
 ) -> int:
     """Tell the exact legal input sizes of a network.
 
@@ -26,36 +34,24 @@ def run(
 
     Parameters
     ----------
-    target
-        file.py:Name(64), package.module:Name, timm:NAME, torchvision:NAME or skipstone:NAME.
-    input
-        A shape with letters for its free axes: 3xHxW (a batch of 2 is added), N,3,H,W with the batch, 3xHxH for square
-        inputs, 2,T:int64 with a dtype. Give it once for each input.
     range
         The sizes in question as FIRST:END, END left out, for every free axis; or H=FIRST:END for one. 1:513 if none is
         given.
-    train
-        Study the network in training mode.
     seconds
         Leave out the sizes not reached after about this long.
-    format
-        text or json.
     """
-    from skipstone.cli import prepare_to_record
     from skipstone.models.target import outline
     from skipstone.sizes import legal_sizes, parse_pattern_text
 
     patterns = tuple(map(parse_pattern_text, input))
     letters = dict.fromkeys(axis for pattern in patterns for axis in pattern if isinstance(axis, str))
     prepare_to_record()
-    model = outline(target).train(train)
+    model = outline(target).train(mode == "train")
     report = legal_sizes(model, patterns, seconds=seconds, **_ranges(range, letters))
     if format == "json":
         print(json.dumps(report.to_dict()))
     else:
-        from rich.console import Console
-
-        Console(highlight=False, soft_wrap=True).print(report)
+        output.console().print(report)
     return 0 if report.legal else 1
 
 

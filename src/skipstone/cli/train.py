@@ -1,45 +1,16 @@
 """skipstone train: train one network and write a run folder."""
 
-import ast
 import json
 import sys
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from skipstone.cli import arguments, output
 from skipstone.core.errors import SkipstoneError
-from skipstone.runs.records import SPEC_FILE, EpochRecord, Optimizer, Precision, RunResult, RunSpec, Schedule, read_run
-
-
-def _help(text: str, negative: str = "") -> Any:
-    return Parameter(help=text, group="Recipe", negative=negative)
-
-
-@dataclass(frozen=True)
-class RecipeFlags:
-    """The fields of `Recipe` as flags; None where the flag is not given and file or default decide."""
-
-    optimizer: Annotated[Optimizer | None, _help("sgd (default) or adamw.")] = None
-    lr: Annotated[float | None, _help("Peak learning rate. Default 0.1.")] = None
-    momentum: Annotated[float | None, _help("SGD's momentum. Default 0.9.")] = None
-    nesterov: Annotated[bool | None, _help("Nesterov's form of it. On by default.", "--no-nesterov")] = None
-    weight_decay: Annotated[float | None, _help("Not on biases and normalisation. Default 5e-4.")] = None
-    schedule: Annotated[Schedule | None, _help("one-cycle (default), cosine, step or constant.")] = None
-    warmup: Annotated[float | None, _help("Share of all steps in which the rate rises. Default 0.2.")] = None
-    batch_size: Annotated[int | None, _help("Images a step. Default 128.")] = None
-    label_smoothing: Annotated[float | None, _help("Default 0.")] = None
-    augmentation: Annotated[
-        Literal["auto", "none", "crop", "crop-flip"] | None,
-        _help("auto (default: crop-flip on CIFAR, none on digits), none, crop or crop-flip."),
-    ] = None
-    clip: Annotated[float | None, _help("Largest norm of the whole gradient. Default: none.")] = None
-    precision: Annotated[Precision | None, _help("fp32 (default) or bf16 (autocast).")] = None
-
-    def given(self) -> dict[str, object]:
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {name: value for name, value in values.items() if value is not None}
+from skipstone.runs.records import SPEC_FILE, EpochRecord, RunResult, RunSpec, read_run
 
 
 def run(
@@ -48,7 +19,7 @@ def run(
     model: str | None = None,
     options: Annotated[list[str] | None, Parameter(name=["--option", "--options"], negative="")] = None,
     data: str | None = None,
-    data_dir: Path | None = None,
+    data_dir: arguments.DataFolder = None,
     epochs: int | None = None,
     seed: int | None = None,
     device: str | None = None,
@@ -56,9 +27,9 @@ def run(
     val_fraction: float | None = None,
     split_seed: int | None = None,
     recipe: Path | None = None,
-    flags: Annotated[RecipeFlags | None, Parameter(name="*")] = None,
+    flags: Annotated[arguments.RecipeFlags | None, Parameter(name="*")] = None,
     resume: Annotated[bool, Parameter(negative="")] = False,
-    format: Literal["text", "json"] = "text",
+    format: arguments.TextOrJson = "text",
 ) -> int:
     """Train one network and write a run folder.
 
@@ -76,8 +47,6 @@ def run(
         An argument for it, as name=value (width=8, shortcut=A); may be repeated.
     data
         digits (default), cifar10 or cifar100.
-    data_dir
-        Where CIFAR's binary version lies, a folder or the archive; fetched from its official address if not given.
     epochs
         Times through the training images. Default 10.
     seed
@@ -100,11 +69,13 @@ def run(
     from skipstone.training import train
 
     given = {
-        "model": model, "options": None if options is None else dict(map(_assignment, options)), "data": data,
+        "model": model, "options": None if options is None else dict(map(arguments.assignment, options)), "data": data,
         "data_dir": None if data_dir is None else str(data_dir), "epochs": epochs, "seed": seed, "device": device,
         "flow": flow, "val_fraction": val_fraction, "split_seed": split_seed,
     }  # fmt: skip
-    spec = _spec(str(out), {k: v for k, v in given.items() if v is not None}, recipe, flags or RecipeFlags(), resume)
+    spec = _spec(
+        str(out), {k: v for k, v in given.items() if v is not None}, recipe, flags or arguments.RecipeFlags(), resume
+    )
     progress = _Progress()
     try:
         with progress:
@@ -136,7 +107,7 @@ def summary(spec: RunSpec, result: RunResult) -> str:
     return "\n".join(lines)
 
 
-def _spec(out: str, given: dict[str, Any], recipe: Path | None, flags: RecipeFlags, resume: bool) -> RunSpec:
+def _spec(out: str, given: dict[str, Any], recipe: Path | None, flags: arguments.RecipeFlags, resume: bool) -> RunSpec:
     from skipstone.training import override, read_recipe
 
     if resume:
@@ -151,27 +122,15 @@ def _spec(out: str, given: dict[str, Any], recipe: Path | None, flags: RecipeFla
     return replace(base, recipe=wanted, **given)
 
 
-def _assignment(text: str) -> tuple[str, Any]:
-    """`width=8` as ("width", 8); a value that is no Python literal is taken as a text."""
-    name, equals, value = text.partition("=")
-    if not equals or not name.isidentifier() or not value:
-        raise SkipstoneError(f"option {text!r} is not understood, expected name=value")
-    try:
-        return name, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return name, value
-
-
 class _Progress:
     """A bar and a line an epoch on stderr; the lines alone where it is no terminal."""
 
     def __init__(self) -> None:
-        from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = output.console(stderr=True)
         columns = (
-            TextColumn("{task.description}"), BarColumn(bar_width=28), MofNCompleteColumn(), TextColumn("steps"),
+            TextColumn("{task.description}", markup=False), BarColumn(bar_width=28), MofNCompleteColumn(), TextColumn("steps"),
             TimeRemainingColumn(),
         )  # fmt: skip
         self._bar = Progress(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)

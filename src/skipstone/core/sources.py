@@ -1,8 +1,8 @@
 """The user's source files: read as Python reads them, changed in memory first, shown as a patch, written whole.
 
 A change holds the file's bytes before and after, so that it can be shown, checked and written without reading the file
-again. While changes are rehearsed, `read_source` and `linecache` give the new text, and an importer that asks `rehearsed`
-does too: a network can be built from a change that nobody has written yet.
+again. While changes are rehearsed, `read_source` and `linecache` give the new text, and an importer that asks
+`rehearsed` does too: a network can be built from a change that nobody has written yet.
 """
 
 import difflib

@@ -72,8 +72,7 @@ def _rounds(check_again: Callable[[], Report]) -> Iterator[tuple[tuple[Finding, 
         report = check_again()
         found = next(((f, r) for f in report.findings if (r := certain(f)) is not None), None)
         yield found, report
-        if found is None:
-            return
+    yield None, check_again()
 
 
 def certain(finding: Finding) -> Repair | None:

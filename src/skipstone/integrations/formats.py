@@ -1,10 +1,12 @@
-"""Findings for other programs: JSON, SARIF 2.1.0, GitHub workflow commands."""
+"""Findings for other programs: JSON, SARIF 2.1.0, GitHub workflow commands. One document, however many networks."""
 
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from skipstone import __version__
 from skipstone.checks import CODES, Report
@@ -16,14 +18,25 @@ _VERSION = 1
 _LEVELS = {"error": "error", "warning": "warning", "note": "note"}
 
 
-def render(report: Report, target: str, style: str) -> str:
-    """The report in one of `STYLES`."""
-    return STYLES[style](report, target)
+Checked = Sequence[tuple[str, Report]]
+"""Each target, as typed, with its report."""
 
 
-def to_json(report: Report, target: str) -> str:
-    """One JSON object: the target, the skips, the findings with their ledgers and repairs."""
-    body = {
+def render(checked: Checked, style: str) -> str:
+    """The reports as one document in one of `STYLES`."""
+    return STYLES[style](checked)
+
+
+def to_json(checked: Checked) -> str:
+    """One JSON object: of one target its report, of several an object whose `reports` holds a report each."""
+    reports = [_report(target, report) for target, report in checked]
+    several = {"schema": "skipstone.Reports", "version": _VERSION, "reports": reports}
+    return json.dumps(reports[0] if len(reports) == 1 else several, indent=1)
+
+
+def _report(target: str, report: Report) -> Mapping[str, Any]:
+    """The target, the skips, the findings with their ledgers and repairs."""
+    return {
         "schema": "skipstone.Report",
         "version": _VERSION,
         "target": target,
@@ -32,7 +45,6 @@ def to_json(report: Report, target: str) -> str:
         "assumptions": [encode(assumption) for assumption in report.graph.assumptions],
         "stopped": encode(report.graph.stopped) if report.graph.stopped else None,
     }
-    return json.dumps(body, indent=1)
 
 
 def _finding(finding: Finding) -> Mapping[str, Any]:
@@ -52,33 +64,39 @@ def _finding(finding: Finding) -> Mapping[str, Any]:
 
 def _without(finding: Finding) -> Finding:
     """Edits hold live objects and are no part of the record."""
-    from dataclasses import replace
-
     return replace(finding, repairs=())
 
 
-def to_github(report: Report, target: str) -> str:
-    """Workflow commands that GitHub shows beside the lines."""
+def to_github(checked: Checked) -> str:
+    """Workflow commands that GitHub shows beside the lines; a record that stopped is one of them."""
+    lines = []
+    for target, report in checked:
+        lines += [_command(finding, target) for finding in report.findings]
+        if report.partial:
+            lines.append(f"::error title=skipstone::{_data(f'{report.partial} [{target}]')}")
+    return "\n".join(lines)
+
+
+def _command(finding: Finding, target: str) -> str:
     kinds = {"error": "error", "warning": "warning", "note": "notice"}
-    return "\n".join(
-        f"::{kinds[f.severity]} {_location(f)}title={f.code} {f.rule}::{_escaped(f'{f.message} [{target}]')}"
-        for f in report.findings
-    )
+    properties = {"title": f"{finding.code} {finding.rule}"}
+    if finding.place is not None:
+        place = {"file": _relative(finding.place.file), "line": finding.place.line, "col": finding.place.column + 1}
+        properties = {**{name: str(value) for name, value in place.items()}, **properties}
+    given = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
+    return f"::{kinds[finding.severity]} {given}::{_data(f'{finding.message} [{target}]')}"
 
 
-def _location(finding: Finding) -> str:
-    if finding.place is None:
-        return ""
-    column = finding.place.column + 1
-    return f"file={_relative(finding.place.file)},line={finding.place.line},col={column},"
-
-
-def _escaped(text: str) -> str:
+def _data(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def to_sarif(report: Report, target: str) -> str:
-    """A SARIF 2.1.0 log with one run."""
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def to_sarif(checked: Checked) -> str:
+    """A SARIF 2.1.0 log with one run: uploads of several runs of one tool are refused. Results name their target."""
     rules = [
         {
             "id": code.code,
@@ -94,18 +112,20 @@ def to_sarif(report: Report, target: str) -> str:
         "semanticVersion": __version__.replace(".dev", "-dev"),
         "rules": rules,
     }
-    notifications = [{"level": "error", "message": {"text": report.partial}}] if report.partial else []
+    stopped = [f"{target}: {report.partial}" for target, report in checked if report.partial]
+    notifications = [{"level": "error", "message": {"text": text}} for text in stopped]
+    codes = [code.code for code in CODES]
     run = {
         "tool": {"driver": driver},
-        "results": [_result(finding, [code.code for code in CODES]) for finding in report.findings],
-        "invocations": [{"executionSuccessful": report.partial is None, "toolExecutionNotifications": notifications}],
-        "properties": {"target": target},
+        "results": [_result(finding, codes, target) for target, report in checked for finding in report.findings],
+        "invocations": [{"executionSuccessful": not stopped, "toolExecutionNotifications": notifications}],
+        "properties": {"targets": [target for target, _ in checked]},
     }
     log = {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run]}
     return json.dumps(log, indent=1)
 
 
-def _result(finding: Finding, codes: Sequence[str]) -> Mapping[str, Any]:
+def _result(finding: Finding, codes: Sequence[str], target: str) -> Mapping[str, Any]:
     location: dict[str, Any] = {
         "logicalLocations": [{"fullyQualifiedName": finding.module or "forward", "kind": "member"}]
     }
@@ -125,6 +145,7 @@ def _result(finding: Finding, codes: Sequence[str]) -> Mapping[str, Any]:
         "level": _LEVELS[finding.severity],
         "message": {"text": finding.message},
         "locations": [location],
+        "properties": {"target": target},
     }
 
 
@@ -135,12 +156,11 @@ def _relative(file: str) -> str:
 
 
 def _uri(file: str) -> str:
+    """The address of a file, relative where it is; a name's bytes beyond letters, digits and a few signs as %XX."""
     relative = _relative(file)
-    return Path(relative).as_posix() if not os.path.isabs(relative) else Path(relative).as_uri()
+    if os.path.isabs(relative):
+        return Path(relative).as_uri()
+    return quote(os.fsencode(Path(relative).as_posix()))
 
 
-def to_text(report: Report, target: str) -> str:
-    return str(report)
-
-
-STYLES = {"text": to_text, "json": to_json, "sarif": to_sarif, "github": to_github}
+STYLES = {"json": to_json, "sarif": to_sarif, "github": to_github}

@@ -20,6 +20,7 @@ from skipstone.core.errors import SkipstoneError
 
 _KEYS = {"select": list, "ignore": list, "baseline": str, "check": list}
 _JOB_KEYS = {"target": str, "inputs": list, "mode": str}
+_WORDS = {list: "a list of texts", str: "a text"}
 
 
 class SettingsError(SkipstoneError, ValueError):
@@ -28,11 +29,12 @@ class SettingsError(SkipstoneError, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One network to check: its target, its example inputs as typed, its mode."""
+    """One network to check: its target, its example inputs as typed, its mode; the folder the target is told from."""
 
     target: str
     inputs: tuple[str, ...]
     mode: str = "train"
+    folder: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.inputs:
@@ -59,41 +61,65 @@ class Settings:
             baseline=baseline or self.baseline,
         )
 
+    def without_baseline(self) -> "Settings":
+        return replace(self, baseline=None)
 
-def load_settings(folder: Path) -> Settings:
-    """The settings of the nearest pyproject.toml from `folder` upwards that has any; none: the defaults."""
+
+def load_settings(folder: Path | None = None) -> Settings:
+    """The settings of the nearest pyproject.toml from `folder` (the working one) upwards that has any, or the defaults.
+
+    Raises:
+        SettingsError: a file that is no TOML or can't be read, an unknown key, a value of another kind.
+    """
+    folder = folder or Path.cwd()
     for parent in (folder, *folder.parents):
         file = parent / "pyproject.toml"
-        if file.is_file():
-            try:
-                table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("skipstone")
-            except tomllib.TOMLDecodeError as error:
-                raise SettingsError(f"{file} is no TOML: {error}") from None
-            return _settings(table, file) if table is not None else Settings()
+        if (table := _read(file).get("tool", {})) and not isinstance(table, dict):
+            raise SettingsError(f"{file}: tool is {table!r}; it must be a table")
+        if "skipstone" in table:
+            return _settings(table["skipstone"], file)
     return Settings()
 
 
-def _settings(table: Mapping[str, Any], file: Path) -> Settings:
-    _check_keys(table, _KEYS, f"{file} [tool.skipstone]")
+def _read(file: Path) -> Mapping[str, Any]:
+    if not file.is_file():
+        return {}
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{file} is not UTF-8, which TOML must be: byte {error.start}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{file} is no TOML: {error}") from None
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read: {error.strerror}") from None
+
+
+def _settings(table: object, file: Path) -> Settings:
+    checked = _table(table, _KEYS, f"{file} [tool.skipstone]")
     jobs = []
-    for row in table.get("check", []):
+    for row in checked.get("check", []):
         where = f"{file} [[tool.skipstone.check]]"
-        if not isinstance(row, dict) or "target" not in row:
+        job = _table(row, _JOB_KEYS, where)
+        if "target" not in job:
             raise SettingsError(f"{where}: needs a target such as 'net.py:Net'")
-        _check_keys(row, _JOB_KEYS, where)
-        jobs.append(Job(row["target"], tuple(row.get("inputs", ())), row.get("mode", "train")))
-    baseline = table.get("baseline")
+        jobs.append(Job(job["target"], tuple(job.get("inputs", ())), job.get("mode", "train"), file.parent))
+    baseline = checked.get("baseline")
     return Settings(
-        tuple(table["select"]) if "select" in table else None,
-        tuple(table.get("ignore", ())),
+        tuple(checked["select"]) if "select" in checked else None,
+        tuple(checked.get("ignore", ())),
         file.parent / baseline if baseline else None,
         tuple(jobs),
     )
 
 
-def _check_keys(table: Mapping[str, Any], known: Mapping[str, type], where: str) -> None:
+def _table(table: object, known: Mapping[str, type], where: str) -> Mapping[str, Any]:
+    """The table, if it is one and each of its keys is known and of its kind."""
+    if not isinstance(table, dict):
+        raise SettingsError(f"{where} is {table!r}; it must be a table, such as target = 'net.py:Net'")
     for key, value in table.items():
         if key not in known:
             raise SettingsError(f"{where}: unknown key {key!r}; known: {', '.join(known)}")
-        if not isinstance(value, known[key]):
-            raise SettingsError(f"{where}: {key} is {value!r}; it must be a {known[key].__name__}")
+        texts = key == "check" or not isinstance(value, list) or all(isinstance(item, str) for item in value)
+        if not isinstance(value, known[key]) or not texts:
+            raise SettingsError(f"{where}: {key} is {value!r}; it must be {_WORDS[known[key]]}")
+    return table

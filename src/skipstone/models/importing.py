@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from hashlib import sha256
 from importlib import import_module, invalidate_caches
-from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -118,7 +118,8 @@ class _RehearsedFinder:
 
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        spec = PathFinder.find_spec(name, path, target)
+        others = [finder for finder in sys.meta_path if finder is not _RehearsedFinder]
+        spec = next((s for finder in others if (s := finder.find_spec(name, path, target)) is not None), None)
         if spec is None or spec.origin is None or rehearsed(spec.origin) is None:
             return None
         spec.loader = _FreshLoader(name, spec.origin)

@@ -1,0 +1,5 @@
+"""`python -m skipstone` is the `skipstone` command."""
+
+from skipstone.cli import main
+
+main()

@@ -1,3 +1,0 @@
-from skipstone.cli import main
-
-main()

@@ -1,0 +1,131 @@
+"""What several commands take, each kind of argument described and parsed in one place."""
+
+import ast
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from skipstone.core.errors import SkipstoneError
+from skipstone.runs.records import Optimizer, Precision, Schedule
+
+if TYPE_CHECKING:
+    import torch
+
+_FORMS = (
+    "file.py:Name, 'file.py:factory(64, 128)', package.module:Name, timm:NAME, torchvision:NAME, skipstone:NAME. "
+    "Arguments are literals; nothing typed is evaluated."
+)
+_INPUT = (
+    "One example input: 3x32x32 (a batch of 2 is added), 2,3,32,32 (with the batch), 2,16:int64 (with a dtype); once for "
+    "each of the network's inputs."
+)
+
+Target = Annotated[str, Parameter(help=_FORMS)]
+Inputs = Annotated[tuple[str, ...], Parameter(name=["--input", "-i"], consume_multiple=False, help=_INPUT, negative="")]
+Mode = Annotated[
+    Literal["train", "eval"],
+    Parameter(help="The network as in training or in evaluation: batch norm and dropout behave accordingly."),
+]
+TextOrJson = Annotated[Literal["text", "json"], Parameter(name=["--format", "-f"], help="text or json.")]
+Diff = Annotated[bool, Parameter(help="Print the change of the source as one patch that git apply takes.")]
+Write = Annotated[bool, Parameter(help="Make that change in the source.")]
+Data = Annotated[str, Parameter(help="digits, cifar10 or cifar100.")]
+DataFolder = Annotated[
+    Path | None,
+    Parameter(
+        help="Where CIFAR's binary version lies, a folder or the archive; fetched from its official address if not given."
+    ),
+]
+
+
+def examples(texts: tuple[str, ...]) -> tuple["torch.Tensor", ...]:
+    """The example inputs as typed, one `--input` each."""
+    from skipstone.tracing import parse_input_text
+
+    if not texts:
+        raise SkipstoneError("no example input; give one such as --input 3x32x32")
+    return tuple(map(parse_input_text, texts))
+
+
+def output_path(path: Path | None) -> Path | None:
+    """A file to be written, refused before the work and not after it."""
+    if path is None:
+        return None
+    if path.is_dir():
+        raise SkipstoneError(f"{path} is a folder; give a file to write")
+    if not path.parent.is_dir():
+        raise SkipstoneError(f"{path} cannot be written: there is no folder {path.parent}")
+    return path
+
+
+# ---- what networks and recipes are given
+
+
+def _help(text: str, negative: str = "") -> Any:
+    return Parameter(help=text, group="Recipe", negative=negative)
+
+
+@dataclass(frozen=True)
+class RecipeFlags:
+    """The fields of `Recipe` as flags; None where the flag is not given and file or default decide."""
+
+    optimizer: Annotated[Optimizer | None, _help("sgd (default) or adamw.")] = None
+    lr: Annotated[float | None, _help("Peak learning rate. Default 0.1.")] = None
+    momentum: Annotated[float | None, _help("SGD's momentum. Default 0.9.")] = None
+    nesterov: Annotated[bool | None, _help("Nesterov's form of it. On by default.", "--no-nesterov")] = None
+    weight_decay: Annotated[float | None, _help("Not on biases and normalisation. Default 5e-4.")] = None
+    schedule: Annotated[Schedule | None, _help("one-cycle (default), cosine, step or constant.")] = None
+    warmup: Annotated[float | None, _help("Share of all steps in which the rate rises. Default 0.2.")] = None
+    batch_size: Annotated[int | None, _help("Images a step. Default 128.")] = None
+    label_smoothing: Annotated[float | None, _help("Default 0.")] = None
+    augmentation: Annotated[
+        Literal["auto", "none", "crop", "crop-flip"] | None,
+        _help("auto (default: crop-flip on CIFAR, none on digits), none, crop or crop-flip."),
+    ] = None
+    clip: Annotated[float | None, _help("Largest norm of the whole gradient. Default: none.")] = None
+    precision: Annotated[Precision | None, _help("fp32 (default) or bf16 (autocast).")] = None
+
+    def given(self) -> dict[str, object]:
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def assignment(text: str) -> tuple[str, Any]:
+    """`width=8` as ("width", 8)."""
+    name, value = _halves(text)
+    return name, _literal(value)
+
+
+def assignments(text: str) -> tuple[str, list[Any]]:
+    """`dropout=0,0.2` as ("dropout", [0, 0.2])."""
+    name, values = _halves(text)
+    return name, [_literal(part) for part in split(values)]
+
+
+def split(text: str) -> list[str]:
+    """Split at commas outside parentheses: `plain20,net.py:Net(3, 4)` is two networks."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(character, 0)
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _halves(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier() or not value:
+        raise SkipstoneError(f"option {text!r} is not understood, expected name=value")
+    return name, value
+
+
+def _literal(text: str) -> Any:
+    """A Python literal where the text is one, else the text itself: `8`, `0.1`, `B`."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text

@@ -1,0 +1,101 @@
+"""What several commands show. Foreign text (names, paths, error messages) is printed as it is, never as markup."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from skipstone.core.errors import SkipstoneError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from torch import nn
+
+    from skipstone.core.edit import Edit
+    from skipstone.core.sources import SourceChange
+
+
+def console(*, stderr: bool = False, width: int | None = None) -> "Console":
+    """Rich's console for tables and colours, with none of the meanings that it gives to brackets, colons and numbers."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def table_console(*, width: int | None = None) -> "Console":
+    """The same for what has to fit the width: tables and rules."""
+    from rich.console import Console
+
+    return Console(width=width, highlight=False, markup=False, emoji=False)
+
+
+def note(text: str) -> None:
+    """A line on stderr beside the result."""
+    print(text, file=sys.stderr)
+
+
+def write_file(path: Path, text: str, what: str) -> None:
+    """Write an output, whole or not at all, and say so."""
+    from skipstone.core.files import write_atomically
+
+    write_atomically(path, text.encode())
+    note(f"{what}: {path}")
+
+
+def print_patch(changes: Iterable["SourceChange"]) -> None:
+    """A patch on stdout, to the byte: it holds lines of files in their own encodings."""
+    patch = b"".join(change.patch() for change in changes)
+    sys.stdout.flush()
+    raw = getattr(sys.stdout, "buffer", None)
+    if raw is None:  # a stream of text alone, such as a notebook's
+        sys.stdout.write(patch.decode("utf-8", "surrogateescape"))
+    else:
+        raw.write(patch)
+        raw.flush()
+
+
+def show_source(model: "nn.Module", edits: Sequence["Edit"], *, write: bool) -> int:
+    """Print or make the change of the source; in words, and status 2, where it is not certain."""
+    from skipstone import surgery
+    from skipstone.core.sources import write_changes
+
+    changes = surgery.source_changes(model, edits)
+    if changes is None:
+        note(f"no source change is certain: {surgery.why_not(model, edits)}. By hand:\n{surgery.suggestion(edits)}")
+        return 2
+    if not write:
+        print_patch(changes)
+        return 0
+    write_changes(changes)
+    for change in changes:
+        note(f"changed: {change.path}")
+    return 0
+
+
+def save_network(model: "nn.Module", edits: Sequence["Edit"], path: Path) -> None:
+    """Save the edited network by torch.save, whole or not at all."""
+    import io
+    import pickle
+
+    import torch
+
+    from skipstone import surgery
+    from skipstone.core.files import write_atomically
+
+    saved = io.BytesIO()
+    try:
+        torch.save(surgery.apply(model, edits), saved)
+    except (pickle.PicklingError, TypeError, AttributeError) as error:
+        raise SkipstoneError(f"the network cannot be saved: {str(error).splitlines()[0]}") from error
+    write_atomically(path, saved.getbuffer())
+    note(f"saved: {path}")
+
+
+def show_comparison(comparison: Any) -> None:
+    """Print the table and the sentences of a comparison to stdout."""
+    from skipstone.report.tables import accuracy_table, comparison_text
+
+    printer = table_console()
+    printer.print(accuracy_table(comparison))
+    printer.print(comparison_text(comparison))
+    printer.print()

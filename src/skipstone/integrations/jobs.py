@@ -1,0 +1,46 @@
+"""A network as it is typed to be checked: built from its source anew, recorded, held against the baseline."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from skipstone.checks import Report, check
+from skipstone.checks.baseline import new_findings, read_baseline
+from skipstone.integrations.settings import Job, Settings
+from skipstone.models.target import outline, parse_target
+from skipstone.tracing import parse_input_text
+
+
+def check_job(job: Job, settings: Settings) -> Report:
+    """Build the job's network and check it, by the settings' codes; findings of its baseline are left out."""
+    example = tuple(map(parse_input_text, job.inputs))
+    with _on_path(job.folder):
+        model = outline(_from_folder(job)).train(job.mode == "train")
+        report = check(model, example, select=settings.select, ignore=settings.ignore)
+    if settings.baseline is not None:
+        report = replace(report, findings=new_findings(report.findings, read_baseline(settings.baseline)))
+    return report
+
+
+def _from_folder(job: Job) -> str:
+    """The target with its file told from the folder of the settings, wherever the command is run."""
+    where = parse_target(job.target).where
+    if job.folder is None or not where.endswith(".py"):
+        return job.target
+    return job.target.replace(where, str(job.folder / where), 1)
+
+
+@contextmanager
+def _on_path(folder: Path | None) -> Iterator[None]:
+    """The folder of the settings is where their modules are found, as the working folder is for what is typed."""
+    if folder is None:
+        yield
+        return
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        if str(folder) in sys.path:
+            sys.path.remove(str(folder))
