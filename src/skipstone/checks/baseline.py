@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePath
 
 from skipstone.core.codec import RecordError
+from skipstone.core.files import write_atomically
 from skipstone.core.finding import Finding
 
 _SCHEMA, _VERSION = "skipstone.Baseline", 1
@@ -18,11 +19,10 @@ def _key(finding: Finding) -> Key:
 
 
 def write_baseline(path: Path, findings: Iterable[Finding]) -> None:
-    """Write the findings as accepted. An existing baseline is replaced."""
+    """Write the findings as accepted. An existing baseline is replaced, whole or not at all."""
     rows = [dict(zip(("code", "module", "file", "message"), _key(finding), strict=True)) for finding in findings]
-    path.write_text(
-        json.dumps({"schema": _SCHEMA, "version": _VERSION, "findings": rows}, indent=1) + "\n", encoding="utf-8"
-    )
+    text = json.dumps({"schema": _SCHEMA, "version": _VERSION, "findings": rows}, indent=1) + "\n"
+    write_atomically(path, text.encode())
 
 
 def read_baseline(path: Path) -> Counter[Key]:
@@ -33,6 +33,8 @@ def read_baseline(path: Path) -> Counter[Key]:
         raise RecordError(f"baseline {path} does not exist; write it with --write-baseline") from None
     except json.JSONDecodeError as error:
         raise RecordError(f"baseline {path} is no JSON: {error}") from None
+    except UnicodeDecodeError as error:
+        raise RecordError(f"baseline {path} is not UTF-8: byte {error.start}") from None
     if not isinstance(data, dict) or (data.get("schema"), data.get("version")) != (_SCHEMA, _VERSION):
         raise RecordError(
             f"{path} is no baseline of this version: its head must be schema {_SCHEMA!r}, version {_VERSION}"

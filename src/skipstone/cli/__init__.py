@@ -2,8 +2,8 @@
 
 A command's module holds `run(...) -> int`, its parameters annotated for cyclopts and described in its docstring. It
 parses, calls one public function, renders, and returns the exit status: 0 clean, 1 findings, 2 could not run. What
-several commands share is in `arguments` (what is typed) and `output` (what is shown); none imports another. Results go to
-stdout, progress and errors to stderr; errors end in `boundary`. Command modules import torch and everything heavy
+several commands share is in `arguments` (what is typed) and `output` (what is shown); none imports another. Results go
+to stdout, progress and errors to stderr; errors end in `boundary`. Command modules import torch and everything heavy
 inside `run` only, so that `--help` answers at once.
 """
 

@@ -112,6 +112,7 @@ def _worths(  # type: ignore[no-untyped-def]
     target: str, weights: Path | None, which, source, epochs: int, seed: int, figure: Path | None, *, as_json: bool
 ) -> int:
     """Measure and print what each skip is worth."""
+    from skipstone.core.files import write_atomically
     from skipstone.data import load
     from skipstone.experiments.ablation import worth_of_skips
     from skipstone.report.worth import worth_svg
@@ -121,5 +122,6 @@ def _worths(  # type: ignore[no-untyped-def]
     worths = worth_of_skips(model, splits, epochs=epochs, seed=seed, which=which, tell=output.note)
     print(json.dumps(worths.to_dict(), indent=1) if as_json else worths)
     if figure:
-        output.write_file(figure, worth_svg(worths), "figure")
+        write_atomically(figure, worth_svg(worths).encode())
+        output.note(f"figure: {figure}")
     return 0

@@ -18,8 +18,8 @@ _FORMS = (
     "Arguments are literals; nothing typed is evaluated."
 )
 _INPUT = (
-    "One example input: 3x32x32 (a batch of 2 is added), 2,3,32,32 (with the batch), 2,16:int64 (with a dtype); once for "
-    "each of the network's inputs."
+    "One example input: 3x32x32 (a batch of 2 is added), 2,3,32,32 (with the batch), 2,16:int64 (with a dtype); once "
+    "for each of the network's inputs."
 )
 
 Target = Annotated[str, Parameter(help=_FORMS)]
@@ -35,7 +35,7 @@ Data = Annotated[str, Parameter(help="digits, cifar10 or cifar100.")]
 DataFolder = Annotated[
     Path | None,
     Parameter(
-        help="Where CIFAR's binary version lies, a folder or the archive; fetched from its official address if not given."
+        help="Where CIFAR's binary version lies, a folder or the archive; fetched from its official address otherwise."
     ),
 ]
 

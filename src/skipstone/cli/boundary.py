@@ -77,9 +77,7 @@ def _told(error: BaseException) -> int:
     from skipstone.core.faults import internal_error
 
     if isinstance(error, SystemExit):
-        tell(
-            f"the network's own code ended the program, with {error.code!r}; take its sys.exit out of what is imported or run"
-        )
+        tell(f"the network's own code ended the program by SystemExit({error.code!r}); take its sys.exit out")
     elif isinstance(error, SkipstoneError | InternalError):
         tell(str(error))
     elif words := in_words(error):

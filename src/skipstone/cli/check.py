@@ -78,21 +78,19 @@ def run(
 
 
 def _print(reports: list[tuple["Job", "Report"]], style: str, *, skips: bool) -> None:
-    from skipstone.integrations.formats import render
+    from skipstone.integrations.formats import render_all
 
     if style != "text":
-        print(render([(job.target, report) for job, report in reports], style))
+        print(render_all([(job.target, report) for job, report in reports], style))
         return
     from rich.text import Text
-
-    from skipstone.checks.text import report_text
 
     console = output.console()
     for job, report in reports:
         if skips:
             console.print(_skip_table(report))
         console.print(Text(f"{job.target}\n"))
-        styled = Text(report_text(report))
+        styled = Text(str(report))
         for word, style_name in (("error", "bold red"), ("warning", "bold yellow"), ("note", "bold blue")):
             styled.highlight_regex(rf"(?m)^SK\d+  {word}", style_name)
         styled.highlight_regex(r"<- they part here", "bold")

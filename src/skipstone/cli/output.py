@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def console(*, stderr: bool = False, width: int | None = None) -> "Console":
-    """Rich's console for tables and colours, with none of the meanings that it gives to brackets, colons and numbers."""
+    """Rich's console with none of the meanings that it gives to brackets, colons and numbers; lines stay whole."""
     from rich.console import Console
 
     return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True)
@@ -32,14 +32,6 @@ def table_console(*, width: int | None = None) -> "Console":
 def note(text: str) -> None:
     """A line on stderr beside the result."""
     print(text, file=sys.stderr)
-
-
-def write_file(path: Path, text: str, what: str) -> None:
-    """Write an output, whole or not at all, and say so."""
-    from skipstone.core.files import write_atomically
-
-    write_atomically(path, text.encode())
-    note(f"{what}: {path}")
 
 
 def print_patch(changes: Iterable["SourceChange"]) -> None:

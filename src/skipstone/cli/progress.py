@@ -22,8 +22,8 @@ def progress_bars(specs: Sequence[RunSpec]) -> Iterator["Watcher"]:
 
     console = output.console(stderr=True)
     columns = (
-        TextColumn("{task.description}", markup=False), BarColumn(bar_width=28), MofNCompleteColumn(), TextColumn("epochs"),
-        TimeElapsedColumn(),
+        TextColumn("{task.description}", markup=False), BarColumn(bar_width=28), MofNCompleteColumn(),
+        TextColumn("epochs"), TimeElapsedColumn(),
     )  # fmt: skip
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bars:
         bars.start()

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from skipstone.cli import arguments, output, prepare_to_record
+from skipstone.cli import arguments, prepare_to_record
 
 
 def run(
@@ -27,6 +27,7 @@ def run(
         Columns of the terminal; found out if not given.
     """
     from skipstone.core.drawing import draw
+    from skipstone.core.files import write_atomically
     from skipstone.models.target import outline
     from skipstone.report import drawing_text
     from skipstone.report.arcs import listing_svg
@@ -42,5 +43,6 @@ def run(
     if graph.stopped:
         print(f"partial: {graph.stopped}")
     if svg:
-        output.write_file(svg, listing_svg(drawing), "drawing")
+        write_atomically(svg, listing_svg(drawing).encode())
+        print(f"drawing: {svg}")
     return 1 if graph.failures or graph.stopped else 0

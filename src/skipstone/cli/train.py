@@ -130,8 +130,8 @@ class _Progress:
 
         self._console = output.console(stderr=True)
         columns = (
-            TextColumn("{task.description}", markup=False), BarColumn(bar_width=28), MofNCompleteColumn(), TextColumn("steps"),
-            TimeRemainingColumn(),
+            TextColumn("{task.description}", markup=False), BarColumn(bar_width=28), MofNCompleteColumn(),
+            TextColumn("steps"), TimeRemainingColumn(),
         )  # fmt: skip
         self._bar = Progress(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
         self._task = self._bar.add_task("loading", total=None)

@@ -22,8 +22,13 @@ Checked = Sequence[tuple[str, Report]]
 """Each target, as typed, with its report."""
 
 
-def render(checked: Checked, style: str) -> str:
-    """The reports as one document in one of `STYLES`."""
+def render(report: Report, target: str, style: str) -> str:
+    """One report in one of `STYLES`."""
+    return render_all(((target, report),), style)
+
+
+def render_all(checked: Checked, style: str) -> str:
+    """Several reports as one document in one of `STYLES`."""
     return STYLES[style](checked)
 
 

@@ -20,7 +20,7 @@ from skipstone.core.errors import SkipstoneError
 
 _KEYS = {"select": list, "ignore": list, "baseline": str, "check": list}
 _JOB_KEYS = {"target": str, "inputs": list, "mode": str}
-_WORDS = {list: "a list of texts", str: "a text"}
+_WORDS: Mapping[type, str] = {list: "a list of texts", str: "a text"}
 
 
 class SettingsError(SkipstoneError, ValueError):

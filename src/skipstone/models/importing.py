@@ -97,11 +97,11 @@ def rehearsing() -> Iterator[Callable[[SourceChange], None]]:
         forget_package(change.path)
 
     with rehearsal():
-        sys.meta_path.insert(0, _RehearsedFinder)  # type: ignore[arg-type]  # a class with the one method that counts
+        sys.meta_path.insert(0, _RehearsedFinder)
         try:
             yield put
         finally:
-            sys.meta_path.remove(_RehearsedFinder)  # type: ignore[arg-type]
+            sys.meta_path.remove(_RehearsedFinder)
             for change in changed:
                 forget_package(change.path)
 
