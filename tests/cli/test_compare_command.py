@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from skipstone.cli import run
-from skipstone.cli.compare import _split
+from skipstone.cli.arguments import split
 from skipstone.runs.records import read_run
 
 COMPARE = [sys.executable, "-m", "skipstone.cli", "compare"]
@@ -92,7 +92,7 @@ def test_compare_could_not_run(arguments, text, tmp_path, capsys):
 
 
 def test_commas_within_parentheses_do_not_split():
-    assert _split("plain20, net.py:Net(3, (4, 5)),b") == ["plain20", "net.py:Net(3, (4, 5))", "b"]
+    assert split("plain20, net.py:Net(3, (4, 5)),b") == ["plain20", "net.py:Net(3, (4, 5))", "b"]
 
 
 @pytest.mark.slow

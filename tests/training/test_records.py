@@ -133,6 +133,6 @@ def test_no_run_folder(tmp_path):
 
 
 def test_every_field_of_a_recipe_is_a_flag():
-    from skipstone.cli.train import RecipeFlags
+    from skipstone.cli.arguments import RecipeFlags
 
     assert [f.name for f in fields(RecipeFlags)] == [f.name for f in fields(Recipe)]

@@ -1,0 +1,3 @@
+from skipstone.cli import main
+
+main()
