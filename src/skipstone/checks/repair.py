@@ -108,10 +108,10 @@ def _settle(subject: Subject, found: Found, proposal: Proposal, alone: set[Key])
 
 
 def _applied(model: nn.Module, edits: Edits) -> nn.Module:
-    """An edited copy; how an edit is carried out concerns who applies it, not who is shown it."""
+    """The edited network on the same weights; how an edit is carried out concerns who applies it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", surgery.SurgeryWarning)
-        return surgery.apply(model, edits)
+        return surgery.preview(model, edits)
 
 
 def _first_proposal(subject: Subject, found: Found) -> Proposal | None:

@@ -28,6 +28,7 @@ from skipstone.tracing.torch_internals import (
     unset_fake_temporarily,
 )
 
+_CPU = torch.device("cpu")
 _PLAIN = frozenset((
     type(None), bool, int, float, complex, str, bytes, type, torch.dtype, torch.device, torch.Size, BuiltinFunctionType,
     ModuleType,
@@ -167,6 +168,8 @@ class FakeClone(Clone):
 
     def __init__(self, model: nn.Module, fake: FakeTensorMode) -> None:
         self.fake = fake
+        # A weight without a place of its own (on "meta") is taken to be where the others are.
+        self._home = next((p.device for p in model.parameters() if not p.is_meta), _CPU)
         super().__init__(model)
 
     def input(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -178,7 +181,7 @@ class FakeClone(Clone):
         return FakeTensor(self.fake, meta, weight.device)
 
     def _twin(self, tensor: torch.Tensor) -> torch.Tensor:
-        return tensor if isinstance(tensor, FakeTensor) else fake_tensor(tensor, self.fake)
+        return tensor if isinstance(tensor, FakeTensor) else fake_tensor(tensor, self.fake, self._home)
 
     def _deep_copy(self, value: object) -> object:
         return copied(value, self.fake, self._memo)
@@ -255,9 +258,12 @@ def _holds_state(cell: CellType) -> bool:
     )
 
 
-def fake_tensor(tensor: torch.Tensor, fake: FakeTensorMode) -> torch.Tensor:
-    """A fake tensor of the same shape, strides, dtype, device and `requires_grad`; a parameter stays a parameter."""
-    device = torch.device("cpu") if tensor.device.type == "meta" else tensor.device
+def fake_tensor(tensor: torch.Tensor, fake: FakeTensorMode, home: torch.device = _CPU) -> torch.Tensor:
+    """A fake tensor of the same shape, strides, dtype, device and `requires_grad`; a parameter stays a parameter.
+
+    One on the meta device is taken to be at `home`.
+    """
+    device = home if tensor.device.type == "meta" else tensor.device
     if tensor.layout != torch.strided or type(tensor) not in (torch.Tensor, nn.Parameter, nn.Buffer):
         return fake.from_tensor(tensor, static_shapes=True)
     meta = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")

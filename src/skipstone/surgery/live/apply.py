@@ -20,6 +20,7 @@ from skipstone.core.edit import (
 )
 from skipstone.surgery.errors import SurgeryError, SurgeryWarning
 from skipstone.surgery.live import connection, edited, layers, widths
+from skipstone.surgery.live.copying import copied, twin
 from skipstone.surgery.live.handlers import SiteEdit
 
 
@@ -34,7 +35,7 @@ def apply(model: nn.Module, edits: Sequence[Edit], *, copy: bool = True) -> nn.M
         UnknownNameError: a path that the model does not have.
     """
     _check(model, edits)
-    target = _copied(model, {}) if copy else model
+    target = copied(model) if copy else model
     undo = _Undo(target)
     try:
         _carry_out(target, edits)
@@ -56,7 +57,7 @@ def revert(model: nn.Module, *, copy: bool = True) -> nn.Module:
     """
     if not model.__dict__.get(_PAST):
         raise SurgeryError(f"{type(model).__name__} has not been edited: there is nothing to revert")
-    target = _copied(model, {}) if copy else model
+    target = copied(model) if copy else model
     *earlier, last = target.__dict__[_PAST]
     _restore(last)
     target.__dict__.pop(_PAST, None)
@@ -66,21 +67,11 @@ def revert(model: nn.Module, *, copy: bool = True) -> nn.Module:
 
 
 def preview(model: nn.Module, edits: Sequence[Edit]) -> nn.Module:
-    """The edited network on the same weights: for recording it, not for running it."""
+    """The edited network on the same weights, new ones on the meta device: for recording it, not for running it."""
     _check(model, edits)
-    tensors = {id(t): t for t in (*model.parameters(), *model.buffers())}
-    target = _copied(model, dict(tensors))
-    _carry_out(target, edits)
+    target = twin(model)
+    _carry_out(target, edits, weightless=True)
     return target
-
-
-def _copied(model: nn.Module, memo: dict[int, object]) -> nn.Module:
-    try:
-        return copy.deepcopy(model, memo)
-    except (RuntimeError, TypeError) as error:
-        raise SurgeryError(
-            f"{type(model).__name__} cannot be copied ({error}); pass copy=False to change it in place"
-        ) from error
 
 
 def _check(model: nn.Module, edits: Sequence[Edit]) -> None:
@@ -112,31 +103,32 @@ def paths_of(edit: Edit) -> tuple[str, ...]:
     return (edit.site.module,)
 
 
-def _carry_out(model: nn.Module, edits: Sequence[Edit]) -> None:
+def _carry_out(model: nn.Module, edits: Sequence[Edit], *, weightless: bool = False) -> None:
+    """Change a model. With `weightless` new weights are made on the meta device: a trial allocates nothing."""
     by_module: dict[str, list[SiteEdit]] = {}
     for edit in edits:
         if isinstance(edit, SetAttributes):
             layers.set_attributes(layers.find(model, edit.module), edit.module, dict(edit.values))
         elif isinstance(edit, ReplaceModule):
             old = layers.find(model, edit.module)
-            new = layers.build(edit.new, old, model)
+            new = layers.build(edit.new, old, model, weightless=weightless)
             layers.carry_weights(old, new)
             layers.put(model, edit.module, new)
         elif isinstance(edit, NarrowInput):
-            widths.narrow(layers.find(model, edit.module), edit)
+            widths.narrow(layers.find(model, edit.module), edit, weightless=weightless)
         elif isinstance(edit, WidenInput):
-            widths.widen(layers.find(model, edit.module), edit)
+            widths.widen(layers.find(model, edit.module), edit, weightless=weightless)
         elif isinstance(edit, Connect):
-            connection.connect(model, edit)
+            connection.connect(model, edit, weightless=weightless)
         elif isinstance(edit, Disconnect):
             connection.disconnect(model, edit.target, edit.name)
         else:
             by_module.setdefault(edit.site.module, []).append(edit)
     for path, chosen in by_module.items():
-        _edit_sites(model, path, chosen)
+        _edit_sites(model, path, chosen, weightless=weightless)
 
 
-def _edit_sites(model: nn.Module, path: str, edits: Sequence[SiteEdit]) -> None:
+def _edit_sites(model: nn.Module, path: str, edits: Sequence[SiteEdit], *, weightless: bool) -> None:
     holder = layers.find(model, path)
     if isinstance(holder, torch.jit.ScriptModule):
         raise SurgeryError(f"{path or 'the model'} is compiled TorchScript, whose forward cannot be edited")
@@ -144,7 +136,7 @@ def _edit_sites(model: nn.Module, path: str, edits: Sequence[SiteEdit]) -> None:
         raise SurgeryError(
             f"{path or 'the model'} ({type(holder).__name__}) has a {own} of its own: copies would lose the edit"
         )
-    ready = [_with_module(model, holder, edit) for edit in edits]
+    ready = [_with_module(model, holder, edit, weightless=weightless) for edit in edits]
     for place in dict.fromkeys(edit.site.place for edit in ready):
         if why := edited.obstacle(holder, place):
             warnings.warn(f"{why}; its calls are watched while it runs instead", SurgeryWarning, stacklevel=4)
@@ -152,7 +144,7 @@ def _edit_sites(model: nn.Module, path: str, edits: Sequence[SiteEdit]) -> None:
     layers.slow_attention(model, path)
 
 
-def _with_module(model: nn.Module, holder: nn.Module, edit: SiteEdit) -> SiteEdit:
+def _with_module(model: nn.Module, holder: nn.Module, edit: SiteEdit, *, weightless: bool) -> SiteEdit:
     """Register the new module of a `MapOperand` on the holder, under a name that is free there."""
     if not isinstance(edit, MapOperand) or edit.transform.kind != "module":
         return edit
@@ -160,7 +152,7 @@ def _with_module(model: nn.Module, holder: nn.Module, edit: SiteEdit) -> SiteEdi
         raise SurgeryError("a transform of kind 'module' needs its `module`")
     layers.check_takes_layers(holder, edit.site.module)
     name = layers.free_name(holder, edit.name)
-    holder.add_module(name, layers.build(edit.transform.module, holder, model))
+    holder.add_module(name, layers.build(edit.transform.module, holder, model, weightless=weightless))
     return replace(edit, name=name)
 
 

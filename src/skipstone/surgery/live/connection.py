@@ -127,15 +127,16 @@ def _first_tensor(value: Any) -> Tensor:
     return value
 
 
-def connect(model: nn.Module, edit: Connect) -> None:
-    """Carry out a `Connect`."""
+def connect(model: nn.Module, edit: Connect, *, weightless: bool = False) -> None:
+    """Carry out a `Connect`; with `weightless` its new weights are on the meta device."""
     source, target = layers.find(model, edit.source), layers.find(model, edit.target)
     if edit.source and source is target and edit.source_occurrence == edit.target_occurrence:
         raise SurgeryError(f"a skip from {edit.source!r} to itself would close a loop")
     layers.check_takes_layers(target, edit.target)
-    shortcut = None if edit.shortcut is None else layers.build(edit.shortcut, target, model)
+    shortcut = None if edit.shortcut is None else layers.build(edit.shortcut, target, model, weightless=weightless)
     name = layers.free_name(target, edit.name)
-    join = Join(edit.merge, shortcut, edit.at_init, edit.axis)
+    with torch.device("meta" if weightless else "cpu"):
+        join = Join(edit.merge, shortcut, edit.at_init, edit.axis)
     layers.like(join, target, model)
     target.add_module(name, join)
     cell = Cell()

@@ -27,24 +27,40 @@ def paths_of(model: nn.Module, module: nn.Module) -> list[str]:
     return [path for path, other in model.named_modules(remove_duplicate=False) if other is module]
 
 
-def build(spec: ModuleSpec, *models: nn.Module) -> nn.Module:
+def build(spec: ModuleSpec, *models: nn.Module, weightless: bool = False) -> nn.Module:
     """A new module; training mode, device and floating-point dtype are those of `models` (see `like`).
+
+    With `weightless` its weights are on the meta device: they have shapes and take no memory.
 
     Raises:
         SurgeryError: no such class, or arguments it does not take.
     """
-    module = _made(spec)
+    module = _made_on("meta", spec) if weightless else _made_on("cpu", spec)
     like(module, *models)
     return module
 
 
 def like(module: nn.Module, *models: nn.Module) -> None:
-    """Give a new module the first model's training mode, and device and dtype of the first one that has weights."""
+    """Give a new module the first model's training mode, and device and dtype of the first one that has weights.
+
+    Weights on the meta device stay there: there is nothing to move.
+    """
     reference = next((t for model in models for t in _tensors(model) if t.is_floating_point()), None)
     if reference is not None:
-        module.to(device=reference.device, dtype=reference.dtype)
+        there = any(tensor.is_meta for tensor in _tensors(module))
+        module.to(device=None if there else reference.device, dtype=reference.dtype)
     if models:
         module.train(models[0].training)
+
+
+def _made_on(device: str, spec: ModuleSpec) -> nn.Module:
+    with torch.device(device):
+        try:
+            return _made(spec)
+        except (RuntimeError, NotImplementedError) as error:
+            if device != "meta":
+                raise SurgeryError(f"{spec} cannot be made: {error}") from error
+    return _made_on("cpu", spec)  # a class that computes with its values when it is made
 
 
 def _made(spec: ModuleSpec) -> nn.Module:

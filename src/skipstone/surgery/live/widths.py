@@ -1,6 +1,6 @@
 """Layers made to read fewer or more input channels, for concatenations that lose or gain an operand."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -23,17 +23,21 @@ def input_channels(module: nn.Module) -> int | None:
     return None
 
 
-def narrow(module: nn.Module, edit: NarrowInput) -> None:
-    """Carry out a `NarrowInput`: the other channels' weights are dropped."""
+def narrow(module: nn.Module, edit: NarrowInput, *, weightless: bool = False) -> None:
+    """Carry out a `NarrowInput`: the other channels' weights are dropped. `weightless`: the rest are on "meta"."""
     width = _width(module, edit.module)
     if not edit.ranges or any(not 0 <= start < stop <= width for start, stop in edit.ranges):
         raise SurgeryError(f"{edit.module} reads channels 0 to {width}; ranges {edit.ranges} do not lie within them")
-    keep = torch.cat([torch.arange(start, stop) for start, stop in edit.ranges])
-    _resize(module, len(keep), lambda tensor, axis: tensor.index_select(axis, keep.to(tensor.device)))
+    keep = torch.cat([torch.arange(start, stop, device="cpu") for start, stop in edit.ranges])
+
+    def fewer(tensor: Tensor, axis: int) -> Tensor:
+        return tensor.index_select(axis, keep.to(tensor.device))
+
+    _resize(module, len(keep), fewer, weightless)
 
 
-def widen(module: nn.Module, edit: WidenInput) -> None:
-    """Carry out a `WidenInput`."""
+def widen(module: nn.Module, edit: WidenInput, *, weightless: bool = False) -> None:
+    """Carry out a `WidenInput`; `weightless` puts the changed weights on the meta device."""
     width = _width(module, edit.module)
     if edit.count < 1:
         raise SurgeryError(f"{edit.module} can be widened by 1 channel or more, not by {edit.count}")
@@ -42,7 +46,7 @@ def widen(module: nn.Module, edit: WidenInput) -> None:
         shape = list(tensor.shape)
         shape[axis] = edit.count
         new = tensor.new_zeros(shape)
-        if edit.at_init == "plain" and tensor.dim() > 1 and tensor.numel():
+        if edit.at_init == "plain" and tensor.dim() > 1 and tensor.numel() and not tensor.is_meta:
             bound = float(tensor.abs().max())
             new.uniform_(-bound, bound)
         if tensor.dim() == 1 and (
@@ -51,7 +55,7 @@ def widen(module: nn.Module, edit: WidenInput) -> None:
             new.fill_(1)
         return torch.cat((tensor, new), axis)
 
-    _resize(module, width + edit.count, more)
+    _resize(module, width + edit.count, more, weightless)
 
 
 def _width(module: nn.Module, path: str) -> int:
@@ -64,7 +68,7 @@ def _width(module: nn.Module, path: str) -> int:
     return width
 
 
-def _resize(module: nn.Module, width: int, change) -> None:  # type: ignore[no-untyped-def]
+def _resize(module: nn.Module, width: int, change: Callable[[Tensor, int], Tensor], weightless: bool) -> None:
     with torch.no_grad():
         if isinstance(module, NORMS):
             names: Sequence[str] = _PER_CHANNEL
@@ -76,7 +80,15 @@ def _resize(module: nn.Module, width: int, change) -> None:  # type: ignore[no-u
             setattr(module, "in_features" if isinstance(module, nn.Linear) else "in_channels", width)
         for name in names:
             tensor = getattr(module, name, None)
+            if isinstance(tensor, Tensor) and weightless:
+                setattr(module, name, _on_meta(tensor))
+                tensor = getattr(module, name)
             if isinstance(tensor, nn.Parameter):
                 setattr(module, name, nn.Parameter(change(tensor, axis), tensor.requires_grad))
             elif isinstance(tensor, Tensor):
                 setattr(module, name, change(tensor, axis))
+
+
+def _on_meta(tensor: Tensor) -> Tensor:
+    meta = tensor.detach().to("meta")
+    return nn.Parameter(meta, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else meta
