@@ -1,11 +1,19 @@
 """A fault of ours is told with versions and a file that holds the traceback."""
 
 import platform
+import tempfile
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
 from skipstone.core import faults
 from skipstone.core.errors import InternalError, SkipstoneError
+
+
+def _write_to(folder, monkeypatch):
+    temporary = SimpleNamespace(NamedTemporaryFile=partial(tempfile.NamedTemporaryFile, dir=folder))
+    monkeypatch.setattr(faults, "tempfile", temporary)
 
 
 def _caught():
@@ -16,7 +24,7 @@ def _caught():
 
 
 def test_a_fault_names_versions_and_a_file_with_its_traceback(tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    _write_to(tmp_path, monkeypatch)
     error = faults.internal_error(_caught())
     assert isinstance(error, InternalError)
     assert not isinstance(error, SkipstoneError)
@@ -31,7 +39,7 @@ def test_a_fault_names_versions_and_a_file_with_its_traceback(tmp_path, monkeypa
 
 
 def test_a_fault_is_told_where_no_file_can_be_written(tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    _write_to(tmp_path / "missing", monkeypatch)
     error = faults.internal_error(_caught())
     assert error.report is None
     assert str(error).endswith("); please report it to the skipstone developers")

@@ -29,11 +29,12 @@ class UnknownNameError(SkipstoneError, LookupError):
         self.name = name
 
 
-class InternalError(RuntimeError):
+class InternalError(Exception):
     """A fault of skipstone's own: nothing that was given is wrong, and no verdict can be had. See `core.faults`.
 
-    Not a `SkipstoneError`, so that code which tries one thing after another and takes such an error for "does not fit"
-    never takes a fault for an answer. `report` is the file with the traceback, None where none could be written.
+    Neither a `SkipstoneError` nor a `RuntimeError`: code that tries one thing after another and takes those for "does
+    not fit", or for torch's refusal, must never take a fault for an answer. `report` is the file with the traceback,
+    None where none could be written.
     """
 
     def __init__(self, text: str, report: Path | None = None) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from skipstone.tracing.blame import pass_on
 from skipstone.tracing.torch_internals import verify_batch_size
 
 Rule = Callable[..., Tensor | None]
@@ -23,8 +24,10 @@ def _batch_norm(
     vectors = (running_mean, running_var, weight, bias)
     if input.dim() < 2 or not (training or (running_mean is not None and running_var is not None)):
         return None
-    if training and not verify_batch_size(input.size()):
-        return None
+    if training:
+        if verify_batch_size is None:
+            return None
+        verify_batch_size(input.size())  # raises for one value a channel
     return torch.empty_like(input) if _all_of(vectors, (input.shape[1],), input.dtype) else None
 
 
@@ -78,7 +81,10 @@ def with_rule(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def asked(*args: Any, **kwargs: Any) -> Any:
-        result = rule(*args, **kwargs)
-        return function(*args, **kwargs) if result is None else result
+        try:
+            result = rule(*args, **kwargs)
+        except (TypeError, ValueError, AttributeError):  # arguments that no rule is made for
+            result = None
+        return pass_on(function, args, kwargs) if result is None else result
 
     return asked

@@ -16,6 +16,7 @@ from skipstone.sizes.known import with_rule
 from skipstone.sizes.request import Request
 from skipstone.sizes.unseen import unseen_refusals
 from skipstone.sizes.vector import Sweep, values_of
+from skipstone.tracing.blame import pass_on, raise_if_ours
 from skipstone.tracing.bypass import watched_functions
 from skipstone.tracing.clone import FakeClone
 from skipstone.tracing.recorder import Recorder, tensors_in
@@ -104,8 +105,9 @@ def _record(
         )
         try:
             with recorder.link, watched_functions(lambda: len(recorder.nodes), recorder.ran_inside), recorder:
-                clone.model(*args, **kwargs)
+                pass_on(clone.model, args, kwargs)
         except Exception as error:  # noqa: BLE001 - whatever forward raises makes the size illegal, and is told
+            raise_if_ours(error)
             return recorder.nodes, inputs, f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
     recorder.finish()
     return recorder.nodes, inputs, None

@@ -12,6 +12,7 @@ Nothing is simplified or approximated; there are no expressions that could grow.
 # Every operand is one of our own nodes; the base class allows any kind.
 # mypy: disable-error-code="override,assignment"
 
+import operator
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
@@ -24,6 +25,7 @@ import torch
 from numpy.typing import NDArray
 
 from skipstone.sizes.layouts import Mask, Value, ordered, packed, plain
+from skipstone.tracing.blame import pass_on
 from skipstone.tracing.torch_internals import FOLDER, GENERAL_ANSWERS, SIZE_INDEPENDENT, SymNode
 
 _NUMBERS = count()
@@ -220,7 +222,7 @@ class VectorNode(SymNode):
     def _nonzero(self, divisor: "VectorNode") -> None:
         zero = divisor.value == 0
         if self.sweep.settle(zero if isinstance(zero, np.ndarray) else bool(zero)):
-            raise ZeroDivisionError("integer division or modulo by zero")
+            pass_on(operator.floordiv, (1, 0))  # raises
 
     def floordiv(self, other: "VectorNode") -> "VectorNode":
         self._nonzero(other)

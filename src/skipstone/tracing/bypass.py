@@ -12,6 +12,7 @@ import torch
 from torch.autograd import Function
 from torch.utils.checkpoint import CheckpointFunction
 
+from skipstone.tracing.blame import pass_on
 from skipstone.tracing.nests import tensors_in
 
 _RECORDER = "skipstone.tracing.recorder"  # its own assumed results are no functions of the user's
@@ -25,7 +26,9 @@ def watched_functions(count: Callable[[], int], ran: Ran) -> Iterator[None]:
 
     def watched(cls, *args, **kwargs):  # type: ignore[no-untyped-def]
         first = count()
-        result = apply.__get__(None, cls)(*args, **kwargs)  # whether Python's class method or, from 2.14, one of C's
+        result = pass_on(
+            apply.__get__(None, cls), args, kwargs
+        )  # whether Python's class method or, from 2.14, one of C's
         if cls.__module__ != _RECORDER:
             ran(result, first)
         return result
@@ -42,7 +45,7 @@ def watched_functions(count: Callable[[], int], ran: Ran) -> Iterator[None]:
 def _checkpointed(function, preserve_rng_state, *args):  # type: ignore[no-untyped-def]
     wanted = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors_in(args))
     with torch.set_grad_enabled(wanted), torch.autograd.graph.saved_tensors_hooks(_same, _same):
-        return function(*args)
+        return pass_on(function, args)
 
 
 def _same(tensor: torch.Tensor) -> torch.Tensor:

@@ -6,6 +6,7 @@ from typing import Protocol
 import torch
 from torch import nn
 
+from skipstone.tracing.blame import pass_on, raise_if_ours
 from skipstone.tracing.torch_internals import NORMS, parameters_of
 
 Shape = tuple[int, ...]
@@ -31,8 +32,9 @@ def guard(module: nn.Module, assume: Assume) -> None:
 
     def guarded(*args: object, **kwargs: object) -> object:
         try:
-            return forward(*args, **kwargs)
+            return pass_on(forward, args, kwargs)
         except REFUSALS as error:
+            raise_if_ours(error)
             given = [value for value in (*args, *kwargs.values()) if isinstance(value, torch.Tensor)]
             known = rule(module, given) if given else None
             if known is None:

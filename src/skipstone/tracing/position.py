@@ -37,7 +37,7 @@ def places(frame: FrameType | None = None, packages: frozenset[str] | None = Non
 def is_augmented_assignment() -> bool:
     """Does the innermost frame outside the recorder stand at `x += y` or its like, rather than at a call?"""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and _is_ours(frame.f_code.co_filename):
+    while frame is not None and is_ours(frame.f_code.co_filename):
         frame = frame.f_back
     return frame is not None and torch_internals.is_augmented_assignment(frame)
 
@@ -49,7 +49,7 @@ def raised_at(frame: FrameType, last_instruction: int) -> Place | None:
 
 @cache
 def _is_user(file: str) -> bool:
-    return not (_is_ours(file) or file.startswith((FOLDER, "<frozen")) or file.endswith("contextlib.py"))
+    return not (is_ours(file) or file.startswith((FOLDER, "<frozen")) or file.endswith("contextlib.py"))
 
 
 @cache
@@ -60,7 +60,7 @@ def _installed_in(file: str) -> str | None:
 
 
 @cache
-def _is_ours(file: str) -> bool:
+def is_ours(file: str) -> bool:
     """Part of skipstone's machinery; its networks and blocks are code like any user's."""
     return file.startswith(_OURS) and not file.startswith((_OURS + "models" + os.sep, _OURS + "blocks" + os.sep))
 

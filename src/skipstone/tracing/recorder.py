@@ -13,8 +13,10 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from skipstone.core.errors import SkipstoneError
 from skipstone.core.graph import Assumption, Failure, ModuleCall, Node, NodeKind, NodeRef, Place, TensorSpec
 from skipstone.graphs.operations import canonical, is_augmented, is_inplace, may_flag_inplace, named_arguments
+from skipstone.tracing.blame import pass_on, raise_if_ours
 from skipstone.tracing.calls import Calls
 from skipstone.tracing.clone import FakeClone
 from skipstone.tracing.data import made_up
@@ -43,7 +45,7 @@ class _Assumed(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, *gradients):  # type: ignore[no-untyped-def]
-        raise AssertionError("a recorded pass has no backward")
+        raise SkipstoneError("a recorded pass has no backward behind an operation that torch refused")
 
 
 class Recorder(TorchFunctionMode):
@@ -185,10 +187,11 @@ class Recorder(TorchFunctionMode):
         failure: Failure | None = None
         self.link.watching = False
         try:
-            result = func(*args, **kwargs)
+            result = pass_on(func, args, kwargs)
         except DATA_DEPENDENT as error:
             result = self._make_up(name, operands, kwargs, error)
         except REFUSALS as error:
+            raise_if_ours(error)
             result, failure = self._recover(canonical(name), func, args, kwargs, operands, error)
         finally:
             self.link.watching = True
@@ -197,7 +200,7 @@ class Recorder(TorchFunctionMode):
         return result
 
     def _attribute(self, func: Function, name: str, args: Args, kwargs: Keywords) -> Any:
-        result = func(*args, **kwargs)
+        result = pass_on(func, args, kwargs)
         attribute = getattr(getattr(func, "__self__", None), "__name__", "get")
         if name == "__set__" and attribute == "data" and isinstance(args[1], torch.Tensor):
             self._stand(args[0], self.look_up(args[1]))

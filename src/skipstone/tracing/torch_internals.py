@@ -227,15 +227,9 @@ def hooks_of(module: nn.Module) -> tuple[dict[int, Any], dict[int, Any]]:
     return module._forward_hooks, module._forward_pre_hooks  # 1.x to 2.14
 
 
-def verify_batch_size(size: torch.Size) -> bool:
-    """Raises as `batch_norm` does for a batch with one value a channel. False where torch must be asked by a call."""
-    if _verify_batch_size is None:
-        return False
-    _verify_batch_size(size)
-    return True
-
-
-_verify_batch_size = getattr(nn.functional, "_verify_batch_size", None)  # 1.x to 2.14
+# Given a size, raises as `batch_norm` does for a batch with one value a channel. 1.x to 2.14. None without it: torch is
+# then asked by the call itself.
+verify_batch_size: Callable[[Any], object] | None = getattr(nn.functional, "_verify_batch_size", None)
 
 # ---- frames of the stack
 

@@ -15,6 +15,7 @@ from torch import nn
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.graph import Graph, ModuleInfo, Stop
 from skipstone.tracing.autograd import backward_nodes, parameters, refusals
+from skipstone.tracing.blame import pass_on, raise_if_ours
 from skipstone.tracing.bypass import watched_functions
 from skipstone.tracing.clone import FakeClone
 from skipstone.tracing.example import Example, parse_example
@@ -39,6 +40,7 @@ def trace(model: nn.Module, example: object, *, out_of_place: bool = False) -> G
 
     Raises:
         ExampleError: an example of no known form.
+        InternalError: skipstone itself failed.
     """
     if not isinstance(model, nn.Module):
         raise SkipstoneError(f"a model must be a torch.nn.Module, not {type(model).__name__}: {model!r}")
@@ -104,7 +106,7 @@ def _record(
         )
         try:
             with recorder.link, watched_functions(lambda: len(recorder.nodes), recorder.ran_inside), recorder:
-                result = clone.model(*args, **kwargs)
+                result = pass_on(clone.model, args, kwargs)
         except Exception as error:  # noqa: BLE001 - whatever the user's forward raises is reported as the place it stopped
             stopped = _stop(error, recorder)
     calls = recorder.finish()
@@ -126,6 +128,7 @@ def _record(
 
 def _stop(error: Exception, recorder: Recorder) -> Stop:
     """Where the error came from: the user's own line if the innermost frame is theirs, else the last operation's."""
+    raise_if_ours(error)
     frames = list(_frames(error))
     place = raised_at(*frames[-1]) if frames else None
     running = [module for frame, _ in frames if (module := running_module(frame)) is not None]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import torch
 
+from skipstone.tracing.blame import pass_on
 from skipstone.tracing.nests import tensors_in
 from skipstone.tracing.torch_internals import TorchDispatchMode, unwrapped, viewed
 
@@ -18,7 +19,7 @@ class Link(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._keep: list[object] = []
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
-        result = func(*args, **(kwargs or {}))
+        result = pass_on(func, args, kwargs)
         if self.watching:
             sources = tensors_in((args, kwargs))
             for tensor in tensors_in(result):
