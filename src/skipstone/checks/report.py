@@ -44,7 +44,8 @@ class Report:
         counts = Counter(finding.severity for finding in self.findings)
         found = ", ".join(f"{counts[s]} {s}{'s' * (counts[s] > 1)}" for s in ("error", "warning", "note") if counts[s])
         quiet = f"; {self.num_silenced} silenced by comments" if self.num_silenced else ""
-        return f"{skips}; {found or 'nothing to report'}{quiet}"
+        nothing = "nothing to report" + (" as far as the record goes" if self.partial else "")
+        return f"{skips}; {found or nothing}{quiet}"
 
     def __str__(self) -> str:
         """Every finding, then the summary; a partial record is said so."""

@@ -133,7 +133,8 @@ class ModuleCall:
     """One run of a module's forward: `occurrence` counts the runs of the same module from 0.
 
     `first` and `last` bound the nodes recorded while it ran (`last` excluded); `parent` is the call around it.
-    `completed` is False where an error left it. `place` is the line of the user's code that called it.
+    `completed` is False where an error left it; `returned` is the type of what its forward returned, "" where it did
+    not. `place` is the line of the user's code that called it.
     """
 
     index: int
@@ -146,6 +147,7 @@ class ModuleCall:
     outputs: tuple[int, ...]
     completed: bool = True
     place: Place | None = None
+    returned: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +183,8 @@ class Parameter:
 class Stop:
     """Where and why recording had to end before the forward pass did.
 
-    `own`: the network's own code raised; `refused`: torch refused an operation on these shapes. Neither: the recorder
-    could not follow.
+    `own`: the network's own code is wrong, in its line or in how it calls torch's modules; `refused`: torch refused an
+    operation on these shapes. Neither: the recorder could not follow.
     """
 
     error: str

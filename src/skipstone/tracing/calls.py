@@ -1,5 +1,6 @@
 """Which module is running: the calls of the cloned modules, nested, from the forward hooks they are given."""
 
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ class _Running:
     first: int
     inputs: tuple[int, ...]
     place: Place | None
+    handled: BaseException | None  # what the caller was handling when the call began
 
 
 class Calls:
@@ -62,7 +64,7 @@ class Calls:
     def finish(self) -> tuple[ModuleCall, ...]:
         """Close what an error left open; the calls in the order they began."""
         while self._stack:
-            self._end(self._stack.pop(), (), completed=False)
+            self._end(self._stack.pop(), ())
         return tuple(sorted(self._finished, key=lambda call: call.index))
 
     def _enter(self, module: nn.Module, args: object, kwargs: object) -> None:
@@ -71,7 +73,8 @@ class Calls:
         self._occurrences[path] = occurrence + 1
         inputs = tuple(i for t in tensors_in((args, kwargs)) if (i := self._known(t)) is not None)
         place, _ = places()
-        self._stack.append(_Running(self._begun, path, occurrence, self.current, self._count(), inputs, place))
+        handled = sys.exc_info()[1]
+        self._stack.append(_Running(self._begun, path, occurrence, self.current, self._count(), inputs, place, handled))
         self._begun += 1
 
     def _leave(self, module: nn.Module, args: object, output: object) -> None:
@@ -79,11 +82,14 @@ class Calls:
         while self._stack:
             call = self._stack.pop()
             if call.path == path:
-                self._end(call, tuple(self._look_up(t) for t in tensors_in(output)), completed=output is not None)
+                # Torch calls this hook after an error too, with nothing for an output.
+                raised = output is None and sys.exc_info()[1] is not call.handled
+                outputs = tuple(self._look_up(t) for t in tensors_in(output))
+                self._end(call, outputs, returned="" if raised else type(output).__name__)
                 return
-            self._end(call, (), completed=False)  # an error left it before its own hook could run
+            self._end(call, ())  # an error left it before its own hook could run
 
-    def _end(self, call: _Running, outputs: tuple[int, ...], completed: bool) -> None:
+    def _end(self, call: _Running, outputs: tuple[int, ...], returned: str = "") -> None:
         self._finished.append(
             ModuleCall(
                 call.index,
@@ -94,7 +100,8 @@ class Calls:
                 self._count(),
                 call.inputs,
                 outputs,
-                completed,
+                bool(returned),
                 call.place,
+                returned,
             )
         )

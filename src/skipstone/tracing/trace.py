@@ -2,6 +2,7 @@
 
 import inspect
 import logging
+import os
 import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +23,7 @@ from skipstone.tracing.example import Example, parse_example
 from skipstone.tracing.nests import map_tensors, tensors_in
 from skipstone.tracing.position import raised_at
 from skipstone.tracing.recorder import Recorder
-from skipstone.tracing.torch_internals import LOGGERS, FakeTensorMode, fake_mode, running_module
+from skipstone.tracing.torch_internals import FOLDER, LOGGERS, FakeTensorMode, children_of, fake_mode, running_module
 
 _MAX_PASSES = 8  # re-recordings that look for the assumed shapes behind which least goes wrong
 
@@ -44,6 +45,7 @@ def trace(model: nn.Module, example: object, *, out_of_place: bool = False) -> G
     """
     if not isinstance(model, nn.Module):
         raise SkipstoneError(f"a model must be a torch.nn.Module, not {type(model).__name__}: {model!r}")
+    _check_initialised(model)
     parsed = parse_example(example)
     graph, options = record(model, parsed, (), out_of_place=out_of_place)
     choices = [0] * len(options)
@@ -60,6 +62,22 @@ def trace(model: nn.Module, example: object, *, out_of_place: bool = False) -> G
             if _badness(rival) < _badness(graph):
                 graph, options, choices = rival, rival_options, other + [0] * (len(rival_options) - len(other))
     return graph
+
+
+def _check_initialised(model: nn.Module) -> None:
+    """A module whose `__init__` skipped torch's own holds no layers, and torch's words for it name none."""
+    pending = [model]
+    while pending:
+        module = pending.pop()
+        try:
+            pending.extend(child for child in children_of(module).values() if child is not None)
+        except AttributeError:
+            kind = type(module)
+            file, line = _source(kind)
+            place = f" ({os.path.basename(file)}:{line})" if file else ""
+            raise SkipstoneError(
+                f"{kind.__name__}.__init__ does not call super().__init__(){place}: it must, first"
+            ) from None
 
 
 def _badness(graph: Graph) -> tuple[bool, int]:
@@ -138,7 +156,22 @@ def _stop(error: Exception, recorder: Recorder) -> Stop:
     own = [raised_at(*frame) for frame in frames if frame[0].f_code.co_filename in files]
     where = next((spot for spot in reversed(own) if spot), None) or place or recorder._last_place
     refused = error is recorder.refusing and not isinstance(error, NotImplementedError)
-    return Stop(type(error).__name__, _one_line(error), path, where, own=place is not None, refused=refused)
+    own_code = place is not None or _is_mistake(error, frames)
+    return Stop(type(error).__name__, _one_line(error), path, where, own=own_code, refused=refused)
+
+
+# What Python, not torch, says of wrong code: a missing attribute, None or a list called, a tuple for a tensor.
+_MISTAKES = (TypeError, AttributeError, NameError, LookupError, NotImplementedError)
+_MODULES = FOLDER + "nn" + os.sep
+
+
+def _is_mistake(error: Exception, frames: list[tuple[FrameType, int]]) -> bool:
+    """Is it raised by the code of torch's modules, or by a call of torch with arguments of the wrong types?"""
+    if not isinstance(error, _MISTAKES) or not frames:
+        return False
+    if frames[-1][0].f_code.co_filename.startswith(_MODULES):
+        return True
+    return isinstance(error, TypeError) and ("must be" in str(error) or "invalid combination of arg" in str(error))
 
 
 def _frames(error: Exception) -> Iterator[tuple[FrameType, int]]:

@@ -22,6 +22,7 @@ from skipstone.surgery.errors import SurgeryError, SurgeryWarning
 from skipstone.surgery.live import connection, edited, layers, widths
 from skipstone.surgery.live.copying import copied, twin
 from skipstone.surgery.live.handlers import SiteEdit
+from skipstone.tracing.torch_internals import children_of
 
 
 def apply(model: nn.Module, edits: Sequence[Edit], *, copy: bool = True) -> nn.Module:
@@ -83,6 +84,8 @@ def _check(model: nn.Module, edits: Sequence[Edit]) -> None:
         paths.setdefault(id(module), []).append(path)
     for edit in edits:
         for path in paths_of(edit):
+            if isinstance(edit, ReplaceModule) and layers.is_hole(model, path):
+                continue
             if len(others := paths[id(layers.find(model, path))]) > 1:
                 names = " and ".join(map(repr, others))
                 warnings.warn(
@@ -109,6 +112,9 @@ def _carry_out(model: nn.Module, edits: Sequence[Edit], *, weightless: bool = Fa
     for edit in edits:
         if isinstance(edit, SetAttributes):
             layers.set_attributes(layers.find(model, edit.module), edit.module, dict(edit.values))
+        elif isinstance(edit, ReplaceModule) and layers.is_hole(model, edit.module):
+            holder, _, name = edit.module.rpartition(".")
+            children_of(layers.find(model, holder))[name] = layers.build(edit.new, model)
         elif isinstance(edit, ReplaceModule):
             old = layers.find(model, edit.module)
             new = layers.build(edit.new, old, model, weightless=weightless)

@@ -22,6 +22,16 @@ def find(model: nn.Module, path: str) -> nn.Module:
         raise UnknownNameError("module", path, known) from None
 
 
+def is_hole(model: nn.Module, path: str) -> bool:
+    """Is there a place of that name which holds None: a layer left out of a row?"""
+    holder, _, name = path.rpartition(".")
+    try:
+        children = children_of(model.get_submodule(holder))
+    except AttributeError:
+        return False
+    return name in children and children[name] is None
+
+
 def paths_of(model: nn.Module, module: nn.Module) -> list[str]:
     """Every path of one module object: more than one where it is shared."""
     return [path for path, other in model.named_modules(remove_duplicate=False) if other is module]

@@ -1,0 +1,100 @@
+"""Nothing returned: a forward gives None, or a module, where a tensor is due.
+
+What it finds:
+    A module whose forward ended without a `return` (or returned a module instead of calling it), where the network
+    returns that result, or stops at the line that uses it. Told at the module that forgot, not at the one that chokes.
+    Modules that are called for their effect alone, in a line of their own, are left alone.
+Why it matters:
+    Python returns None silently; the error comes one layer, or one loss, later and names another line.
+Example:
+    `def forward(self, x): out = F.relu(self.conv(x) + x)`.
+Repair:
+    Return the last value.
+Effect of the repair:
+    The layers behind get a tensor.
+References:
+    Python language reference, section 7.6 (the return statement).
+"""
+
+import ast
+from collections.abc import Iterator
+
+from torch import nn
+
+from skipstone.checks.rule import Fault, Rule, Where
+from skipstone.checks.source import covers, method, place_of
+from skipstone.checks.subject import Subject
+from skipstone.core.graph import Graph, ModuleCall, Place
+
+RULE = Rule("SK113", "nothing-returned", "error", "a forward returns None or a module where a tensor is due")
+
+
+def check(subject: Subject) -> Iterator[Fault]:
+    call = forgetful(subject)
+    if call is None:
+        return
+    kind = type(subject.model.get_submodule(call.path))
+    what = "nothing" if call.returned == "NoneType" else f"a module ({call.returned}), not a tensor"
+    why = _why(kind, call)
+    shapes = tuple(subject.graph[i].shape for i in call.inputs[:1])
+    place = _last_line(kind) or call.place
+    yield Fault(Where(max(0, call.last - 1), call.path, place), f"{kind.__name__} returns {what}{why}", shapes)
+
+
+def forgetful(subject: Subject) -> ModuleCall | None:
+    """The call that gave None or a module, where the network's result or the stop of the record comes of it."""
+    graph = subject.graph
+    empty = [call for call in graph.calls if call.completed and _is_empty(graph, call)]
+    if not empty:
+        return None
+    if graph.stopped is None:
+        root = graph.calls[0]
+        return _source(subject, root, empty) if root in empty else None
+    if not any(f"{call.returned}" in graph.stopped.message for call in empty):
+        return None
+    behind = [call for call in empty if call.returned in graph.stopped.message and not _for_effect(subject, call)]
+    return _source(subject, behind[-1], empty) if behind else None
+
+
+def _is_empty(graph: Graph, call: ModuleCall) -> bool:
+    modules = {info.type for info in graph.modules.values()}
+    return not call.outputs and (call.returned == "NoneType" or call.returned in modules)
+
+
+def _source(subject: Subject, call: ModuleCall, empty: list[ModuleCall]) -> ModuleCall:
+    """The call itself, or the one in it whose result it hands on."""
+    forward = method(type(subject.model.get_submodule(call.path)), "forward")
+    if forward is None or _returns_value(forward):
+        inner = [c for c in empty if c.parent == call.index and c.returned == call.returned]
+        if inner and not _for_effect(subject, inner[-1]):
+            return _source(subject, inner[-1], empty)
+    return call
+
+
+def _returns_value(forward: ast.FunctionDef) -> bool:
+    return any(isinstance(node, ast.Return) and node.value is not None for node in ast.walk(forward))
+
+
+def _for_effect(subject: Subject, call: ModuleCall) -> bool:
+    """Is the call a statement of its own, whose result nobody takes up?"""
+    if call.parent < 0 or call.place is None:
+        return False
+    kind = type(subject.model.get_submodule(subject.graph.calls[call.parent].path))
+    forward = method(kind, "forward")
+    return forward is not None and any(
+        covers(place_of(kind, "forward", node), call.place) for node in ast.walk(forward) if isinstance(node, ast.Expr)
+    )
+
+
+def _why(kind: type[nn.Module], call: ModuleCall) -> str:
+    forward = method(kind, "forward")
+    if forward is None:
+        return ""
+    if call.returned != "NoneType":
+        return ": call it"
+    return ": its forward ends without `return` here" if _returns_value(forward) else ": its forward has no `return`"
+
+
+def _last_line(kind: type[nn.Module]) -> Place | None:
+    forward = method(kind, "forward")
+    return place_of(kind, "forward", forward.body[-1]) if forward is not None else None
