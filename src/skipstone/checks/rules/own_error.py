@@ -29,6 +29,7 @@ from skipstone.checks.source import method, place_of
 from skipstone.checks.subject import Subject
 from skipstone.core.edit import ModuleSpec, ReplaceModule
 from skipstone.core.graph import ModuleCall, Place, Stop
+from skipstone.tracing.torch_internals import children_of
 
 RULE = Rule("SK111", "own-error", "error", "the network's own code raises on this input", depends_on_size=True)
 
@@ -64,7 +65,9 @@ def _forward_of(kind: type[nn.Module]) -> Place | None:
 def _holes(module: nn.Module) -> list[str]:
     """The names under which a row of layers holds None."""
     return (
-        [name for name, child in module._modules.items() if child is None] if isinstance(module, nn.Sequential) else []
+        [name for name, child in children_of(module).items() if child is None]
+        if isinstance(module, nn.Sequential)
+        else []
     )
 
 
@@ -104,7 +107,7 @@ def _none_called(subject: Subject, module: nn.Module, stop: Stop) -> str | None:
         return None
     if holes := _holes(module):
         return f"layer {holes[0]} of the Sequential is None: leave it out, or put nn.Identity() there"
-    unset = [name for name, value in (*module._modules.items(), *vars(module).items()) if value is None]
+    unset = [name for name, value in (*children_of(module).items(), *vars(module).items()) if value is None]
     mine = [name for name in unset if not name.startswith("_")]
     return (
         f"`self.{mine[0]}` is None: call it only where it is set, or make it nn.Identity()" if len(mine) == 1 else None
