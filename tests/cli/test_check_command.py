@@ -127,7 +127,7 @@ def test_pyproject_names_the_networks_to_check(folder, capsys):
     assert "net.py:Faulty" in capsys.readouterr().out
     (folder / "pyproject.toml").write_text("[tool.skipstone]\nignored = []\n")
     assert run(["check"]) == 2
-    assert "unknown key 'ignored'; known: select, ignore, baseline, check" in capsys.readouterr().err
+    assert "unknown key 'ignored'; known: select, ignore, baseline, run, check" in capsys.readouterr().err
 
 
 def test_explain_prints_pages_of_codes_and_designs(capsys):

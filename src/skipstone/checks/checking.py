@@ -10,6 +10,7 @@ from skipstone.checks.repair import verified_repairs
 from skipstone.checks.report import Report
 from skipstone.checks.run import Found, faults_of
 from skipstone.checks.subject import Subject
+from skipstone.execution import Run
 
 
 def check(
@@ -20,15 +21,19 @@ def check(
     ignore: Iterable[str] = (),
     repairs: bool = True,
     sizes: bool = True,
+    run: Run = "auto",
+    budget: float = 0.5,
 ) -> Report:
     """Find what is wrong with a network's skip connections.
 
     Args:
-        model: any module, in the mode it is to be used in. It is not run and stays as it was.
+        model: any module, in the mode it is to be used in. It stays as it was: what is run is a copy.
         example: a shape with the batch axis `(2, 3, 32, 32)`, a tensor, a tuple of them, or a dict of arguments.
         select: codes to look for (default: all), `ignore`: codes to leave out; `"SK2"` stands for all SK2xx.
         repairs: propose repairs, each verified on a copy.
         sizes: for a fault that depends on the input's size, give the legal sizes and the nearest ones.
+        run: "auto" really runs a copy, forward and backward, where by the record it fits `budget` (seconds), at a
+            smaller size if need be; True runs it at the size asked for; False does not. `Report.ran` says which.
 
     A finding whose line bears `# skipstone: ignore[CODE]` is left out.
 
@@ -36,7 +41,7 @@ def check(
         ExampleError: an example of no known form.
         UnknownNameError: a code that does not exist.
     """
-    subject = Subject.of(model, example)
+    subject = Subject.of(model, example, run=run, budget=budget)
     everything = faults_of(subject, _codes(select), _codes(ignore) or ())
     told = [found for found in everything if not silenced(found.rule.code, found.fault.where.place)]
     with torch.random.fork_rng(devices=[]):  # the new layers of repairs draw their weights
@@ -47,7 +52,8 @@ def check(
             )
             for found in told
         )
-    return Report(findings, subject.skips, subject.graph, num_silenced=len(everything) - len(findings))
+    ran, seconds = subject.ran, subject.witness.seconds if subject.witness is not None else 0.0
+    return Report(findings, subject.skips, subject.graph, len(everything) - len(findings), ran, seconds)
 
 
 def _depends_on_size(found: Found) -> bool:

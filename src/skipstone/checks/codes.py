@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from skipstone.checks.probes import refused_in_run
 from skipstone.checks.rule import Rule, RuleModule
 from skipstone.checks.rules import (
     accidental_broadcast,
@@ -44,7 +45,7 @@ from skipstone.checks.rules import (
     zeroed_branch,
 )
 
-# 1xx: it does not run. 2xx: it runs and is wrong. 3xx: worth knowing.
+# 1xx: it does not run. 2xx: it runs and is wrong. 3xx: worth knowing. 4xx: a real run shows it.
 MODULES: tuple[RuleModule, ...] = (
     channel_mismatch,
     spatial_mismatch,
@@ -84,6 +85,7 @@ MODULES: tuple[RuleModule, ...] = (
     pool_after_pointwise,
     lost_in_rounding,
     long_chain,
+    refused_in_run,
 )
 CODES: tuple[Rule, ...] = tuple(module.RULE for module in MODULES)
 BY_CODE: Mapping[str, Rule] = {rule.code: rule for rule in CODES}

@@ -33,6 +33,8 @@ def rule_of(subject: Subject, node: Node) -> str:
         return "reshape-mismatch"
     if node.op in _ARITHMETIC | JOINS:
         return _merge_fault(subject, node)
+    if node.op in CONV and _precisions(subject.graph, node) > 1:
+        return "refused-operation"
     if node.op in CONV and _width_fits(subject.graph, node):
         return "too-small"
     if node.op in POOL or node.op in ("pad", "unfold"):
@@ -85,6 +87,10 @@ def _is_short_table(subject: Subject, node: Node) -> bool:
         return False
     pairs = list(zip(*(reversed(subject.graph[i].shape) for i in node.inputs[:2]), strict=False))
     return any(a == b > 1 for a, b in pairs) and any(a != b and 1 not in (a, b) for a, b in pairs)
+
+
+def _precisions(graph: Graph, node: Node) -> int:
+    return len({graph[i].spec.dtype for i in node.inputs})
 
 
 def _width_fits(graph: Graph, node: Node) -> bool:

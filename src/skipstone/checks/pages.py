@@ -32,6 +32,7 @@ def pages() -> dict[str, str]:
     rows = "\n".join(f"| [{c.code}]({c.code}.md) | {c.name} | {c.severity} | {c.summary} |" for c in BY_CODE.values())
     head = (
         "# Findings\n\n1xx: it does not run or cannot be trained. 2xx: it runs and is wrong. 3xx: worth knowing.\n"
+        "4xx: a real run shows it.\n"
         "`skipstone explain SK102` prints a page.\n\n| code | rule | severity | what it finds |\n|-|-|-|-|\n"
     )
     return {"index.md": head + rows + "\n", **made}

@@ -92,7 +92,7 @@ def _settle(subject: Subject, found: Found, proposal: Proposal, alone: set[Key])
     edits = proposal.edits
     for _ in range(_MAX_ROUNDS):
         try:
-            mended = Subject.of(_applied(subject.model, edits), subject.example)
+            mended = Subject.of(_applied(subject.model, edits), subject.example, run=subject.run, budget=subject.budget)
         except SkipstoneError:  # an edit that does not fit here is no repair
             return None
         left = [other for other in _remaining(mended, found) if _key(other) not in alone]

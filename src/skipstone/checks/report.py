@@ -13,12 +13,17 @@ from skipstone.core.skip import Skip
 
 @dataclass(frozen=True)
 class Report:
-    """What `check` returns. Prints as text; `findings` come worst first."""
+    """What `check` returns. Prints as text; `findings` come worst first.
+
+    `ran` says whether the network was really run, or why not; `run_seconds` how long that took of the whole check.
+    """
 
     findings: tuple[Finding, ...]
     skips: tuple[Skip, ...]
     graph: Graph
     num_silenced: int = 0
+    ran: str = ""
+    run_seconds: float = 0.0
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -35,7 +40,7 @@ class Report:
 
     @cached_property
     def summary(self) -> str:
-        """One line: how many skips of which kind, how many findings."""
+        """One line: how many skips of which kind, how many findings, whether it was really run."""
         kinds = Counter(skip.kind for skip in self.skips if skip.is_block_skip)
         total = sum(kinds.values())
         skips = f"{total} skip{'s' * (total != 1)}" + (
@@ -45,7 +50,8 @@ class Report:
         found = ", ".join(f"{counts[s]} {s}{'s' * (counts[s] > 1)}" for s in ("error", "warning", "note") if counts[s])
         quiet = f"; {self.num_silenced} silenced by comments" if self.num_silenced else ""
         nothing = "nothing to report" + (" as far as the record goes" if self.partial else "")
-        return f"{skips}; {found or nothing}{quiet}"
+        ran = f"; {self.ran}" if self.ran else ""
+        return f"{skips}; {found or nothing}{quiet}{ran}"
 
     def __str__(self) -> str:
         """Every finding, then the summary; a partial record is said so."""

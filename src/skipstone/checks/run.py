@@ -35,12 +35,20 @@ def faults_of(subject: Subject, select: Iterable[str] | None = None, ignore: Ite
     """The faults that the rules asked for see, worst first."""
     chosen = set(select) if select is not None else {rule.code for rule in CODES}
     wanted = [module for module in MODULES if module.RULE.code in chosen - set(ignore)]
-    return tuple(
-        sorted(_found(subject, wanted), key=lambda found: (_ORDER[found.rule.severity], found.fault.where.node))
-    )
+    told = [found for found in _found(subject, wanted) if not _is_disproved(subject, found)]
+    return tuple(sorted(told, key=lambda found: (_ORDER[found.rule.severity], found.fault.where.node)))
 
 
 def _found(subject: Subject, modules: Iterable[RuleModule]) -> Iterator[Found]:
     for module in modules:
         for fault in module.check(subject):
             yield Found(module, fault)
+
+
+def _is_disproved(subject: Subject, found: Found) -> bool:
+    """Does the record say that this very pass is refused, and a real run of it comes to its end?"""
+    graph, node = subject.graph, found.fault.where.node
+    of_this_pass = graph.stopped is not None or graph.refusals or graph[node].failure is not None
+    if found.rule.severity != "error" or not of_this_pass or subject.witness is None:
+        return False
+    return subject.witness.plan.as_asked and subject.witness.own.ran

@@ -1,35 +1,56 @@
 """What a rule looks at: the recorded network and, when asked for, records of it under other circumstances."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
-import torch
 from torch import nn
 
 from skipstone.core.finding import SizeSummary
 from skipstone.core.graph import Graph
 from skipstone.core.skip import Skip
+from skipstone.execution import NotRun, Plan, Run, Witness, plan
 from skipstone.graphs.ancestry import Ancestry
 from skipstone.graphs.axes import Axes, axes_of
 from skipstone.graphs.layout import Layout
 from skipstone.skips import find_skips
 from skipstone.tracing import Example, parse_example, trace
+from skipstone.tracing.example import resized
 
 
 @dataclass
 class Subject:
-    """One network under check. `example` is what it was recorded with; every other record is made once, when needed."""
+    """One network under check. `example` is what it was recorded with; every other record is made once, when needed.
+
+    `run` and `budget` (seconds) say whether it may really be run; see `skipstone.execution`.
+    """
 
     model: nn.Module
     example: Example
     graph: Graph
+    run: Run = False
+    budget: float = 0.5
     _variants: dict[object, Graph] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, model: nn.Module, example: object) -> "Subject":
+    def of(cls, model: nn.Module, example: object, *, run: Run = False, budget: float = 0.5) -> "Subject":
         parsed = parse_example(example)
-        return cls(model, parsed, trace(model, parsed))
+        return cls(model, parsed, trace(model, parsed), run, budget)
+
+    @cached_property
+    def plan(self) -> Plan | NotRun:
+        """At which size the network is run, or why it is not."""
+        return plan(self.model, self.example, self.graph, run=self.run, budget=self.budget)
+
+    @cached_property
+    def witness(self) -> Witness | None:
+        """What a real run tells, None where there is none."""
+        return Witness(self.model, self.plan) if isinstance(self.plan, Plan) else None
+
+    @property
+    def ran(self) -> str:
+        """Whether the network was run, and how far, in words."""
+        return str(self.plan) if self.witness is None else str(self.witness)
 
     @cached_property
     def ancestry(self) -> Ancestry:
@@ -87,27 +108,5 @@ class Subject:
 
     def _variant(self, key: object, change: Callable[[tuple[int, ...]], tuple[int, ...]], *, first_axis: bool) -> Graph:
         if key not in self._variants:
-            self._variants[key] = trace(self.model, _resized(self.example, change, every=first_axis))
+            self._variants[key] = trace(self.model, resized(self.example, change, every=first_axis))
         return self._variants[key]
-
-
-def _resized(example: Example, change: Callable[[tuple[int, ...]], tuple[int, ...]], *, every: bool) -> Example:
-    """The example with its first tensor, or every tensor of the same first axis, reshaped."""
-    first: list[torch.Tensor] = []
-
-    def visit(value: object) -> object:
-        if isinstance(value, torch.Tensor):
-            if not first:
-                first.append(value)
-            elif not every or value.dim() == 0 or value.shape[0] != first[0].shape[0]:
-                return value
-            return torch.empty(change(tuple(value.shape)), dtype=value.dtype, device="meta")
-        if isinstance(value, tuple | list):
-            return type(value)(map(visit, value))
-        if isinstance(value, dict):
-            return {key: visit(item) for key, item in value.items()}
-        return value
-
-    args = visit(example.args)
-    kwargs = visit(dict(example.kwargs))
-    return replace(example, args=args, kwargs=kwargs)  # type: ignore[arg-type]

@@ -27,6 +27,8 @@ def run(
     skips: bool = False,
     diff: bool = False,
     write: Annotated[bool, Parameter(name=["--write", "--fix"])] = False,
+    run: Annotated[bool | None, Parameter(name="--run", negative="--no-run")] = None,
+    budget: float = 0.5,
     baseline: Path | None = None,
     write_baseline: Path | None = None,
 ) -> int:
@@ -49,6 +51,11 @@ def run(
         Print the first repair of each finding, where one call site is certain, as one patch that git apply takes.
     write
         Make that change in the source; applying the patch of --diff gives the same. --fix is the same option.
+    run
+        Really run a copy of the network, forward and backward, whatever it costs; or not at all. Without either it is
+        run where it fits the budget, at a smaller size if need be. The summary says which.
+    budget
+        Seconds that all passes of the run may take.
     baseline
         A file of accepted findings: only new ones count.
     write_baseline
@@ -62,7 +69,7 @@ def run(
     jobs = [Job(target, input, mode)] if target is not None else list(settings.jobs)
     if not jobs:
         raise SettingsError("nothing to check: give a target such as net.py:Net, or list targets in pyproject.toml")
-    settings = settings.with_flags(select, ignore, baseline)
+    settings = settings.with_flags(select, ignore, baseline).with_run(run, budget)
     if write_baseline is not None:
         settings = settings.without_baseline()  # what is accepted already is accepted again
     reports = [(job, check_job(job, settings)) for job in jobs]

@@ -47,6 +47,7 @@ def _report(target: str, report: Report) -> Mapping[str, Any]:
         "target": target,
         "skips": [encode(skip) for skip in report.skips],
         "findings": [_finding(finding) for finding in report.findings],
+        "run": report.ran or None,
         "assumptions": [encode(assumption) for assumption in report.graph.assumptions],
         "stopped": encode(report.graph.stopped) if report.graph.stopped else None,
     }

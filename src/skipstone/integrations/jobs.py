@@ -9,7 +9,7 @@ from pathlib import Path
 from skipstone.checks import Report, check
 from skipstone.checks.baseline import new_findings, read_baseline
 from skipstone.integrations.settings import Job, Settings
-from skipstone.models.target import outline, parse_target
+from skipstone.models.target import outline, parse_target, resolve
 from skipstone.tracing import parse_input_text
 
 
@@ -17,8 +17,11 @@ def check_job(job: Job, settings: Settings) -> Report:
     """Build the job's network and check it, by the settings' codes; findings of its baseline are left out."""
     example = tuple(map(parse_input_text, job.inputs))
     with _on_path(job.folder):
-        model = outline(_from_folder(job)).train(job.mode == "train")
-        report = check(model, example, select=settings.select, ignore=settings.ignore)
+        build = resolve if settings.run is True else outline  # an outline has no weights to run with
+        model = build(_from_folder(job)).train(job.mode == "train")
+        report = check(
+            model, example, select=settings.select, ignore=settings.ignore, run=settings.run, budget=settings.budget
+        )
     if settings.baseline is not None:
         report = replace(report, findings=new_findings(report.findings, read_baseline(settings.baseline)))
     return report

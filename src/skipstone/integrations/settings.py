@@ -3,6 +3,7 @@
 [tool.skipstone]
 ignore = ["SK301"]
 baseline = "skipstone-baseline.json"
+run = false
 
 [[tool.skipstone.check]]
 target = "net.py:Net"
@@ -14,13 +15,16 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from skipstone.core.errors import SkipstoneError
 
-_KEYS = {"select": list, "ignore": list, "baseline": str, "check": list}
+if TYPE_CHECKING:
+    from skipstone.execution import Run
+
+_KEYS = {"select": list, "ignore": list, "baseline": str, "run": bool, "check": list}
 _JOB_KEYS = {"target": str, "inputs": list, "mode": str}
-_WORDS: Mapping[type, str] = {list: "a list of texts", str: "a text"}
+_WORDS: Mapping[type, str] = {list: "a list of texts", str: "a text", bool: "true or false"}
 
 
 class SettingsError(SkipstoneError, ValueError):
@@ -51,6 +55,8 @@ class Settings:
     ignore: tuple[str, ...] = ()
     baseline: Path | None = None
     jobs: tuple[Job, ...] = ()
+    run: "Run" = "auto"
+    budget: float = 0.5
 
     def with_flags(self, select: tuple[str, ...], ignore: tuple[str, ...], baseline: Path | None) -> "Settings":
         """A flag takes the place of the setting; codes to ignore add up."""
@@ -60,6 +66,10 @@ class Settings:
             ignore=(*self.ignore, *ignore),
             baseline=baseline or self.baseline,
         )
+
+    def with_run(self, run: bool | None, budget: float) -> "Settings":
+        """Whether the networks are really run, where a flag says so, and how many seconds that may take."""
+        return replace(self, run=self.run if run is None else run, budget=budget)
 
     def without_baseline(self) -> "Settings":
         return replace(self, baseline=None)
@@ -109,6 +119,7 @@ def _settings(table: object, file: Path) -> Settings:
         tuple(checked.get("ignore", ())),
         file.parent / baseline if baseline else None,
         tuple(jobs),
+        checked.get("run", "auto"),
     )
 
 

@@ -1,8 +1,8 @@
 """Example inputs: a shape, a tensor, a tuple of them, or a dict of keyword arguments."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -47,6 +47,28 @@ def parse_example(example: object) -> Example:
         f"example input {example!r} is not understood; give a shape such as (2, 3, 32, 32), a tensor, "
         "a tuple of them, or a dict of keyword arguments"
     )
+
+
+def resized(example: Example, change: Callable[[tuple[int, ...]], tuple[int, ...]], *, every: bool) -> Example:
+    """The example with its first tensor reshaped, or with `every` those of the same first axis; values are lost."""
+    first: list[torch.Tensor] = []
+
+    def visit(value: object) -> object:
+        if isinstance(value, torch.Tensor):
+            if not first:
+                first.append(value)
+            elif not every or value.dim() == 0 or value.shape[0] != first[0].shape[0]:
+                return value
+            return torch.empty(change(tuple(value.shape)), dtype=value.dtype, device="meta")
+        if isinstance(value, tuple | list):
+            return type(value)(map(visit, value))
+        if isinstance(value, dict):
+            return {key: visit(item) for key, item in value.items()}
+        return value
+
+    args = visit(example.args)
+    kwargs = visit(dict(example.kwargs))
+    return replace(example, args=args, kwargs=kwargs)  # type: ignore[arg-type]
 
 
 def parse_input_text(text: str) -> torch.Tensor:

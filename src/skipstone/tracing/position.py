@@ -10,7 +10,8 @@ from skipstone.tracing import torch_internals
 from skipstone.tracing.torch_internals import FOLDER, RELAYS
 
 _OURS = os.path.dirname(os.path.dirname(__file__)) + os.sep
-_RECORD = os.path.join(os.path.dirname(__file__), "trace.py")
+# What calls the network: further out stands whoever asked for it.
+_CALLERS = (os.path.join(os.path.dirname(__file__), "trace.py"), os.path.join(_OURS, "execution", "passes.py"))
 
 
 def places(frame: FrameType | None = None, packages: frozenset[str] | None = None) -> tuple[Place | None, Place | None]:
@@ -23,8 +24,8 @@ def places(frame: FrameType | None = None, packages: frozenset[str] | None = Non
     site: Place | None = None
     while frame is not None:
         file = frame.f_code.co_filename
-        if file == _RECORD:
-            break  # further out stands whoever asked for the record
+        if file in _CALLERS:
+            break
         if _is_user(file) and (packages is None or _installed_in(file) in (None, *packages)):
             place = _place_of(frame.f_code, frame.f_lasti)
             return place, site or place

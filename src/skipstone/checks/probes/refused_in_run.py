@@ -1,0 +1,87 @@
+"""Refused in the run: the record of shapes found nothing, and torch refuses when the network is really run.
+
+What it finds:
+    What only real kernels and values show: tensors of two precisions in one layer, an `output_padding` that is not
+    smaller than the stride, a constant index past the end, an unpooling whose indices point outside the map, a backward
+    pass that autograd or a function's own `backward` refuses.
+Why it matters:
+    The network does not run, or cannot be trained, on this input.
+Example:
+    Positions made with numpy are float64; added to the features they make the next linear layer refuse.
+Repair:
+    None is proposed: torch's own words are given.
+Effect of the repair:
+    None.
+References:
+    The operation's page in the PyTorch documentation.
+"""
+
+from collections.abc import Iterator
+
+from skipstone.checks.rule import Fault, Rule, Where
+from skipstone.checks.subject import Subject
+from skipstone.core.graph import Graph, Node
+from skipstone.execution import Raised
+from skipstone.graphs.operations import words
+
+RULE = Rule("SK401", "refused-in-run", "error", "torch refuses in a real run what the record of shapes allowed")
+
+# What these refuse is a matter of the values: probabilities outside 0..1, a matrix that is not positive definite. Drawn
+# inputs have no such bounds.
+_OF_VALUES = words(
+    """bernoulli multinomial poisson binary_cross_entropy cholesky cholesky_ex cholesky_inverse inverse det slogdet inv
+    solve eigh svd qr lstsq"""
+)
+_INDEXES = words("embedding getitem index_select gather take_along_dim scatter scatter_add index_add one_hot take")
+_LONGEST = 300
+
+
+def check(subject: Subject) -> Iterator[Fault]:
+    witness = subject.witness
+    raised = witness.own.raised if witness is not None else None
+    if witness is None or raised is None or _is_told(subject.graph, raised):
+        return
+    node = _node(subject.graph, raised)
+    if not witness.inputs_given and _is_of_values(subject, raised, node):
+        return
+    where = Where(node.index if node is not None else len(subject.graph) - 1, raised.module, raised.place)
+    yield Fault(where, _message(raised), tuple(subject.graph[i].shape for i in node.inputs[:2]) if node else ())
+
+
+def _message(raised: Raised) -> str:
+    text = raised.message if len(raised.message) <= _LONGEST else f"{raised.message[:_LONGEST]} …"
+    who = f"{raised.op}: " if raised.op else f"{raised.error}: "
+    return f"{who}{text}" if raised.stage == "forward" else f"the backward pass stops at {who}{text}"
+
+
+def _is_told(graph: Graph, raised: Raised) -> bool:
+    """Does the record tell of a fault at this place or before it? What follows a fault is not told twice."""
+    if raised.stage == "backward":
+        return bool(graph.refusals or graph.failures or graph.stopped)
+    first = graph.failures[0].index if graph.failures else None
+    node = _node(graph, raised)
+    if first is not None:
+        return node is None or node.index >= first
+    stop = graph.stopped
+    return stop is not None and (stop.own or stop.refused) and not graph.assumptions
+
+
+def _node(graph: Graph, raised: Raised) -> Node | None:
+    """The recorded operation that the run stopped at: in a loop the one of the same turn."""
+    alike = [node for node in graph if (node.op, node.module, node.output) == (raised.op, raised.module, 0)]
+    if 0 < raised.time <= len(alike) and alike[raised.time - 1].place == raised.place:
+        return alike[raised.time - 1]
+    return next((node for node in alike if node.place == raised.place), None)
+
+
+def _is_of_values(subject: Subject, raised: Raised, node: Node | None) -> bool:
+    """May the network run on other values of the same shapes than those drawn here?"""
+    if not raised.op:
+        return bool(subject.graph.assumptions)  # it looks at values, and may well have raised because of them
+    if raised.op in _INDEXES and "out of" in raised.message:
+        return node is None or any(subject.ancestry.active[i] and _is_index(subject.graph, i) for i in node.inputs)
+    return raised.op in _OF_VALUES
+
+
+def _is_index(graph: Graph, index: int) -> bool:
+    return graph[index].spec.dtype in ("int64", "int32", "uint8", "int16")

@@ -1,0 +1,7 @@
+"""The second witness: the network really run, small, on a copy, where that is cheap. The record is the first."""
+
+from skipstone.execution.passes import Pass, Raised, execute
+from skipstone.execution.planning import NotRun, Plan, Run, plan
+from skipstone.execution.witness import Witness
+
+__all__ = ["NotRun", "Pass", "Plan", "Raised", "Run", "Witness", "execute", "plan"]

@@ -1,0 +1,52 @@
+"""What a run may not leave behind: printed lines, warnings, random numbers drawn, a changed grad mode."""
+
+import io
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from typing import TextIO
+
+import torch
+
+from skipstone.tracing.trace import quiet_and_restored
+
+
+class _Muted(io.TextIOBase):
+    """Swallows what one thread writes; what others write goes where it was going."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self._thread = stream, threading.get_ident()
+
+    def write(self, text: str) -> int:
+        return len(text) if threading.get_ident() == self._thread else self._stream.write(text)
+
+    def flush(self) -> None:
+        if threading.get_ident() != self._thread:
+            self._stream.flush()
+
+
+@contextmanager
+def contained(seed: int) -> Iterator[None]:
+    """Random numbers begin at `seed` and are the caller's again behind it; gradients are on; nothing is printed."""
+    with ExitStack() as stack:
+        stack.enter_context(quiet_and_restored())
+        stack.enter_context(redirect_stdout(_Muted(sys.stdout)))
+        stack.enter_context(redirect_stderr(_Muted(sys.stderr)))
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        _seed(seed)
+        yield
+
+
+def _seed(seed: int) -> None:
+    import random
+
+    torch.manual_seed(seed)
+    random.seed(seed)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed(seed)

@@ -1,0 +1,152 @@
+"""One pass of a copy, forward and perhaps backward: what it returned, or what was raised and where."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, Literal
+
+import torch
+
+from skipstone.core.graph import Place
+from skipstone.execution.containment import contained
+from skipstone.execution.copying import RealClone
+from skipstone.execution.inputs import Arguments
+from skipstone.execution.watching import OutOfTime, See, Watch
+from skipstone.tracing.nests import tensors_in
+from skipstone.tracing.position import raised_at
+from skipstone.tracing.torch_internals import running_module
+
+Stage = Literal["forward", "backward"]
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """What a pass raised: in words, at which stage, in which module ("" for the root) and line, by which operation.
+
+    `op` is empty where the network's own code raised; `time` tells how often it had begun in that module, from 1.
+    """
+
+    error: str
+    message: str
+    stage: Stage
+    module: str
+    place: Place | None
+    op: str = ""
+    time: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.error}: {self.message}"
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What one pass gave. `ended` is False where it was cut off because its time was up.
+
+    `result` is what the model returned, `outputs` its tensors in flattened order; `clone` the copy that ran, with its
+    gradients; `leaves` what the backward pass would give gradients to.
+    """
+
+    clone: RealClone
+    result: object = None
+    outputs: tuple[torch.Tensor, ...] = ()
+    raised: Raised | None = None
+    ended: bool = True
+    leaves: tuple[torch.Tensor, ...] = ()
+
+    @property
+    def ran(self) -> bool:
+        return self.ended and self.raised is None
+
+    @property
+    def learns(self) -> bool:
+        """Does a gradient reach back from an output at all?"""
+        return any(output.requires_grad for output in self.outputs)
+
+
+def execute(
+    clone: RealClone,
+    arguments: Arguments,
+    *,
+    seed: int = 0,
+    backward: bool = False,
+    seconds: float = 60.0,
+    see: See | None = None,
+) -> Pass:
+    """Run the copy; the loss of the backward pass is the sum of the squares of all outputs that have a gradient.
+
+    Whatever the network's code raises, `sys.exit()` included, ends in `Pass.raised`.
+    """
+    watch = Watch(clone, time.monotonic() + seconds, see)
+    with contained(seed):
+        done = _forward(watch, arguments, _collects(arguments) or backward)
+        return _backward(watch, done) if backward and done.ran and done.learns else done
+
+
+def _collects(arguments: Arguments) -> bool:
+    return any(tensor.requires_grad for tensor in tensors_in(arguments))
+
+
+def _forward(watch: Watch, arguments: Arguments, gradients: bool) -> Pass:
+    args, kwargs = arguments
+    try:
+        with torch.set_grad_enabled(gradients), watch.following():
+            result = watch.clone.model(*args, **kwargs)
+    except OutOfTime:
+        return Pass(watch.clone, ended=False)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's forward raises is what is asked for
+        return Pass(watch.clone, raised=_raised(error, watch, "forward"))
+    outputs = tuple(tensors_in(result))
+    return Pass(watch.clone, result, outputs, leaves=tuple(_leaves(outputs)) if gradients else ())
+
+
+def _backward(watch: Watch, done: Pass) -> Pass:
+    try:
+        with watch:
+            torch.autograd.backward(_loss(done.outputs))
+    except OutOfTime:
+        return Pass(watch.clone, ended=False)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - so is what its backward raises
+        return Pass(watch.clone, done.result, done.outputs, _raised(error, watch, "backward"))
+    return done
+
+
+def _loss(outputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    learning = [output for output in outputs if output.requires_grad]
+    return torch.stack([output.abs().float().square().sum().cpu() for output in learning]).sum()
+
+
+def _leaves(outputs: tuple[torch.Tensor, ...]) -> Iterator[torch.Tensor]:
+    """The tensors at which the autograd graph of the outputs ends."""
+    pending: list[Any] = [output.grad_fn for output in outputs if output.grad_fn is not None]
+    seen = set(pending)
+    while pending:
+        function = pending.pop()
+        if hasattr(function, "variable"):
+            yield function.variable
+        for following, _ in function.next_functions:
+            if following is not None and following not in seen:
+                seen.add(following)
+                pending.append(following)
+
+
+def _raised(error: BaseException, watch: Watch, stage: Stage) -> Raised:
+    frames = list(_frames(error))
+    running = [module for frame, _ in frames if (module := running_module(frame)) is not None]
+    own = [place for frame in frames if (place := raised_at(*frame)) is not None]
+    text = str(error).strip().split("\n")[0]
+    return Raised(
+        type(error).__name__,
+        text or type(error).__name__,
+        stage,
+        watch.clone.paths.get(id(running[-1]), "") if running else "",
+        own[-1] if own else None,
+        *(watch.refused if error is watch.refusal else ("", 0)),
+    )
+
+
+def _frames(error: BaseException) -> Iterator[tuple[FrameType, int]]:
+    traceback = error.__traceback__
+    while traceback is not None:
+        yield traceback.tb_frame, traceback.tb_lasti
+        traceback = traceback.tb_next
