@@ -1,0 +1,58 @@
+"""Repairs that fit an operand to another one's size, at whatever sizes they come: pad, crop, resample, repeat."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from skipstone.checks.mending.operands import Operands
+from skipstone.checks.rule import Proposal
+from skipstone.checks.subject import Subject
+from skipstone.core.edit import MapOperand, Transform, TransformKind
+from skipstone.surgery import site_of
+
+_EFFECTS: dict[TransformKind, tuple[str, str]] = {
+    "pad-like": ("pad", "zeros fill the missing border"),
+    "crop-like": ("crop", "the border that has no partner is cut off"),
+    "interpolate-like": ("resample", "nearest neighbours, every size becomes legal"),
+    "expand-like": ("repeat", "the pooled map is repeated over the other's size"),
+}
+
+
+def fitted(subject: Subject, met: Operands) -> Iterator[Proposal]:
+    """The others fitted to the stream, then the stream to each of the others."""
+    count = len(met.shapes)
+    if len({len(shape) for shape in met.shapes}) != 1 or len({met.sizes(k) for k in range(count)}) == 1:
+        return
+    if met.node.op != "cat" and met.features is not None and len({shape[met.features] for shape in met.shapes}) > 1:
+        return
+    others = [k for k in range(count) if met.sizes(k) != met.sizes(met.stream)]
+    for target in (met.stream, *others):
+        for kind in _kinds(met, target):
+            yield _proposal(subject, met, target, kind)
+
+
+def _kinds(met: Operands, target: int) -> list[TransformKind]:
+    """Which changes keep the meaning, likeliest first: a border of a map half as large is no border."""
+    sizes = met.sizes(target)
+    others = [met.sizes(k) for k in range(len(met.shapes)) if met.sizes(k) != sizes]
+    if any(all(size == 1 for size in other) for other in others):
+        return ["expand-like"]
+    if not met.are_close:
+        return ["interpolate-like"]
+    border: list[TransformKind] = []
+    if all(a >= b for other in others for a, b in zip(sizes, other, strict=True)):
+        border = ["pad-like"]
+    elif all(a <= b for other in others for a, b in zip(sizes, other, strict=True)):
+        border = ["crop-like"]
+    # Maps of different inputs have no common corner to be aligned at.
+    return ["interpolate-like", *border] if met.fork < 0 else [*border, "interpolate-like"]
+
+
+def _proposal(subject: Subject, met: Operands, target: int, kind: TransformKind) -> Proposal:
+    axes = tuple(axis for axis in met.spatial if len({shape[axis] for shape in met.shapes}) > 1)
+    arguments = {"axes": axes} if axes != tuple(range(2, len(met.shapes[0]))) else {}
+    site = replace(site_of(subject.graph, met.node.index), occurrence=None)
+    changed = [k for k in range(len(met.shapes)) if met.sizes(k) != met.sizes(target)]
+    edits = tuple(MapOperand(site, k, Transform(kind, like=target, arguments=arguments)) for k in changed)
+    verb, effect = _EFFECTS[kind]
+    names = " and ".join(met.name(k) for k in changed)
+    return Proposal(f"{verb} {names} to the size of {met.name(target)}", edits, effect, keeps_output=True)
