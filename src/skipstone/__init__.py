@@ -23,6 +23,9 @@ _EXPORTS = {
     "ablate": "skipstone.surgery",
     "connect": "skipstone.surgery",
     "diff": "skipstone.surgery",
+    "explain": "skipstone.programs",
+    "explaining": "skipstone.programs",
+    "install": "skipstone.programs",
 }
 
 # Packages that are part of the public surface themselves.
@@ -39,6 +42,20 @@ def __getattr__(name: str) -> object:
     raise AttributeError(f"module 'skipstone' has no attribute {name!r}")
 
 
+def load_ipython_extension(shell: object) -> None:
+    """`%load_ext skipstone`: the explanation of an error under the traceback of its cell."""
+    from skipstone.integrations.notebook import load
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: object) -> None:
+    """`%unload_ext skipstone`."""
+    from skipstone.integrations.notebook import unload
+
+    unload(shell)
+
+
 def __dir__() -> list[str]:
     return sorted([*globals(), *_PACKAGES, *_EXPORTS])
 
@@ -51,6 +68,9 @@ if TYPE_CHECKING:
     from skipstone.experiments import compare as compare
     from skipstone.flow import gradient_flow as gradient_flow
     from skipstone.flow import watch as watch
+    from skipstone.programs import explain as explain
+    from skipstone.programs import explaining as explaining
+    from skipstone.programs import install as install
     from skipstone.sizes import legal_sizes as legal_sizes
     from skipstone.skips import find_skips as find_skips
     from skipstone.surgery import ablate as ablate

@@ -21,6 +21,7 @@ ENDED = 143  # by SIGTERM, as a shell would say it
 # Command -> one-line summary. The module is `skipstone.cli.<name>`.
 COMMANDS = {
     "check": "find what is wrong with a network's skip connections, and how to mend it",
+    "run": "run a program as it is; under its traceback, what is wrong in its network and how to mend it",
     "show": "print each layer's output shape and the network with its skips as arcs",
     "sizes": "tell the exact legal input sizes of a network",
     "explain": "print the page of a finding's code or of a design",
@@ -39,11 +40,18 @@ _process = {"ours": False}  # whether this process runs the command line and not
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given[:1] == ["run"]:
+        # A program that ends by an exception or a signal ends this process as it would have ended its own.
+        from skipstone.cli.run import main as run_program
+
+        run_program(given[1:])
+        sys.exit(CLEAN)
     from skipstone.cli import terminal
 
     _process["ours"] = True
     terminal.prepare()
-    status = run(sys.argv[1:] if arguments is None else arguments)
+    status = run(given)
     sys.exit(ENDED if terminal.was_ended() else status)
 
 

@@ -1,0 +1,112 @@
+"""From an error to the network it came out of: the traceback's own frames hold the module and what it was given.
+
+Nothing needs to be watched for an error in a forward pass. One of a backward pass is met by the loss it started from:
+the parameters below it say which of the watched root modules it was.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePath
+from types import FrameType, TracebackType
+from typing import Literal
+
+import torch
+from torch import nn
+
+from skipstone.programs.calls import Watch
+from skipstone.tracing import Example
+
+Phase = Literal["forward", "backward"]
+
+
+@dataclass(frozen=True)
+class Culprit:
+    """The root module an error came out of, what it was called with, and the innermost module that was running.
+
+    `place` is the user's own line that called the root, or that started the backward pass: `train.py:40`.
+    """
+
+    root: nn.Module
+    example: Example
+    phase: Phase
+    place: str
+    inner: nn.Module | None = None
+    inner_args: tuple[object, ...] = ()
+
+    @property
+    def inner_path(self) -> str:
+        """The dotted path of the innermost module in the root, "" for the root itself or where it is not known."""
+        return next((path for path, module in self.root.named_modules() if module is self.inner), "")
+
+
+def culprit_of(error: BaseException, watch: Watch | None = None) -> Culprit | None:
+    """The network an error came out of, None where no module's call and no watched backward pass stands in its way."""
+    frames = list(_frames(error.__traceback__))
+    calls = [number for number, (frame, _) in enumerate(frames) if frame.f_code is nn.Module._call_impl.__code__]
+    if calls:
+        return _in_forward(frames, calls)
+    return _in_backward(frames, watch) if watch is not None else None
+
+
+def _in_forward(frames: list[tuple[FrameType, int]], calls: list[int]) -> Culprit | None:
+    outermost, innermost = frames[calls[0]][0].f_locals, frames[calls[-1]][0].f_locals
+    root = unwrapped(outermost["self"])
+    example = Example(tuple(outermost["args"]), dict(outermost["kwargs"]))
+    place = _own_place(frames[: calls[0]])
+    return Culprit(root, example, "forward", place, innermost["self"], tuple(innermost["args"]))
+
+
+def _in_backward(frames: list[tuple[FrameType, int]], watch: Watch) -> Culprit | None:
+    code = torch.autograd.backward.__code__
+    started = next((frame for frame, _ in frames if frame.f_code is code), None)
+    if started is None:
+        return None
+    losses = started.f_locals.get("tensors")
+    reached = _parameters_below([losses] if isinstance(losses, torch.Tensor) else list(losses or ()))
+    shares = {module: sum(id(p) in reached for p in module.parameters()) for module, _ in watch.roots()}
+    if not any(shares.values()):
+        return None
+    root = max(shares, key=shares.__getitem__)
+    return Culprit(unwrapped(root), watch.last[root].example(), "backward", _own_place(frames))
+
+
+def _parameters_below(losses: list[torch.Tensor]) -> set[int]:
+    """The ids of the leaves that the losses' backward graphs end in."""
+    pending = [loss.grad_fn for loss in losses if isinstance(loss, torch.Tensor)]
+    seen: set[object] = set()
+    leaves: set[int] = set()
+    while pending:
+        function = pending.pop()
+        if function is None or function in seen:
+            continue
+        seen.add(function)
+        variable = getattr(function, "variable", None)
+        if variable is not None:
+            leaves.add(id(variable))
+        pending.extend(source for source, _ in function.next_functions)
+    return leaves
+
+
+def unwrapped(module: nn.Module) -> nn.Module:
+    """The network inside what distributes or compiles it: those run it as it is."""
+    while True:
+        if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            module = module.module
+        elif isinstance(inner := getattr(module, "_orig_mod", None), nn.Module):
+            module = inner
+        else:
+            return module
+
+
+def _frames(traceback: TracebackType | None) -> Iterator[tuple[FrameType, int]]:
+    while traceback is not None:
+        yield traceback.tb_frame, traceback.tb_lineno
+        traceback = traceback.tb_next
+
+
+def _own_place(frames: list[tuple[FrameType, int]]) -> str:
+    """The innermost of these frames that is neither torch's nor ours: the user's line."""
+    for frame, line in reversed(frames):
+        if str(frame.f_globals.get("__name__", "")).partition(".")[0] not in ("torch", "skipstone"):
+            return f"{PurePath(frame.f_code.co_filename).name}:{line}"
+    return ""

@@ -1,0 +1,120 @@
+"""What skipstone has to say about an error that came out of a network: the report of that very call, and the repair."""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import torch
+
+from skipstone.checks import Report, check
+from skipstone.checks.repair import Repair
+from skipstone.core.errors import SkipstoneError
+from skipstone.core.graph import shape_text
+from skipstone.programs.calls import Watch
+from skipstone.programs.culprit import Culprit, culprit_of
+from skipstone.programs.losses import LossFault, loss_fault_of
+from skipstone.tracing.nests import tensors_in
+
+# What says nothing about how the network is wired.
+_NOT_OURS = (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError, torch.OutOfMemoryError)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a program's error came about. Prints as text, and as HTML in a notebook.
+
+    `report` is the check of the network with the inputs of the failing call, None where a loss was given the wrong
+    shapes; `diff` is the first repair as a change of the user's source, None where no one place is certain.
+    """
+
+    title: str
+    report: Report | None = None
+    loss: LossFault | None = None
+    diff: str | None = None
+    note: str = ""
+
+    def __str__(self) -> str:
+        return "\n\n".join(_parts(self))
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(str(self))}</pre>"
+
+
+def _parts(explanation: Explanation) -> Iterator[str]:
+    yield f"skipstone: {explanation.title}"
+    if explanation.loss is not None:
+        yield str(explanation.loss)
+    if explanation.note:
+        yield explanation.note
+    if explanation.report is not None and explanation.report.findings:
+        yield str(explanation.report)
+    if explanation.diff:
+        yield explanation.diff.rstrip("\n")
+
+
+def explain(error: BaseException, watch: Watch | None = None) -> Explanation | None:
+    """Explain an error that came out of a module's call, of a loss, or of a watched network's backward pass.
+
+    Args:
+        error: a caught exception, with its traceback.
+        watch: the calls of root modules so far, for errors of a backward pass (`install` and `explaining` keep one).
+
+    Returns:
+        None where the error has nothing to do with a network. The network is recorded with the shapes, dtypes and
+        keyword arguments of the failing call; it is not run again and stays as it is.
+    """
+    if isinstance(error, _NOT_OURS):
+        return None
+    fault = loss_fault_of(error)
+    if fault is not None:
+        return Explanation(fault.title, loss=fault)
+    culprit = culprit_of(error, watch)
+    return _explained(culprit) if culprit is not None else None
+
+
+def _explained(culprit: Culprit) -> Explanation:
+    title = _title(culprit)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            report = check(culprit.root, culprit.example)
+        except SkipstoneError as refused:
+            return Explanation(title, note=f"the call could not be recorded: {refused}")
+    faults = report.errors or report.warnings
+    diff = next((change for finding in faults for repair in finding.repairs[:1] if (change := _diff(repair))), None)
+    return Explanation(title, report, diff=diff, note="" if report.errors else _place_note(culprit))
+
+
+def _diff(repair: object) -> str | None:
+    return repair.diff() if isinstance(repair, Repair) else None
+
+
+def _title(culprit: Culprit) -> str:
+    called = ", ".join(_shapes((culprit.example.args, dict(culprit.example.kwargs)))) or "no tensor"
+    where = f" at {culprit.place}" if culprit.place else ""
+    if culprit.phase == "backward":
+        return f"the backward pass{where} of {type(culprit.root).__name__}, which was called with {called}"
+    return f"{type(culprit.root).__name__}, called{where} with {called}"
+
+
+def _place_note(culprit: Culprit) -> str:
+    """Where the error came up, for one that the record does not show."""
+    if culprit.phase == "backward" or culprit.inner is None:
+        return "the recorded pass shows no error"
+    path = culprit.inner_path or type(culprit.inner).__name__
+    given = ", ".join(_shapes(culprit.inner_args)) or "no tensor"
+    kind = type(culprit.inner).__name__
+    return f"the recorded pass shows no error; the program's came up in {path} ({kind}), which was given {given}"
+
+
+def _shapes(nest: object) -> list[str]:
+    texts = []
+    for tensor in tensors_in(nest):
+        dtype = "" if tensor.dtype == torch.float32 else f" {str(tensor.dtype).removeprefix('torch.')}"
+        texts.append(shape_text(tuple(tensor.shape)) + dtype)
+    return texts
