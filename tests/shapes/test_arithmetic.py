@@ -1,6 +1,5 @@
 """Every formula against torch itself: sizes, and refusals."""
 
-import warnings
 from itertools import product
 
 import pytest
@@ -72,25 +71,6 @@ def test_transposed_convolution() -> None:
         assert got == want, (size, kernel, stride, padding, spare, dilation)
 
 
-def test_same_padding_keeps_the_size_and_puts_the_odd_position_after() -> None:
-    for kernel, dilation in product(range(1, 7), (1, 2, 3)):
-        before, after = sizes.same_padding(kernel, dilation)
-        x, weight = torch.randn(1, 1, 9), torch.randn(1, 1, kernel)
-        with_same = nn.Conv1d(1, 1, kernel, padding="same", dilation=dilation, bias=False)
-        with torch.no_grad():
-            with_same.weight.copy_(weight)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an odd total costs a copy, and torch says so once
-            want = with_same(x)
-        torch.testing.assert_close(F.conv1d(F.pad(x, (before, after)), weight, dilation=dilation), want)
-
-
-def test_interpolation() -> None:
-    for size, scale in product(range(1, 40), (0.25, 0.3, 0.5, 0.75, 1.0, 1.1, 1.5, 2, 2.7, 3)):
-        want = torchs(F.interpolate, torch.zeros(1, 1, size), scale_factor=scale)
-        assert ours(sizes.interpolate_size, size, scale) == want, (size, scale)
-
-
 @pytest.mark.parametrize("mode", ["constant", "reflect", "circular", "replicate"])
 def test_padding_and_cropping(mode: str) -> None:
     for size, before, after in product(range(1, 7), range(-3, 8), range(-3, 8)):
@@ -101,17 +81,9 @@ def test_padding_and_cropping(mode: str) -> None:
         assert ours(sizes.pad_size, size, before, after, mode) == want, (size, before, after)
 
 
-def test_slicing() -> None:
-    bounds = (None, -4, -1, 0, 1, 3, 9)
-    for size, start, stop, step in product(range(1, 9), bounds, bounds, (1, 2, 3)):
-        assert sizes.slice_size(size, start, stop, step) == torch.zeros(size)[start:stop:step].numel()
-
-
 @pytest.mark.parametrize("factor", [1, 2, 3])
-def test_pixel_shuffles(factor: int) -> None:
+def test_pixel_unshuffle(factor: int) -> None:
     for channels, height, width in product(range(1, 20), range(1, 8), (1, 4, 6)):
-        want = _shape(F.pixel_shuffle, meta(1, channels, height, width), factor)
-        assert ours(sizes.shuffle_size, channels, (height, width), factor) == want
         want = _shape(F.pixel_unshuffle, meta(1, channels, height, width), factor)
         assert ours(sizes.unshuffle_size, channels, (height, width), factor) == want
 
@@ -121,13 +93,6 @@ def _shape(function, *arguments) -> tuple[int, ...] | None:
         return tuple(function(*arguments).shape[1:])
     except RuntimeError:
         return None
-
-
-def test_adaptive_bins_are_what_torch_averages() -> None:
-    for size, out in product(range(1, 20), range(1, 12)):
-        x = torch.randn(size, dtype=torch.float64)
-        mine = torch.stack([x[a:b].mean() for a, b in sizes.adaptive_bins(size, out)])
-        torch.testing.assert_close(mine, F.adaptive_avg_pool1d(x[None, None], out)[0, 0])
 
 
 def test_chains_of_floor_maps_are_floor_maps() -> None:
@@ -188,7 +153,6 @@ def test_costs_of_convolutions() -> None:
         (lambda: sizes.unshuffle_size(4, (8, 9), 2), "wants sizes divisible by it, not 9"),
         (lambda: sizes.pad_size(4, 5, 0, "reflect"), "can add 3 on a side, not 5"),
         (lambda: sizes.conv_cost(6, 4, (1,), (1,), groups=4), "4 groups must divide 6 input and 4 output channels"),
-        (lambda: sizes.interpolate_size(1, 0.5), "scaling 1 by 0.5 leaves nothing"),
     ],
 )
 def test_refusals_name_the_value_and_what_would_be_right(call, text: str) -> None:

@@ -1,10 +1,9 @@
 """Write the designs' pages: `python -m skipstone.blocks.pages docs/designs`."""
 
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 
 from skipstone.blocks.catalogue import CATALOGUE, cell, get, page
+from skipstone.core.pages import main
 
 
 def pages() -> dict[str, str]:
@@ -28,22 +27,5 @@ def index() -> str:
     )
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Write every page into the folder given and say how many changed."""
-    if len(arguments) != 1:
-        print("usage: python -m skipstone.blocks.pages FOLDER", file=sys.stderr)
-        return 2
-    folder = Path(arguments[0])
-    folder.mkdir(parents=True, exist_ok=True)
-    changed = 0
-    for name, text in pages().items():
-        file = folder / name
-        if not file.exists() or file.read_text(encoding="utf-8") != text:
-            file.write_text(text, encoding="utf-8")
-            changed += 1
-    print(f"{len(pages())} pages, {changed} changed")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main("skipstone.blocks.pages", sys.argv[1:], pages()))

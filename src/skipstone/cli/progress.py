@@ -11,7 +11,7 @@ from skipstone.runs.records import RunSpec
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from skipstone.experiments import Progress as Step
+    from skipstone.experiments import RunProgress
     from skipstone.experiments.local import Watcher
 
 
@@ -38,7 +38,7 @@ class _Bars:
         self._of: dict[int, TaskID] = {}
         self._all = bars.add_task(f"{len(specs)} runs", total=sum(spec.epochs for spec in specs))
 
-    def update(self, step: "Step") -> None:
+    def update(self, step: "RunProgress") -> None:
         spec = self._specs[step.run]
         self._done[step.run] = spec.epochs if step.outcome else step.epochs
         if step.run not in self._of and not step.outcome:
@@ -49,4 +49,6 @@ class _Bars:
                 self._bars.remove_task(self._of.pop(step.run))
         self._bars.update(self._all, completed=sum(self._done))
         if step.outcome and not step.outcome.complete:
-            self._bars.console.print(f"{step.outcome.run}: {step.outcome.status}: {step.outcome.message}", style="red")
+            # A network's name and its error are foreign text: brackets in them are no markup.
+            said = f"{step.outcome.run}: {step.outcome.status}: {step.outcome.message}"
+            self._bars.console.print(said, style="red", markup=False)

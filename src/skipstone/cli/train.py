@@ -10,7 +10,8 @@ from cyclopts import Parameter
 
 from skipstone.cli import arguments, output
 from skipstone.core.errors import SkipstoneError
-from skipstone.runs.records import SPEC_FILE, EpochRecord, RunResult, RunSpec, read_run
+from skipstone.runs.folder import read_asked
+from skipstone.runs.records import EpochRecord, RunResult, RunSpec
 
 
 def run(
@@ -76,7 +77,7 @@ def run(
     spec = _spec(
         str(out), {k: v for k, v in given.items() if v is not None}, recipe, flags or arguments.RecipeFlags(), resume
     )
-    progress = _Progress()
+    progress = _EpochLines()
     try:
         with progress:
             result = train(spec, resume=resume, progress=progress)
@@ -111,9 +112,7 @@ def _spec(out: str, given: dict[str, Any], recipe: Path | None, flags: arguments
     from skipstone.training import override, read_recipe
 
     if resume:
-        if not (Path(out) / SPEC_FILE).is_file():
-            raise SkipstoneError(f"{out} holds no run to resume; start one without --resume")
-        base = replace(read_run(out).spec, out=out)
+        base = replace(read_asked(Path(out)), out=out)
     elif "model" not in given:
         raise SkipstoneError("no network to train; give --model, or --resume to go on with the run in --out")
     else:
@@ -122,7 +121,7 @@ def _spec(out: str, given: dict[str, Any], recipe: Path | None, flags: arguments
     return replace(base, recipe=wanted, **given)
 
 
-class _Progress:
+class _EpochLines:
     """A bar and a line an epoch on stderr; the lines alone where it is no terminal."""
 
     def __init__(self) -> None:
@@ -138,7 +137,7 @@ class _Progress:
         self._spec: RunSpec | None = None
         self._done = 0
 
-    def __enter__(self) -> "_Progress":
+    def __enter__(self) -> "_EpochLines":
         self._bar.start()
         return self
 
@@ -152,6 +151,9 @@ class _Progress:
         if epochs_done:
             self._console.print(f"resumed after epoch {epochs_done} of {spec.epochs}")
         self._console.print(f"{'epoch':>9}  train loss  accuracy   val loss  accuracy      gap       s", style="dim")
+
+    def noted(self, text: str) -> None:
+        self._console.print(f"note: {text}", markup=False)
 
     def stepped(self, epoch: int) -> None:
         self._bar.update(self._task, advance=1, description=f"epoch {epoch}")

@@ -46,9 +46,3 @@ class Design:
     @property
     def url(self) -> str:
         return f"https://arxiv.org/abs/{self.arxiv}"
-
-    @property
-    def citation(self) -> str:
-        first = self.authors[0].split()[-1]
-        who = first if len(self.authors) == 1 else f"{first} et al."
-        return f"{who} {self.year}, arXiv:{self.arxiv}"

@@ -4,6 +4,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from skipstone.core.files import write_atomically
+
 
 def write_pages(folder: Path, pages: Mapping[str, str]) -> int:
     """Write file name -> text into `folder`; the number of files that changed."""
@@ -12,7 +14,7 @@ def write_pages(folder: Path, pages: Mapping[str, str]) -> int:
     for name, text in pages.items():
         file = folder / name
         if not file.exists() or file.read_text(encoding="utf-8") != text:
-            file.write_text(text, encoding="utf-8")
+            write_atomically(file, text.encode())
             changed += 1
     return changed
 

@@ -4,7 +4,7 @@ Shape letters: N images in the set, B in a batch, C channels, H height, W width,
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -20,6 +20,8 @@ class Pixels:
 
     mean: Tensor
     std: Tensor
+    channels_last: bool = True
+    """The layout of the network's input: what CPU convolutions like best, or torch's own."""
 
     @classmethod
     def of(cls, images: Images) -> "Pixels":
@@ -33,11 +35,12 @@ class Pixels:
         return cls(mean.float().view(1, -1, 1, 1), std.float().view(1, -1, 1, 1))
 
     def to(self, device: torch.device) -> "Pixels":
-        return Pixels(self.mean.to(device), self.std.to(device))
+        return replace(self, mean=self.mean.to(device), std=self.std.to(device))
 
     def normalise(self, pixels: Tensor) -> Tensor:
-        """(B, C, H, W) uint8 -> the same shape float32, channels-last, which CPU convolutions like best."""
-        x = pixels.to(torch.float32, memory_format=torch.channels_last)
+        """(B, C, H, W) uint8 -> the same shape float32, in the layout asked for."""
+        layout = torch.channels_last if self.channels_last else torch.contiguous_format
+        x = pixels.to(torch.float32, memory_format=layout)
         return x.sub_(self.mean).div_(self.std)
 
 
@@ -74,12 +77,16 @@ class Batches:
         self._shape = images.shape
         self._windows = _windows(images.pixels, self._padding, self._flip, device)
 
+    def lay_out(self, *, channels_last: bool) -> None:
+        """Choose the memory layout of what `epoch` gives."""
+        self.pixels = replace(self.pixels, channels_last=channels_last)
+
     def __len__(self) -> int:
         """Batches in an epoch."""
         return len(self._labels) // self.batch_size
 
     def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """(x (B, C, H, W) float32 channels-last, labels (B,) int64) for each batch of epoch `number`."""
+        """(x (B, C, H, W) float32, labels (B,) int64) for each batch of epoch `number`."""
         count = len(self._labels)
         generator = torch.Generator().manual_seed(mixed_seed(self.seed, number))
         order = torch.randperm(count, generator=generator)

@@ -1,6 +1,7 @@
 """A labelled set of images in memory, and its parts for training, validation and test."""
 
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Literal
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 
 from skipstone.core.errors import SkipstoneError
+from skipstone.runs.records import Augmentation
 
 
 class DataError(SkipstoneError, ValueError):
@@ -61,6 +63,19 @@ class Splits:
     @property
     def num_classes(self) -> int:
         return len(self.classes)
+
+    def augmentation_for(self, asked: Augmentation) -> Literal["none", "crop", "crop-flip"]:
+        """What a recipe's augmentation comes to on this data."""
+        return self.augmentation if asked == "auto" else asked
+
+    def digest(self) -> str:
+        """A fingerprint of every pixel and label of the three parts: 32 hexadecimal digits."""
+        hashed = blake2b(digest_size=16)
+        for part in (self.train, self.val, self.test):
+            hashed.update(repr(tuple(part.pixels.shape)).encode())
+            hashed.update(part.pixels.contiguous().numpy().data)
+            hashed.update(part.labels.contiguous().numpy().data)
+        return hashed.hexdigest()
 
 
 def permutation(count: int, seed: int) -> Tensor:

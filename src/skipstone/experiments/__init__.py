@@ -5,7 +5,7 @@ Importing this package imports no torch: the workers do.
 
 from skipstone.experiments.comparing import compare
 from skipstone.experiments.comparison import Comparison, Difference, Group, read_comparison, read_group_runs
-from skipstone.experiments.local import Progress, available_cores, run_local
+from skipstone.experiments.local import RunProgress, available_cores, run_local
 from skipstone.experiments.plan import plan
 from skipstone.experiments.statistics import Interval, Sample, sample, welch
 from skipstone.runs.outcome import Outcome
@@ -16,7 +16,7 @@ __all__ = [
     "Group",
     "Interval",
     "Outcome",
-    "Progress",
+    "RunProgress",
     "Sample",
     "available_cores",
     "compare",

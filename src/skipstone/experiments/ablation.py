@@ -10,21 +10,18 @@ from collections.abc import Callable
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from skipstone import surgery
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.skip import Skip
 from skipstone.data import Batches, Pixels, Splits
-from skipstone.data.batches import mixed_seed
 from skipstone.experiments.worths import Measured, SkipWorth, Worths
 from skipstone.runs.records import Recipe
 from skipstone.skips import find_skips
 from skipstone.tracing.torch_internals import BATCH_NORMS
 from skipstone.training.evaluate import evaluate
-from skipstone.training.optimizer import make_optimizer, set_rate
-from skipstone.training.schedule import learning_rate
-from skipstone.training.seeding import seeded
+from skipstone.training.fabric import make_fabric
+from skipstone.training.loop import Loop
 
 FINE_TUNING = Recipe(lr=0.01, schedule="cosine", warmup=0.0)
 _CALIBRATION_IMAGES = 10_000  # training images, unaugmented, over which batch-norm statistics are taken anew
@@ -102,25 +99,14 @@ class _Setting:
         return bool(norms)
 
     def _retrain(self, model: nn.Module) -> None:
-        asked = self.recipe.augmentation
         batches = Batches(
             self.data.train, self.recipe.batch_size, pixels=self.pixels, seed=self.seed,
-            augmentation=self.data.augmentation if asked == "auto" else asked,
+            augmentation=self.data.augmentation_for(self.recipe.augmentation),
         )  # fmt: skip
-        optimizer = make_optimizer(model, self.recipe)
-        total, step = self.epochs * len(batches), 0
+        fabric = make_fabric("cpu", self.recipe.precision)
+        loop = Loop(model, batches, self.recipe, epochs=self.epochs, seed=self.seed, fabric=fabric)
         for epoch in range(1, self.epochs + 1):
-            model.train()
-            with seeded(mixed_seed(self.seed, epoch, 1)):
-                for x, y in batches.epoch(epoch):
-                    set_rate(optimizer, learning_rate(self.recipe, step, total))
-                    optimizer.zero_grad()
-                    loss = F.cross_entropy(model(x), y, label_smoothing=self.recipe.label_smoothing)
-                    torch.autograd.backward(loss)
-                    if self.recipe.clip is not None:
-                        nn.utils.clip_grad_norm_(model.parameters(), self.recipe.clip)
-                    optimizer.step()
-                    step += 1
+            loop.epoch(epoch)
 
 
 def _worth(skip: Skip, without: Measured) -> SkipWorth:

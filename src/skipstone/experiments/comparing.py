@@ -6,10 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from skipstone.core.errors import SkipstoneError
+from skipstone.core.files import make_folder, write_atomically
 from skipstone.experiments.comparison import COMPARISON_FILE, Comparison, summarise
 from skipstone.experiments.local import Watcher, run_local
 from skipstone.experiments.networks import NETWORKS_FILE, Networks, inspect_network
 from skipstone.experiments.plan import RUNS_FOLDER, folder_name, run_label
+from skipstone.runs.folder import FolderError, holds_work
 from skipstone.runs.records import RunRecord, RunSpec, read_run
 
 
@@ -37,11 +39,14 @@ def compare(
 
 
 def write_json(path: Path, data: object) -> None:
-    """Write a JSON file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
+    """Write a JSON file whole or not at all; `FolderError` where it can't be written."""
+    try:
+        make_folder(path.parent)
+        write_atomically(path, (json.dumps(data, indent=1) + "\n").encode())
+    except OSError as error:
+        raise FolderError(
+            f"{path} cannot be written: {error.strerror or error}; the runs are kept, and the same command goes on"
+        ) from error
 
 
 def _networks(comparison: Comparison, specs: Sequence[RunSpec]) -> Networks:
@@ -57,7 +62,7 @@ def _folder(spec: RunSpec, out: str | Path) -> str:
 def _record(spec: RunSpec) -> RunRecord:
     """What a run left behind; of one that failed before it wrote anything, its spec alone."""
     folder = Path(str(spec.out))
-    if (folder / "spec.json").is_file():
+    if holds_work(folder):
         return read_run(folder)
     return RunRecord(folder, spec, {}, (), (), None)
 

@@ -17,6 +17,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from skipstone.core.errors import SkipstoneError
+from skipstone.runs.folder import differences, holds_work
 from skipstone.runs.outcome import Outcome, exit_text
 from skipstone.runs.records import METRICS_FILE, RunSpec, read_run
 
@@ -30,7 +31,7 @@ _INTERRUPTED = "stopped by Ctrl-C; the same command goes on"
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class RunProgress:
     """What a watcher is told: run number `run` of the specs has `epochs` epochs behind it, or has ended."""
 
     run: int
@@ -38,7 +39,7 @@ class Progress:
     outcome: Outcome | None = None
 
 
-Watcher = Callable[[Progress], None]
+Watcher = Callable[[RunProgress], None]
 
 
 def run_local(specs: Sequence[RunSpec], *, workers: int | None = None, watch: Watcher | None = None) -> list[Outcome]:
@@ -48,12 +49,15 @@ def run_local(specs: Sequence[RunSpec], *, workers: int | None = None, watch: Wa
     the order of the specs. Ctrl-C lets the running ones save and reports them, and those not started, as interrupted.
 
     Raises:
-        SkipstoneError: a spec has no folder, or a folder holds the run of another spec. Nothing has run then.
+        SkipstoneError: `workers` is below 1, a spec has no folder, or a folder holds the run of another spec. Nothing
+            has run then.
     """
+    if workers is not None and workers < 1:
+        raise SkipstoneError(f"workers is {workers}, expected at least 1 run at a time")
     watch = watch or (lambda progress: None)
     outcomes: dict[int, Outcome] = {i: kept for i, spec in enumerate(specs) if (kept := _kept(spec))}
     for i, outcome in outcomes.items():
-        watch(Progress(i, specs[i].epochs, outcome))
+        watch(RunProgress(i, specs[i].epochs, outcome))
     waiting = [i for i in range(len(specs)) if i not in outcomes]
     running: dict[int, _Worker] = {}
     context = _context()
@@ -65,7 +69,7 @@ def run_local(specs: Sequence[RunSpec], *, workers: int | None = None, watch: Wa
             wait([end for worker in running.values() for end in worker.ends], timeout=POLL_SECONDS)
             for i, worker in list(running.items()):
                 ended = worker.outcome()
-                watch(Progress(i, worker.epochs_done(), ended))
+                watch(RunProgress(i, worker.epochs_done(), ended))
                 if ended:
                     outcomes[i] = ended
                     del running[i]
@@ -147,7 +151,8 @@ def _attempt(spec: RunSpec) -> Outcome:
     except KeyboardInterrupt:
         return Outcome(_name(spec), "interrupted", _INTERRUPTED)
     except SkipstoneError as error:
-        return Outcome(_name(spec), "failed", _shortened(str(error)))
+        # What the user's own code raised stands behind our line, and its traceback is what helps.
+        return Outcome(_name(spec), "failed", _shortened(str(error)), traceback.format_exc() if error.__cause__ else "")
     except BaseException as error:  # noqa: BLE001 - whatever a user's network raises is this run's outcome, not ours
         message = f"{type(error).__name__}: {error}"
         return Outcome(_name(spec), "failed", _shortened(message), traceback.format_exc())
@@ -179,19 +184,13 @@ def _kept(spec: RunSpec) -> Outcome | None:
     """The outcome of a run whose folder is complete already; None for one that has to run."""
     if spec.out is None:
         raise SkipstoneError(f"{spec.model} with seed {spec.seed} has no run folder, expected one in `out`")
-    if not (Path(spec.out) / "spec.json").is_file():
+    if not holds_work(Path(spec.out)):
         return None
     record = read_run(spec.out)
-    ours, theirs = _asked(spec), _asked(record.spec)
-    if differing := sorted(key for key in ours if ours[key] != theirs[key]):
-        said = ", ".join(f"{key} {theirs[key]!r} there, {ours[key]!r} here" for key in differing)
+    if found := differences(record, spec):
+        said = ", ".join(f"{key} {there!r} there, {here!r} here" for key, (there, here) in sorted(found.items()))
         raise SkipstoneError(f"{spec.out} holds another run ({said}); choose another folder or remove it")
     return Outcome(_name(spec), "kept") if record.result else None
-
-
-def _asked(spec: RunSpec) -> dict[str, object]:
-    """The spec without where things lie, which may have changed."""
-    return {key: value for key, value in spec.to_dict().items() if key not in ("out", "data_dir", "device")}
 
 
 def _shortened(message: str) -> str:

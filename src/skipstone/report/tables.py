@@ -15,6 +15,7 @@ def accuracy_table(comparison: Comparison) -> "Table":
     """A line a network: training, validation and test accuracy over its seeds, for rich to print."""
     from rich import box
     from rich.table import Table
+    from rich.text import Text  # a label may hold brackets, which are no markup
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", header_style="bold")
     table.add_column("network", no_wrap=True)
@@ -23,7 +24,7 @@ def accuracy_table(comparison: Comparison) -> "Table":
     for group in comparison.groups:
         accuracies = (group.train_accuracy, group.val_accuracy, group.test_accuracy)
         counts = f"{group.num_parameters:,}", str(group.test_accuracy.n)
-        table.add_row(group.label, counts[0], *(words.spread(accuracy) for accuracy in accuracies), counts[1])
+        table.add_row(Text(group.label), counts[0], *(words.spread(accuracy) for accuracy in accuracies), counts[1])
     return table
 
 
@@ -41,6 +42,7 @@ def epoch_table(folder: str | Path, comparison: Comparison) -> "Table":
     """A line a network: training and validation accuracy, mean over seeds, at up to six epochs spread evenly."""
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     last = comparison.epochs
     shown = sorted({1 + round(i * (last - 1) / 5) for i in range(6)})
@@ -57,5 +59,5 @@ def epoch_table(folder: str | Path, comparison: Comparison) -> "Table":
             )
             for epoch in shown
         ]
-        table.add_row(group.label, *(f"{100 * train:.0f}/{100 * val:.0f}" for train, val in means))
+        table.add_row(Text(group.label), *(f"{100 * train:.0f}/{100 * val:.0f}" for train, val in means))
     return table

@@ -7,6 +7,7 @@ A run folder holds, written by the trainer and read by the report without torch:
     metrics.jsonl     EpochRecord, a line an epoch; epochs count from 1
     flow.jsonl        FlowRecord, a line for step 0 (epoch 0) and one an epoch
     checkpoint.pt     everything --resume needs, replaced at every epoch
+    checkpoint.previous.pt   the one before, should the newest ever be unreadable
     result.json       RunResult, versioned; there only once the run has finished
 
 Accuracies are fractions (0.91), losses mean cross-entropy in nats, times seconds.
@@ -14,7 +15,7 @@ Accuracies are fractions (0.91), losses mean cross-entropy in nats, times second
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -30,6 +31,7 @@ ENVIRONMENT_FILE = "environment.json"
 METRICS_FILE = "metrics.jsonl"
 FLOW_FILE = "flow.jsonl"
 CHECKPOINT_FILE = "checkpoint.pt"
+PREVIOUS_FILE = "checkpoint.previous.pt"
 RESULT_FILE = "result.json"
 
 Optimizer = Literal["sgd", "adamw"]
@@ -260,18 +262,33 @@ def read_json(path: Path) -> Any:
 
 def read_lines(cls: type[R], path: Path) -> list[R]:
     """The records of a JSONL file; none where there is no file. A last line cut off by a crash is left out."""
-    if not path.is_file():
-        return []
-    *whole, _cut = path.read_text(encoding="utf-8").split("\n")
+    return list(_lines(cls, path))
+
+
+def read_leading_lines(cls: type[R], path: Path, wanted: Callable[[R], bool]) -> list[R]:
+    """The records at the head of a JSONL file that are `wanted`, up to the first that is not, or that is no record."""
     records = []
+    try:
+        for record in _lines(cls, path):
+            if not wanted(record):
+                break
+            records.append(record)
+    except RecordError:
+        pass  # beyond what is wanted anything may stand; the caller counts what it got
+    return records
+
+
+def _lines(cls: type[R], path: Path) -> Iterator[R]:
+    if not path.is_file():
+        return
+    *whole, _cut = path.read_bytes().split(b"\n")
     for number, line in enumerate(whole, start=1):
         where = f"{path}:{number}"
         try:
             data = json.loads(line)
         except ValueError as error:
             raise RecordError(f"{where}: not JSON: {error}") from error
-        records.append(decode(cls, data, where=where))
-    return records
+        yield decode(cls, data, where=where)
 
 
 def _demand(holds: bool, name: str, value: object, expected: str) -> None:

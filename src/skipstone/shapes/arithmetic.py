@@ -6,7 +6,7 @@ Sizes, kernels, strides, padding and dilation are whole numbers of positions on 
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import floor, prod
+from math import prod
 
 from skipstone.core.cost import Cost
 from skipstone.core.errors import SkipstoneError
@@ -70,20 +70,6 @@ def conv_transpose_size(
     return out
 
 
-def same_padding(kernel: int, dilation: int = 1) -> tuple[int, int]:
-    """What torch's `padding='same'` adds before and after: d(k-1) in all, the odd one after. Stride 1 only."""
-    total = dilation * (kernel - 1)
-    return total // 2, total - total // 2
-
-
-def interpolate_size(size: int, scale: float) -> int:
-    """`F.interpolate(scale_factor=...)`: floor(H * scale)."""
-    out = floor(float(size) * scale)
-    if out < 1:
-        raise SizeError(f"scaling {size} by {scale:g} leaves nothing")
-    return out
-
-
 def pad_size(size: int, before: int, after: int, mode: str = "constant") -> int:
     """`F.pad`: H + before + after; negative amounts crop. Reflection needs padding < H, circular padding <= H."""
     limit = {"reflect": size - 1, "circular": size}.get(mode)
@@ -95,33 +81,12 @@ def pad_size(size: int, before: int, after: int, mode: str = "constant") -> int:
     return out
 
 
-def slice_size(size: int, start: int | None = None, stop: int | None = None, step: int = 1) -> int:
-    """`x[start:stop:step]`, Python's own rule; torch wants a positive step."""
-    _positive(step=step)
-    return len(range(*slice(start, stop, step).indices(size)))
-
-
-def shuffle_size(channels: int, sizes: Iterable[int], factor: int) -> tuple[int, ...]:
-    """`pixel_shuffle` over any number of axes: (C / r^n, H*r, ...)."""
-    sizes = tuple(sizes)
-    group = int(factor ** len(sizes))
-    if channels % group:
-        raise SizeError(f"pixel shuffle by {factor} wants channels divisible by {group}, not {channels}")
-    return (channels // group, *(size * factor for size in sizes))
-
-
 def unshuffle_size(channels: int, sizes: Iterable[int], factor: int) -> tuple[int, ...]:
     """`pixel_unshuffle` over any number of axes: (C * r^n, H/r, ...)."""
     sizes = tuple(sizes)
     if odd := [size for size in sizes if size % factor]:
         raise SizeError(f"pixel unshuffle by {factor} wants sizes divisible by it, not {odd[0]}")
     return (int(channels * factor ** len(sizes)), *(size // factor for size in sizes))
-
-
-def adaptive_bins(size: int, out: int) -> tuple[tuple[int, int], ...]:
-    """The half-open ranges that adaptive pooling averages: [floor(i*H/o), ceil((i+1)*H/o))."""
-    _positive(out=out)
-    return tuple((i * size // out, -(-(i + 1) * size // out)) for i in range(out))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from torch.nn import functional as F
 
 from skipstone.data import Images, Pixels
 
-_BATCH = 500
+BATCH = 500
+"""Images at a time, the last batch smaller."""
 
 
 def evaluate(model: nn.Module, images: Images, pixels: Pixels) -> tuple[float, float]:
@@ -18,7 +19,7 @@ def evaluate(model: nn.Module, images: Images, pixels: Pixels) -> tuple[float, f
     device = pixels.mean.device
     totals = torch.zeros(2, dtype=torch.float64, device=device)
     with torch.no_grad():
-        for x, y in zip(torch.split(images.pixels, _BATCH), torch.split(images.labels, _BATCH), strict=True):
+        for x, y in zip(torch.split(images.pixels, BATCH), torch.split(images.labels, BATCH), strict=True):
             labels = y.to(device)
             logits = model(pixels.normalise(x.to(device)))
             loss = F.cross_entropy(logits, labels, reduction="sum")

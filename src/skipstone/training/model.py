@@ -5,7 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from skipstone.checks import check
 from skipstone.core.errors import SkipstoneError
+from skipstone.core.finding import Finding
 from skipstone.models.importing import one_line
 from skipstone.models.target import parse_target, resolve
 from skipstone.runs.records import RunSpec
@@ -35,18 +37,15 @@ def build_model(spec: RunSpec, shape: tuple[int, int, int], num_classes: int) ->
 
 
 def _demand_fit(spec: RunSpec, model: nn.Module, shape: tuple[int, int, int], num_classes: int) -> None:
-    sizes = tuple(map(str, shape))
-    hint = f"see: skipstone check {spec.model!r} --input {'x'.join(sizes)}"
-    images = f"(2, {', '.join(sizes)})"
+    images = f"(2, {', '.join(map(str, shape))})"
     training = model.training
     model.eval()  # so that no statistics move and nothing random is drawn
     try:
         with torch.no_grad():
             output = model(torch.zeros(2, *shape))
-    except Exception as error:  # whatever a user's forward raises
-        raise SkipstoneError(
-            f"{spec.model} cannot take {spec.data}'s images {images}: {one_line(error)}; {hint}"
-        ) from error
+    except (Exception, SystemExit) as error:  # whatever a user's forward raises
+        said = f"{spec.model} cannot take {spec.data}'s images {images}: {one_line(error)}"
+        raise SkipstoneError(f"{said}{reason(spec, model, shape, said)}") from error
     finally:
         model.train(training)
     if not isinstance(output, torch.Tensor):
@@ -57,3 +56,25 @@ def _demand_fit(spec: RunSpec, model: nn.Module, shape: tuple[int, int, int], nu
         raise SkipstoneError(
             f"{spec.model} maps {images} to {tuple(output.shape)}; {spec.data} needs logits (2, {num_classes})"
         )
+
+
+def reason(spec: RunSpec, model: nn.Module, shape: tuple[int, int, int], said: str) -> str:
+    """To follow `said`, why a network can't be trained: what the checker adds, and the command that shows all of it."""
+    found = worst_error(model, shape)
+    adds = f"; {as_line(found)}" if found and found.message not in said else ""
+    return f"{adds}; see: skipstone check {spec.model!r} --input {'x'.join(map(str, shape))}"
+
+
+def worst_error(model: nn.Module, shape: tuple[int, int, int]) -> Finding | None:
+    """The first error that the checker finds in a network, in train mode; None where it can't be recorded."""
+    try:
+        errors = check(model, (2, *shape)).errors
+    except (SkipstoneError, SystemExit):
+        return None
+    return errors[0] if errors else None
+
+
+def as_line(finding: Finding) -> str:
+    """`SK101 cannot add 8 channels to 4 channels (net.py:12)`."""
+    place = f" ({finding.file}:{finding.line})" if finding.file else ""
+    return f"{finding.code} {finding.message}{place}"

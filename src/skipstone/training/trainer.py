@@ -1,40 +1,28 @@
 """The trainer: a network, a data set and a recipe, on whatever device lightning-fabric finds."""
 
 import math
-import os
 import time
-from contextlib import nullcontext
+from collections.abc import Callable
 from pathlib import Path
-from pickle import UnpicklingError
 
-import torch
-from lightning_fabric import Fabric
-from lightning_fabric.utilities.exceptions import MisconfigurationException
-from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch import nn
 
 from skipstone.core.codec import RecordError
-from skipstone.core.errors import SkipstoneError
 from skipstone.data import Batches, Pixels, load
-from skipstone.data.batches import mixed_seed
-from skipstone.data.images import permutation
+from skipstone.data.images import Images, permutation
 from skipstone.flow import Probe
-from skipstone.runs.folder import RunFolder, demand_free, demand_same, partial_path
-from skipstone.runs.records import SPEC_FILE, EpochRecord, FlowRecord, RunResult, RunSpec, read_run
+from skipstone.runs.folder import FolderError, RunFolder, demand_free, demand_same, holds_work
+from skipstone.runs.records import EpochRecord, FlowRecord, RunResult, RunSpec, read_run
+from skipstone.training.checkpoint import CheckpointError, pack, unpack
 from skipstone.training.environment import describe
 from skipstone.training.evaluate import evaluate
+from skipstone.training.fabric import make_fabric
+from skipstone.training.loop import Loop, StepWatch
 from skipstone.training.memory import keep_freed_memory
 from skipstone.training.model import Builder, build_model
-from skipstone.training.optimizer import make_optimizer, set_rate
 from skipstone.training.overfitting import best_epoch, turned_epoch
 from skipstone.training.progress import Progress, Silent
-from skipstone.training.schedule import learning_rate
-from skipstone.training.seeding import seeded
-
-_PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
-_MODEL_STREAM = 1
-"""Apart from the stream of the batches, so that dropout and shuffling share no random numbers."""
+from skipstone.training.trial import Bench, lay_out, seeded_build
 
 
 def train(
@@ -43,20 +31,25 @@ def train(
     """Train the network of `spec` and measure it on the test images, once, at the end.
 
     With `spec.out` a run folder is written, its checkpoint replaced at every epoch; `resume` goes on from that
-    checkpoint, starts the run if there is none, and returns the result of a finished one. On a CPU a run gives the same
-    numbers bit for bit each time, resumed or not, on one machine with one number of threads. `progress` is told of
+    checkpoint, starts the run if there is none, and returns the result of a finished one. A folder in which no epoch
+    was ever finished is taken over. Before anything is written the network is tried on a twin, as training will run it.
+
+    On a CPU a run gives the same numbers bit for bit each time, resumed or not, on one machine with one number of
+    threads. Where a network keeps state that no checkpoint holds, `progress` is told, and why. `progress` is told of
     every step and epoch; `build` makes the network (default: from `spec.model`). Random states of the caller are left
     alone. A process on Linux keeps the memory it frees from here on (see `keep_freed_memory`).
 
     Raises:
         SkipstoneError: the folder holds a run (or, to resume, another spec's), the data cannot be read, or the network
             cannot be built or does not fit the data. Nothing has been written then.
+        RunFailed: the network raised while it was trained. The epochs before are kept, and `resume` goes on from them.
+        FolderError: the folder cannot be written, as on a full disk. What was finished is kept.
     """
     progress = progress or Silent()
     if spec.out is None:
-        return _Run(spec, build).finish(progress, None)
+        return _Run(spec, build).begin(progress).finish(progress, None)
     folder = RunFolder(Path(spec.out))
-    continues = resume and (folder.path / SPEC_FILE).is_file()
+    continues = resume and holds_work(folder.path)
     if continues:
         record = read_run(folder.path)
         demand_same(record, spec)
@@ -68,8 +61,9 @@ def train(
     try:
         if continues:
             folder.hold()
-            run.restore(folder)
+            run.restore(folder, progress)
         else:
+            run.begin(progress)
             folder.create(spec, run.environment)
         return run.finish(progress, folder)
     finally:
@@ -82,41 +76,71 @@ class _Run:
     def __init__(self, spec: RunSpec, build: Builder) -> None:
         keep_freed_memory()
         self.spec = spec
-        self.fabric = _fabric(spec)
+        self.fabric = make_fabric(spec.device, spec.recipe.precision)
         device = self.fabric.device
         self.data = load(spec.data, spec.data_dir, val_fraction=spec.val_fraction, split_seed=spec.split_seed)
-        with seeded(mixed_seed(spec.seed, 0, _MODEL_STREAM)):
-            self.bare = _channels_last(build(spec, self.data.shape, self.data.num_classes))
-        self.optimizer = make_optimizer(self.bare, spec.recipe)
-        # The wrapped optimizer copies the list of groups, which a restored checkpoint replaces: rates are set on ours.
-        self.model, self.stepper = self.fabric.setup(self.bare, self.optimizer)
-        self.parameters = [p for p in self.bare.parameters() if p.requires_grad]
-        asked = spec.recipe.augmentation
-        augmentation = self.data.augmentation if asked == "auto" else asked
-        self.pixels = Pixels.of(self.data.train).to(device)
+        shape, classes = self.data.shape, self.data.num_classes
+        self.build: Callable[[], nn.Module] = lambda: seeded_build(lambda: build(spec, shape, classes), spec.seed)
+        self.network = self.build()
+        augmentation = self.data.augmentation_for(spec.recipe.augmentation)
         self.batches = Batches(
             self.data.train,
             spec.recipe.batch_size,
             augmentation=augmentation,
-            pixels=self.pixels,
+            pixels=Pixels.of(self.data.train),
             seed=spec.seed,
             device=device,
         )
         sample = permutation(len(self.data.train), spec.split_seed)[: len(self.data.val)]
         self.train_sample = self.data.train[sample]
-        self.environment = describe(device, augmentation)
+        self.environment = describe(device, augmentation) | {"data": self.data.digest()}
         self.epochs: list[EpochRecord] = []
 
-    def restore(self, folder: RunFolder) -> None:
-        """Go back to where the checkpoint was written; to the beginning where there is none yet."""
-        epoch = 0
-        if folder.checkpoint.is_file():
-            state = {"model": self.model, "optimizer": self.stepper}
-            try:
-                epoch = self.fabric.load(folder.checkpoint, state, weights_only=True)["epoch"]
-            except (RuntimeError, ValueError, KeyError, EOFError, UnpicklingError) as error:
-                raise RecordError(f"{folder.checkpoint}: not a checkpoint of this network: {error}") from error
+    def begin(self, progress: Progress) -> "_Run":
+        """Try the network, and stand before the first step."""
+        trial = Bench(self.spec, self.data, self.batches, self.fabric, self.build).try_out(self.network)
+        for note in trial.notes:
+            progress.noted(note)
+        self.environment |= {"channels_last": trial.channels_last, "notes": list(trial.notes)}
+        self._prepare(trial.channels_last)
+        return self
+
+    def restore(self, folder: RunFolder, progress: Progress) -> None:
+        """Go back to where the newest checkpoint that can be read was written."""
+        before = read_run(folder.path).environment
+        if before.get("data", self.environment["data"]) != self.environment["data"]:
+            raise FolderError(
+                f"{folder.path}: the data is not what the run began with: {self.spec.data} has the fingerprint "
+                f"{self.environment['data']} now, {before['data']} then"
+            )
+        self._prepare(before.get("channels_last", True))
+        epoch = self._restored_epoch(folder, progress)
         self.epochs = list(folder.resume(epoch, self.environment).epochs)
+
+    def _restored_epoch(self, folder: RunFolder, progress: Progress) -> int:
+        refused: list[str] = []
+        for path in folder.checkpoints():
+            try:
+                epoch = unpack(path.read_bytes(), self.loop.bare, self.loop.optimizer)
+            except (CheckpointError, OSError) as error:
+                refused.append(f"{path}: {error}")
+                continue
+            for reason in refused:
+                progress.noted(f"{reason}; going on from {path.name}, after epoch {epoch}")
+            return epoch
+        raise RecordError(f"{'; '.join(refused)}; no other checkpoint is there, so the run has to be begun anew")
+
+    def _prepare(self, channels_last: bool) -> None:
+        self.batches.lay_out(channels_last=channels_last)
+        self.loop = Loop(
+            lay_out(self.network, channels_last=channels_last),
+            self.batches,
+            self.spec.recipe,
+            epochs=self.spec.epochs,
+            seed=self.spec.seed,
+            fabric=self.fabric,
+            name=self.spec.model,
+        )
 
     def finish(self, progress: Progress, folder: RunFolder | None) -> RunResult:
         """Train the epochs that are left, measure, and write the result."""
@@ -126,69 +150,41 @@ class _Run:
             self.epochs.append(record)
             if folder is not None:
                 folder.append(record, flow)
-                self._save(folder)
+                folder.keep(pack(self.loop.bare, self.loop.optimizer, len(self.epochs))[0])
             progress.finished_epoch(record)
         result = self._result()
         if folder is not None:
             folder.finish(result)
         return result
 
-    def _save(self, folder: RunFolder) -> None:
-        partial = partial_path(folder.checkpoint)
-        self.fabric.save(partial, {"model": self.model, "optimizer": self.stepper, "epoch": len(self.epochs)})
-        os.replace(partial, folder.checkpoint)
-
     def _epoch(self, number: int, progress: Progress) -> tuple[EpochRecord, list[FlowRecord]]:
         began = time.perf_counter()
-        steps = len(self.batches)
-        first = (number - 1) * steps
-        totals = torch.zeros(3, dtype=torch.float64, device=self.fabric.device)
         flow: list[FlowRecord] = []
-        self.model.train()
-        with seeded(mixed_seed(self.spec.seed, number, _MODEL_STREAM)):
-            for step, (x, y) in enumerate(self.batches.epoch(number), start=first):
-                epochs = self._recorded(step)
-                probe = Probe(self.bare) if epochs else None
-                totals += self._step(x, y, step, probe)
-                if probe is not None:
-                    flow += [probe.record(epoch=epoch, step=step) for epoch in epochs]
-                progress.stepped(number)
-        loss, correct, norm = totals.tolist()
-        count = steps * self.batches.batch_size
-        _, sample_accuracy = evaluate(self.model, self.train_sample, self.pixels)
-        val_loss, val_accuracy = evaluate(self.model, self.data.val, self.pixels)
+
+        def stepped(step: int, probe: Probe | None) -> None:
+            if probe is not None:
+                flow.extend(probe.record(epoch=epoch, step=step) for epoch in self._recorded(step))
+            progress.stepped(number)
+
+        watch = StepWatch(lambda step: Probe(self.loop.bare) if self._recorded(step) else None, stepped)
+        means = self.loop.epoch(number, watch)
+        _, sample_accuracy = self._measure(self.train_sample)
+        val_loss, val_accuracy = self._measure(self.data.val)
         record = EpochRecord(
             epoch=number,
-            train_loss=loss / count,
-            train_accuracy=correct / count,
+            train_loss=means.loss,
+            train_accuracy=means.accuracy,
             val_loss=val_loss,
             val_accuracy=val_accuracy,
-            lr=self._rate(first + steps - 1),
+            lr=self.loop.rate(number * len(self.batches) - 1),
             train_gap=sample_accuracy - val_accuracy,
-            grad_norm=norm / steps,
+            grad_norm=means.grad_norm,
             seconds=time.perf_counter() - began,
         )
         return record, flow
 
-    def _step(self, x: Tensor, y: Tensor, step: int, probe: Probe | None) -> Tensor:
-        """One optimizer step; (3,) float64: summed loss without smoothing, correct answers, the gradient's norm."""
-        recipe = self.spec.recipe
-        set_rate(self.optimizer, self._rate(step))
-        self.stepper.zero_grad()
-        with probe.outputs() if probe else nullcontext():
-            logits = self.model(x)
-        loss = F.cross_entropy(logits, y, label_smoothing=recipe.label_smoothing)
-        self.fabric.backward(loss)
-        if probe is not None:
-            probe.gradients()
-        norm = get_total_norm([p.grad for p in self.parameters if p.grad is not None], foreach=True)
-        if recipe.clip is not None:
-            clip_grads_with_norm_(self.parameters, recipe.clip, norm, foreach=True)
-        with probe.change() if probe else nullcontext():
-            self.stepper.step()
-        logits = logits.detach()
-        plain = F.cross_entropy(logits, y) if recipe.label_smoothing else loss.detach()
-        return torch.stack([plain.double() * len(y), (logits.argmax(1) == y).sum().double(), norm.double()])
+    def _measure(self, images: Images) -> tuple[float, float]:
+        return evaluate(self.loop.model, images, self.batches.pixels)
 
     def _recorded(self, step: int) -> list[int]:
         """For which epochs' flow records this step stands: 0 for the first of all, k for the last of epoch k."""
@@ -197,12 +193,9 @@ class _Run:
         epoch, rest = divmod(step + 1, len(self.batches))
         return ([0] if step == 0 else []) + ([epoch] if rest == 0 else [])
 
-    def _rate(self, step: int) -> float:
-        return learning_rate(self.spec.recipe, step, self.spec.epochs * len(self.batches))
-
     def _result(self) -> RunResult:
         began = time.perf_counter()
-        test_loss, test_accuracy = evaluate(self.model, self.data.test, self.pixels)
+        test_loss, test_accuracy = self._measure(self.data.test)
         best, last = best_epoch(self.epochs), self.epochs[-1]
         losses = [test_loss, *(loss for e in self.epochs for loss in (e.train_loss, e.val_loss))]
         return RunResult(
@@ -214,30 +207,8 @@ class _Run:
             turned_epoch=turned_epoch(self.epochs),
             overfitting_gap=last.train_gap,
             finite=all(map(math.isfinite, losses)),
-            num_parameters=sum(p.numel() for p in self.bare.parameters()),
+            num_parameters=sum(p.numel() for p in self.loop.bare.parameters()),
             epochs=len(self.epochs),
             wall_seconds=sum(e.seconds for e in self.epochs) + time.perf_counter() - began,
             out=self.spec.out,
         )
-
-
-def _channels_last(model: nn.Module) -> nn.Module:
-    """Lay filters out as 2-D convolutions like them best; a network with 3-D ones is left as it is."""
-    if any(p.ndim == 5 for p in model.parameters()):
-        return model
-    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
-
-
-def _fabric(spec: RunSpec) -> Fabric:
-    """One device by name: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`."""
-    kind, _, index = spec.device.partition(":")
-    if index and not index.isdecimal():
-        raise SkipstoneError(f"device is {spec.device!r}, expected auto, cpu, cuda, cuda:1 or mps")
-    try:
-        return Fabric(
-            accelerator=kind,
-            devices=[int(index)] if index else 1,
-            precision=_PRECISIONS[spec.recipe.precision],  # type: ignore[arg-type]
-        )
-    except (ValueError, RuntimeError, MisconfigurationException) as error:
-        raise SkipstoneError(f"device {spec.device!r} cannot be used: {error}") from error
