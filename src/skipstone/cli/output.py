@@ -89,5 +89,5 @@ def show_comparison(comparison: Any) -> None:
 
     printer = table_console()
     printer.print(accuracy_table(comparison))
-    printer.print(comparison_text(comparison))
+    printer.print(comparison_text(comparison), markup=False)
     printer.print()

@@ -92,7 +92,7 @@ def _missing_forward(subject: Subject, module: nn.Module, stop: Stop) -> str | N
 
 
 def _wrong_count(subject: Subject, module: nn.Module, stop: Stop) -> str | None:
-    found = re.search(r"(\w+)\.forward\(\) (takes|missing|got)", stop.message)
+    found = re.search(r"\b(\w+)\.forward\(\) (takes|missing|got)", stop.message)
     if found is None:
         return None
     parameters = signature(type(module).forward).parameters
