@@ -1,8 +1,7 @@
 """Edits carried out on a live network."""
 
-import copy
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -22,6 +21,9 @@ from skipstone.surgery.errors import SurgeryError, SurgeryWarning
 from skipstone.surgery.live import connection, edited, layers, widths
 from skipstone.surgery.live.copying import copied, twin
 from skipstone.surgery.live.handlers import SiteEdit
+from skipstone.surgery.live.past import Record, Step, Undo, restore, set_steps, steps_of
+from skipstone.surgery.proof import outputs
+from skipstone.tracing import trace
 from skipstone.tracing.torch_internals import children_of
 
 
@@ -35,36 +37,57 @@ def apply(model: nn.Module, edits: Sequence[Edit], *, copy: bool = True) -> nn.M
         SurgeryError: an edit that cannot be carried out; the model is then as it was.
         UnknownNameError: a path that the model does not have.
     """
+    return carried_out(model, edits, copy=copy)
+
+
+def carried_out(
+    model: nn.Module, edits: Sequence[Edit], *, copy: bool, prove: Callable[[nn.Module], Record] | None = None
+) -> nn.Module:
+    """`apply`, and a proof of the result: an error that `prove` raises undoes everything."""
     _check(model, edits)
     target = copied(model) if copy else model
-    undo = _Undo(target)
+    undo = Undo(target)
     try:
         _carry_out(target, edits)
+        record = prove(target) if prove is not None else None
     except BaseException:
         undo()
         raise
-    target.__dict__[_PAST] = (*target.__dict__.get(_PAST, ()), undo.changed())
+    set_steps(target, (*steps_of(target), Step(undo.changed(), record)))
     return target
 
 
 def revert(model: nn.Module, *, copy: bool = True) -> nn.Module:
-    """The network before the last `apply`: classes, settings, layers and hooks as they were.
+    """The network before the last `apply`, `ablate` or `connect`: classes, settings, layers and hooks as they were.
 
     Weights that the edit left alone keep what training has made of them since; layers that it took out come back
-    with the values, device and dtype that they had.
+    with the values, device and dtype that they had. After `ablate` and `connect` the result is recorded and held
+    against the record from before the edit, unless the network has been changed otherwise since.
 
     Raises:
-        SurgeryError: a model that has not been edited.
+        SurgeryError: a model that has not been edited in this process, or a result that is not what it was.
     """
-    if not model.__dict__.get(_PAST):
-        raise SurgeryError(f"{type(model).__name__} has not been edited: there is nothing to revert")
+    if not steps_of(model):
+        raise SurgeryError(
+            f"{type(model).__name__} has not been edited: there is nothing to revert (a file keeps no past of a model)"
+        )
     target = copied(model) if copy else model
-    *earlier, last = target.__dict__[_PAST]
-    _restore(last)
-    target.__dict__.pop(_PAST, None)
-    if earlier:
-        target.__dict__[_PAST] = tuple(earlier)
+    *earlier, last = steps_of(target)
+    comparable = last.record is not None and _outputs(target, last.record) == last.record.after
+    undo = Undo(target)
+    try:
+        restore(last)
+        if last.record is not None and comparable and _outputs(target, last.record) != last.record.before:
+            raise SurgeryError("the network is not what it was before the edit; it was changed in another way since")
+    except BaseException:
+        undo()
+        raise
+    set_steps(target, tuple(earlier))
     return target
+
+
+def _outputs(model: nn.Module, record: Record) -> tuple[bytes, ...]:
+    return outputs(trace(model, record.example))
 
 
 def preview(model: nn.Module, edits: Sequence[Edit]) -> nn.Module:
@@ -160,50 +183,3 @@ def _with_module(model: nn.Module, holder: nn.Module, edit: SiteEdit, *, weightl
     name = layers.free_name(holder, edit.name)
     holder.add_module(name, layers.build(edit.transform.module, holder, model, weightless=weightless))
     return replace(edit, name=name)
-
-
-class _Undo:
-    """The modules of a model as they stand, to put back after an error or on demand."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self.before = [(module, module.__class__, _shallow(module.__dict__)) for module in model.modules()]
-
-    def __call__(self) -> None:
-        for module, cls, attributes in self.before:
-            module.__class__ = cls
-            module.__dict__.clear()
-            module.__dict__.update(attributes)
-
-    def changed(self) -> "_Snapshot":
-        """What has changed since: for each module its class's edits and the attributes as they were."""
-        found = []
-        for module, cls, attributes in self.before:
-            names = {n for n in {*attributes, *module.__dict__} if not _same(attributes.get(n), module.__dict__.get(n))}
-            if names or cls is not module.__class__:
-                old = {n: attributes[n] for n in names if n in attributes}
-                found.append((module, getattr(cls, "_skipstone_stages", ()), old, tuple(sorted(names - old.keys()))))
-        return tuple(found)
-
-
-# The module, the edits of its class, attributes to put back, names to delete.
-_Snapshot = tuple[tuple[nn.Module, edited.Stages, dict[str, object], tuple[str, ...]], ...]
-_PAST = "_skipstone_past"
-
-
-def _restore(snapshot: _Snapshot) -> None:
-    for module, stages, attributes, added in snapshot:
-        edited.set_stages(module, stages)
-        for name in added:
-            module.__dict__.pop(name, None)
-        for name, value in attributes.items():
-            module.__dict__[name] = copy.copy(value) if isinstance(value, dict) else value
-
-
-def _same(a: object, b: object) -> bool:
-    if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(a[key] is b[key] for key in a)
-    return a is b
-
-
-def _shallow(attributes: Mapping[str, object]) -> dict[str, object]:
-    return {name: copy.copy(value) if isinstance(value, dict) else value for name, value in attributes.items()}

@@ -40,7 +40,11 @@ def own_copying(module: nn.Module) -> str:
 
 
 def stages_of(module: nn.Module) -> Stages:
-    return getattr(type(module), "_skipstone_stages", ())
+    return stages_of_class(type(module))
+
+
+def stages_of_class(cls: type) -> Stages:
+    return getattr(cls, "_skipstone_stages", ())
 
 
 def set_stages(module: nn.Module, stages: Stages) -> None:

@@ -38,7 +38,7 @@ _PLAIN_OF = {
     _OPERATORS[f"i{name.rstrip('_')}"]: _OPERATORS[name] for name in _OPERATORS if f"i{name.rstrip('_')}" in _OPERATORS
 }
 # Operations of two terms, and what is left of them without the first or the second.
-_REST: Mapping[str, tuple[str, str]] = {
+REST: Mapping[str, tuple[str, str]] = {
     "add": ("other", "input"), "sub": ("minus", "input"), "rsub": ("other", "minus"), "mul": ("other", "input"),
     "div": ("", "input"), "maximum": ("other", "input"), "minimum": ("other", "input"), "max": ("other", "input"),
     "min": ("other", "input"), "fmax": ("other", "input"), "logaddexp": ("other", "input"),
@@ -65,15 +65,15 @@ class Stages:
         self.drops = sorted({edit.operand for edit in edits if isinstance(edit, DropOperand)})
         self.out_of_place = any(isinstance(edit, OutOfPlace) for edit in edits)
         self.names = argument_names(self.op)
-        if self.drops and self.op not in JOINS and (self.op not in _REST or len(self.drops) > 1):
+        if self.drops and self.op not in JOINS and (self.op not in REST or len(self.drops) > 1):
             raise SurgeryError(_no_drop(self.op, self.drops))
-        if self.drops and self.op in _REST and not _REST[self.op][self.drops[0] > 0]:
+        if self.drops and self.op in REST and not REST[self.op][self.drops[0] > 0]:
             raise SurgeryError(_no_drop(self.op, self.drops))
 
 
 def _no_drop(op: str, drops: Sequence[int]) -> str:
     which = " and ".join(map(str, drops))
-    possible = ", ".join((*_REST, *sorted(JOINS)))
+    possible = ", ".join((*REST, *sorted(JOINS)))
     return f"operand {which} cannot be taken out of {op!r}; terms can be taken out of {possible}"
 
 
@@ -108,7 +108,7 @@ class SiteHandler:
         self.counts = any(self.counters)
 
     def __call__(self, module: nn.Module, runs: Any, target: Any, name: str, /, *args: Any, **kwargs: Any) -> Any:
-        function: Callable[..., Any]
+        function: Any
         if target is None:
             function = _OPERATORS[name]
         elif not name:
@@ -117,6 +117,8 @@ class SiteHandler:
             return self._run(module, runs, getattr(Tensor, name), (target, *args), kwargs)
         else:
             function = getattr(target, name)
+        while isinstance(function, functools.partial):
+            function, args, kwargs = function.func, (*function.args, *args), {**function.keywords, **kwargs}
         if function is builtins.sum:
             return self._sum(module, runs, *args, **kwargs)
         if function is functools.reduce:
@@ -253,7 +255,7 @@ def _rest(edits: Stages, args: Any, kwargs: Any) -> Any:
     both = [*args, *(kwargs[name] for name in ("input", "other") if name in kwargs)]
     if len(both) < 2 or len(tensors_of((args, kwargs))) < 2:
         raise SurgeryError(f"{edits.op!r} has one tensor only here; nothing can be taken out of it")
-    rest = _REST[edits.op][edits.drops[0]]
+    rest = REST[edits.op][edits.drops[0]]
     if rest == "input":
         return both[0]
     scale = kwargs.get("alpha", 1)

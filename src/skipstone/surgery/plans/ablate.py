@@ -1,6 +1,6 @@
 """Skips taken out: the plan, and the network without them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal, get_args
@@ -14,9 +14,11 @@ from skipstone.graphs.roles import JOINS
 from skipstone.skips import find_skips
 from skipstone.surgery.errors import SurgeryError
 from skipstone.surgery.live import layers
-from skipstone.surgery.live.apply import apply, preview
+from skipstone.surgery.live.apply import carried_out, preview
 from skipstone.surgery.live.connection import Join
+from skipstone.surgery.live.past import Record, outline
 from skipstone.surgery.plans import channels
+from skipstone.surgery.proof import check_ablated, outputs
 from skipstone.surgery.site import site_of
 from skipstone.tracing import trace
 
@@ -63,9 +65,16 @@ def ablate(
         copy: leave the model as it is and change a copy.
 
     Raises:
-        SurgeryError: nothing matches, or a reader of a concatenation cannot be narrowed; nothing is changed then.
+        SurgeryError: nothing matches, a reader of a concatenation cannot be narrowed, or the record of the result is
+            not that of the network without these skips; nothing is changed then.
     """
-    return apply(model, plan_ablation(model, which, example, parameters=parameters, cat=cat).edits, copy=copy)
+    wanted = _wanted(model, which, example, parameters, cat)
+
+    def prove(edited: nn.Module) -> Record:
+        after = wanted.proven(edited, example)
+        return Record(outline(example), outputs(wanted.before), outputs(after))
+
+    return carried_out(model, wanted.plan.edits, copy=copy, prove=prove)
 
 
 def plan_ablation(
@@ -77,6 +86,29 @@ def plan_ablation(
     cat: Concatenation = "drop",
 ) -> AblationPlan:
     """What `ablate` would do, checked by recording the network without the skips."""
+    wanted = _wanted(model, which, example, parameters, cat)
+    wanted.proven(preview(model, wanted.plan.edits), example)
+    return wanted.plan
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """The record before, the plan, for each merge the operands that go, and merges of added skips that go whole."""
+
+    before: Graph
+    plan: AblationPlan
+    gone: Mapping[int, tuple[int, ...]]
+    same: Mapping[int, int]
+    zeroed: bool
+
+    def proven(self, edited: nn.Module, example: object) -> Graph:
+        """The record of the edited network, which is the one before without these skips."""
+        after = trace(edited, example)
+        check_ablated(self.before, after, self.gone, zeroed=self.zeroed, same=self.same)
+        return after
+
+
+def _wanted(model: nn.Module, which: Which, example: object, parameters: Parameters, cat: Concatenation) -> _Wanted:
     if parameters not in get_args(Parameters):
         raise SurgeryError(f'parameters is {parameters!r}; "keep" or "remove"')
     if cat not in get_args(Concatenation):
@@ -84,22 +116,41 @@ def plan_ablation(
     graph = trace(model, example)
     chosen = select(find_skips(graph), which)
     edits: list[object] = []
-    cut: set[tuple[int, int]] = set()
-    dropped: dict[int, tuple[int, ...]] = {}
+    gone = {skip.merge_node: _positions(graph, skip) for skip in chosen}
+    _check_runs_together(graph, gone)
     for skip in chosen:
-        gone = _positions(graph, skip)
-        cut |= {(skip.merge_node, position) for position in gone}
-        edits += _edits_of(graph, model, skip, gone, cat)
-        if skip.merge == "cat" and cat == "drop":
-            dropped[skip.merge_node] = gone
-    if dropped:
+        edits += _edits_of(graph, model, skip, gone[skip.merge_node], cat)
+    if cat == "drop" and (dropped := {s.merge_node: gone[s.merge_node] for s in chosen if s.merge == "cat"}):
         edits += channels.narrowed(graph, model, dropped)
+    cut = {(merge, position) for merge, positions in gone.items() for position in positions}
     idle = _idle(graph, model, cut) if not (cat == "zero" and any(s.merge == "cat" for s in chosen)) else ()
     removed = tuple(path for path in idle if layers.find(model, path) and parameters == "remove")
     edits += [ReplaceModule(path, ModuleSpec("Identity")) for path in removed]
     plan = AblationPlan(chosen, tuple(edits), removed, tuple(p for p in idle if p not in removed))  # type: ignore[arg-type]
-    _check(graph, model, plan, example)
-    return plan
+    whole = {s.merge_node: graph[s.merge_node].inputs[0] for s in chosen if isinstance(layers.find(model, s.module), Join)}
+    return _Wanted(graph, plan, gone, whole, cat == "zero")
+
+
+def _check_runs_together(graph: Graph, gone: Mapping[int, tuple[int, ...]]) -> None:
+    """An edit changes every run of a module, so a module that runs several times loses all its skips or none."""
+    sites = {merge: site_of(graph, merge) for merge in gone if graph[merge].site is not None}
+    for merge, site in sites.items():
+        calls = [call for call in graph.calls if call.path == site.module]
+        if len(calls) < 2:
+            continue
+        alike = [
+            node.index
+            for node in graph
+            if node.kind == "op" and node.op == site.op and node.site == site.place and node.module == site.module
+            and (site.occurrence is None or site_of(graph, node.index).occurrence == site.occurrence)
+        ]  # fmt: skip
+        if any(gone.get(other) != gone[merge] for other in alike):
+            merges = [skip for skip in find_skips(graph) if skip.merge_node in alike]
+            together = ", ".join(f"#{skip.index}" for skip in merges)
+            raise SurgeryError(
+                f"{site.module or 'the model'} runs {len(calls)} times and an edit changes every run: its skips at "
+                f"{site.place} go together or not at all; they are {together}"
+            )
 
 
 def select(skips: Sequence[Skip], which: Which) -> tuple[Skip, ...]:
@@ -208,17 +259,3 @@ def _used(graph: Graph, outputs: Iterable[int]) -> set[int]:
             seen.add(index)
             pending += graph[index].inputs
     return seen
-
-
-def _check(graph: Graph, model: nn.Module, plan: AblationPlan, example: object) -> None:
-    """Record the network without the skips: it must run wherever it ran before."""
-    after = trace(preview(model, plan.edits), example)
-    if after.stopped is not None and graph.stopped is None:
-        raise SurgeryError(f"without these skips the network does not run: {after.stopped}")
-    if len(after.failures) > len(graph.failures):
-        node = after.failures[0]
-        assert node.failure is not None
-        raise SurgeryError(
-            f"without these skips the network does not run: {node.failure.message} in {node.module or 'forward'} "
-            f'({node.place}); cat="zero" and parameters="keep" leave every shape as it is'
-        )

@@ -20,8 +20,12 @@ from skipstone.shapes.arithmetic import SizeError
 from skipstone.shapes.plan import Plan
 from skipstone.shapes.reconcile import reconcile
 from skipstone.surgery.errors import SurgeryError
-from skipstone.surgery.live.apply import apply, preview
+from skipstone.surgery.live import layers
+from skipstone.surgery.live.apply import carried_out, preview
+from skipstone.surgery.live.connection import joins
+from skipstone.surgery.live.past import Record, outline
 from skipstone.surgery.plans.channels import widened
+from skipstone.surgery.proof import check_connected, outputs
 from skipstone.tracing import trace
 
 INPUT = "input"  # how a plan calls the model's first input
@@ -93,11 +97,18 @@ def connect(
         copy: leave the model as it is and change a copy.
 
     Raises:
-        SurgeryError: a skip that would close a loop or run backwards in time, ranks that cannot be merged.
+        SurgeryError: a skip that would close a loop or run backwards in time, ranks that cannot be merged, or a result
+            whose record is not that of the network with this skip and nothing else; nothing is changed then.
         UnknownNameError: a path that the model does not have.
     """
-    plan = plan_connection(model, source, target, merge=merge, shortcut=shortcut, at_init=at_init, example=example)
-    return apply(model, plan.edits, copy=copy)
+    wanted = _wanted(model, source, target, merge, shortcut, at_init, example)
+
+    def prove(edited: nn.Module) -> Record:
+        after = trace(edited, example)
+        check_connected(wanted.before, after, wanted.joins(model, edited))
+        return Record(outline(example), outputs(wanted.before), outputs(after))
+
+    return carried_out(model, wanted.edits, copy=copy, prove=prove)
 
 
 def plan_connection(
@@ -111,6 +122,40 @@ def plan_connection(
     at_init: AtInit = "zero",
 ) -> ConnectionPlan:
     """What `connect` would do, checked by recording the network with the skip."""
+    wanted = _wanted(model, source, target, merge, shortcut, at_init, example)
+    trial = preview(model, wanted.edits)
+    after = trace(trial, example)
+    check_connected(wanted.before, after, wanted.joins(model, trial))
+    return ConnectionPlan(merge, at_init, wanted.connections, wanted.edits, cost(after) - cost(wanted.before))
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """The record before, and for each skip its plan and the node where it starts; `edits` widen its readers too."""
+
+    before: Graph
+    connections: tuple[Connection, ...]
+    edits: Edits
+    starts: tuple[int, ...]
+
+    def joins(self, model: nn.Module, edited: nn.Module) -> dict[str, tuple[Connect, int]]:
+        """The path of each new `Join` in the edited network, with its edit and the node where it starts."""
+        paths = {id(module): path for path, module in edited.named_modules()}
+        edits = [edit for edit in self.edits if isinstance(edit, Connect)]
+        found: dict[str, tuple[Connect, int]] = {}
+        for edit, start in zip(edits, self.starts, strict=True):
+            target = layers.find(edited, edit.target)
+            old = joins(layers.find(model, edit.target)) if edited is not model else {}
+            fresh = [paths[id(getattr(target, name))] for name in joins(target) if name not in old]
+            path = next(path for path in fresh if path not in found)
+            found[path] = edit, start
+        return found
+
+
+def _wanted(
+    model: nn.Module, source: str | int, target: str | int, merge: ConnectMerge, shortcut: str, at_init: AtInit,
+    example: object,
+) -> _Wanted:  # fmt: skip
     if merge not in get_args(ConnectMerge):
         raise SurgeryError(f"merge is {merge!r}; one of {', '.join(get_args(ConnectMerge))}")
     if at_init not in get_args(AtInit):
@@ -119,27 +164,16 @@ def plan_connection(
     ancestry = Ancestry(graph)
     edits: list[Edit] = []
     connections: list[Connection] = []
+    starts: list[int] = []
     for start, end in _pairs(graph, model, source, target):
         _check_order(graph, ancestry, start, end)
         connection, edit = _planned(graph, start, end, merge, shortcut, at_init)
         connections.append(connection)
         edits.append(edit)
+        starts.append(start.node)
         if merge == "cat":
             edits += widened(graph, model, end.node, connection.source_shape[edit.axis], edit.axis, at_init)
-    after = _recorded(model, tuple(edits), graph, example)
-    return ConnectionPlan(merge, at_init, tuple(connections), tuple(edits), cost(after) - cost(graph))
-
-
-def _recorded(model: nn.Module, edits: Edits, before: Graph, example: object) -> Graph:
-    after = trace(preview(model, edits), example)
-    if after.stopped is not None and before.stopped is None:
-        raise SurgeryError(f"with this skip the network does not run: {after.stopped}")
-    if len(after.failures) > len(before.failures):
-        node = after.failures[0]
-        assert node.failure is not None
-        where = node.module or "forward"
-        raise SurgeryError(f"with this skip the network does not run: {node.failure.message} in {where} ({node.place})")
-    return after
+    return _Wanted(graph, tuple(connections), tuple(edits), tuple(starts))
 
 
 # ---- the ends
