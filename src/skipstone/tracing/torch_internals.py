@@ -235,6 +235,10 @@ verify_batch_size: Callable[[Any], object] | None = getattr(nn.functional, "_ver
 
 FOLDER = os.path.dirname(torch.__file__) + os.sep
 
+# From where operators are called that compiled code asks for. 1.13 to 2.14. Without it: an edit of such a call is said
+# to be done, and is not.
+DISPATCHER = FOLDER + "_ops.py"
+
 # Files through which torch passes a call on: the call site is further out. 2.6 to 2.14. Without one: a call's site is
 # told as a line of that file, and of two calls on one line of the user's both may be taken for the same.
 RELAYS = tuple(

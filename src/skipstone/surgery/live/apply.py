@@ -24,7 +24,7 @@ from skipstone.surgery.live.handlers import SiteEdit
 from skipstone.surgery.live.past import Record, Step, Undo, restore, set_steps, steps_of
 from skipstone.surgery.proof import outputs
 from skipstone.tracing import trace
-from skipstone.tracing.torch_internals import children_of
+from skipstone.tracing.torch_internals import DISPATCHER, children_of
 
 
 def apply(model: nn.Module, edits: Sequence[Edit], *, copy: bool = True) -> nn.Module:
@@ -137,7 +137,7 @@ def _carry_out(model: nn.Module, edits: Sequence[Edit], *, weightless: bool = Fa
             layers.set_attributes(layers.find(model, edit.module), edit.module, dict(edit.values))
         elif isinstance(edit, ReplaceModule) and layers.is_hole(model, edit.module):
             holder, _, name = edit.module.rpartition(".")
-            children_of(layers.find(model, holder))[name] = layers.build(edit.new, model)
+            children_of(layers.find(model, holder))[name] = layers.build(edit.new, model, weightless=weightless)
         elif isinstance(edit, ReplaceModule):
             old = layers.find(model, edit.module)
             new = layers.build(edit.new, old, model, weightless=weightless)
@@ -164,6 +164,11 @@ def _edit_sites(model: nn.Module, path: str, edits: Sequence[SiteEdit], *, weigh
     if own := edited.own_copying(holder):
         raise SurgeryError(
             f"{path or 'the model'} ({type(holder).__name__}) has a {own} of its own: copies would lose the edit"
+        )
+    if inside := next((edit.site for edit in edits if edit.site.place.file == DISPATCHER), None):
+        raise SurgeryError(
+            f"{inside.op} in {path or 'the model'} is called by compiled code (TorchScript or an operator of C++), "
+            "not by Python: it cannot be edited"
         )
     ready = [_with_module(model, holder, edit, weightless=weightless) for edit in edits]
     for place in dict.fromkeys(edit.site.place for edit in ready):

@@ -7,9 +7,9 @@ and the edits, and make the class anew.
 
 import copyreg
 import functools
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from types import FunctionType
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import FunctionType, MethodType
 from typing import Any
 
 from torch import nn
@@ -17,7 +17,8 @@ from torch import nn
 from skipstone.core.graph import Place
 from skipstone.surgery.errors import SurgeryError
 from skipstone.surgery.live.handlers import SiteEdit, SiteHandler
-from skipstone.surgery.live.locate import Location, Step, locate
+from skipstone.surgery.live.held import Held, function_of, held_by, rebuilt, routes
+from skipstone.surgery.live.locate import Location, Route, Step, locations
 from skipstone.surgery.live.replay import replaying
 from skipstone.surgery.live.rewriting import rewritten, with_cell
 
@@ -47,39 +48,127 @@ def stages_of_class(cls: type) -> Stages:
     return getattr(cls, "_skipstone_stages", ())
 
 
+def held_of_class(cls: type) -> Held:
+    return getattr(cls, "_skipstone_held", Held())
+
+
 def set_stages(module: nn.Module, stages: Stages) -> None:
     """Give one module instance the edits of `stages` and no others; with none it gets its own class back."""
     base = base_class(module)
-    module.__class__ = edited_class(base, stages) if stages else base
+    module.__class__ = base
+    if stages:
+        module.__class__ = edited_class(base, stages, _held(module, _handlers(stages)))
 
 
 def obstacle(module: nn.Module, place: Place) -> str:
     """Why the expression at a place cannot be rewritten for this module; empty where it can."""
-    base = base_class(module)
-    location = locate(base, place)
-    if location is None:
+    base, held = base_class(module), held_by(module, (place,))
+    if place in held.hooked:
+        return f"{place.function} ({place}) is a hook"
+    if place in held.deeper:
+        return f"{place.function} ({place}) is held in a container or an object"
+    found = locations(base, place)
+    names = [name for name in held.names if routes(module.__dict__[name], (place,))]
+    if not found and not names:
         return f"{place.function} ({place}) is no function that {base.__name__} is seen to call"
-    return _obstacle(location, place)
+    reasons = [_obstacle(location, place) for location in found]
+    reasons += [_obstacle_held(module, name, place) for name in names]
+    return next(filter(None, reasons), "")
 
 
-def edited_class(base: type[nn.Module], stages: Stages) -> type[nn.Module]:
-    """A subclass of `base` whose sites do as `stages` say."""
+def _held(module: nn.Module, handlers: Mapping[Place, SiteHandler]) -> Held:
+    """What the instance holds; what it holds and cannot be rewritten counts as lying deeper."""
+    held = held_by(module, handlers)
+    stuck = {place for name in held.names for place in handlers if _obstacle_held(module, name, place)}
+    return replace(held, deeper=held.deeper | stuck)
+
+
+def edited_class(base: type[nn.Module], stages: Stages, held: Held) -> type[nn.Module]:
+    """A subclass of `base` whose sites do as `stages` say, for an instance that holds what `held` says."""
     trees: dict[tuple[type, str], _Function] = {}
-    replayed: dict[Place, SiteHandler] = {}
+    watched: dict[Place, SiteHandler] = {}
+    hooked: dict[Place, SiteHandler] = {}
+    rest: dict[Place, SiteHandler] = {}
     for place, handler in _handlers(stages).items():
-        location = locate(base, place)
-        if location is None or not _rewritable(location, place):
-            replayed[place] = handler
-            continue
-        root = trees.setdefault((location.owner, location.method), _Function(location.functions[0]))
-        root.add(location, place, handler)
+        found = locations(base, place)
+        if place in held.hooked:
+            hooked[place] = handler
+        elif place in held.deeper or not (found or place in held.direct) or any(_obstacle(way, place) for way in found):
+            watched[place] = handler
+        else:
+            rest[place] = handler
+            for location in found:
+                root = trees.setdefault((location.owner, location.method), _Function(location.functions[0]))
+                root.add(tuple(zip(location.steps, location.functions[1:], strict=True)), place, handler)
     methods: dict[type, dict[str, object]] = {}
-    counted = bool(replayed)
+    counted = any(handler.counts for handler in (*watched.values(), *hooked.values()))
     for (owner, method), tree in trees.items():
-        local = _counts_locally(base, owner, method, tree)
+        local = _counts_locally(base, owner, method, tree) and not held.names
         counted |= not local and tree.counts()
         methods.setdefault(owner, {})[method] = tree.attribute(vars(owner)[method], local)
-    return _assembled(base, stages, methods, counted, replayed)
+    counted |= bool(held.names) and any(handler.counts for handler in rest.values())
+    wrap = _wrapping(counted, watched)
+    own = methods.setdefault(base, {})
+    own.update((name, held_property(name, rest, wrap if name == "forward" else None)) for name in held.names)
+    cls = _assembled(base, stages, held, methods)
+    if "forward" not in held.names:
+        cls.forward = wrap(cls.forward)
+    if hooked:
+        cls.__call__ = replaying(cls.__call__, hooked)
+    made: type[nn.Module] = cls
+    return made
+
+
+def _wrapping(counted: bool, watched: Mapping[Place, SiteHandler]) -> Callable[[Any], Any]:
+    """What is laid around a module's forward."""
+
+    def wrap(forward: Any) -> Any:
+        inner = replaying(forward, watched) if watched else forward
+        return _counting(inner) if counted else inner
+
+    return wrap
+
+
+def held_property(name: str, handlers: Mapping[Place, SiteHandler], wrap: Callable[[Any], Any] | None) -> property:
+    """In place of an attribute that holds a function: the function edited, for the instance that asks for it."""
+    made: dict[tuple[int, int], tuple[object, object, object]] = {}
+
+    def get(self: nn.Module) -> object:
+        if name not in self.__dict__:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        value = self.__dict__[name]
+        key = (id(self), id(value))
+        if key not in made:  # both are kept with it: an id is only as good as the life of its object
+            made[key] = (self, value, _edited_value(self, value, handlers, wrap))
+        return made[key][2]
+
+    def set_(self: nn.Module, value: object) -> None:
+        self.__dict__[name] = value
+
+    def delete(self: nn.Module) -> None:
+        del self.__dict__[name]
+
+    return property(get, set_, delete)
+
+
+def _edited_value(
+    module: nn.Module, value: object, handlers: Mapping[Place, SiteHandler], wrap: Callable[[Any], Any] | None
+) -> object:
+    new = value
+    if found := routes(value, handlers):
+        function = function_of(value)
+        assert function is not None
+        tree = _Function(function)
+        for place, way in found.items():
+            tree.add(way, place, handlers[place])
+        new = rebuilt(value, tree.remade(bind=False, holder=module))
+    if wrap is None:
+        return new
+
+    def forward(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        return new(*args, **kwargs)  # type: ignore[operator]
+
+    return MethodType(wrap(forward), module)
 
 
 @dataclass
@@ -90,9 +179,9 @@ class _Function:
     handlers: dict[Place, SiteHandler] = field(default_factory=dict)
     further: dict[Step, "_Function"] = field(default_factory=dict)
 
-    def add(self, location: Location, place: Place, handler: SiteHandler) -> None:
+    def add(self, way: Route, place: Place, handler: SiteHandler) -> None:
         here = self
-        for step, function in zip(location.steps, location.functions[1:], strict=True):
+        for step, function in way:
             here = here.further.setdefault(step, _Function(function))
         here.handlers[place] = handler
 
@@ -106,19 +195,20 @@ class _Function:
             return attribute.getter(new)
         return classmethod(new) if isinstance(attribute, classmethod) else new
 
-    def remade(self, *, bind: bool, local: bool = False) -> FunctionType:
+    def remade(self, *, bind: bool, holder: object = None, local: bool = False) -> FunctionType:
         """The function anew. Reached by a global name it is handed the module as an extra argument (`bind`)."""
-        replaced = {s.name: f.remade(bind=True) for s, f in self.further.items() if s.through == "global"}
+        named = {step.name: inner for step, inner in self.further.items() if step.through == "global"}
+        replaced = {name: inner.remade(bind=holder is None, holder=holder) for name, inner in named.items()}
         new = self.function
         if self.handlers or replaced or bind:
-            new = rewritten(self.function, self.handlers, replaced=replaced, bind=bind, local_runs=local)
+            new = rewritten(self.function, self.handlers, replaced=replaced, bind=bind, holder=holder, local_runs=local)
         for step, inner in self.further.items():
             if step.through == "cell":
                 if bind:
                     raise SurgeryError(
                         f"{self.function.__qualname__} is decorated: the module cannot be handed through"
                     )
-                new = with_cell(new, step.name, inner.remade(bind=False))
+                new = with_cell(new, step.name, inner.remade(bind=False, holder=holder))
         return new
 
 
@@ -134,17 +224,21 @@ def _handlers(stages: Stages) -> dict[Place, SiteHandler]:
     return {place: SiteHandler(f"{place}:{place.column}", runs) for place, runs in by_place.items()}
 
 
-def _rewritable(location: Location, place: Place) -> bool:
-    return not _obstacle(location, place)
-
-
 @functools.lru_cache(maxsize=4096)
 def _obstacle(location: Location, place: Place) -> str:
     """Why the source at a place cannot be rewritten; empty where it can."""
     tree = _Function(location.functions[0])
-    tree.add(location, place, SiteHandler("", ()))
+    tree.add(tuple(zip(location.steps, location.functions[1:], strict=True)), place, SiteHandler("", ()))
     try:
         tree.attribute(vars(location.owner)[location.method], False)
+    except SurgeryError as error:
+        return str(error)
+    return ""
+
+
+def _obstacle_held(module: nn.Module, name: str, place: Place) -> str:
+    try:
+        _edited_value(module, module.__dict__[name], {place: SiteHandler("", ())}, None)
     except SurgeryError as error:
         return str(error)
     return ""
@@ -159,13 +253,7 @@ def _counts_locally(base: type, owner: type, method: str, tree: _Function) -> bo
     )
 
 
-def _assembled(
-    base: type[nn.Module],
-    stages: Stages,
-    methods: Mapping[type, Mapping[str, object]],
-    counted: bool,
-    replayed: Mapping[Place, SiteHandler],
-) -> type[nn.Module]:
+def _assembled(base: type[nn.Module], stages: Stages, held: Held, methods: Mapping[type, Mapping[str, object]]) -> Any:
     own = dict(methods.get(base, {}))
     mixins = tuple(type(owner.__name__, (owner,), dict(new)) for owner, new in methods.items() if owner is not base)
     namespace = {
@@ -176,18 +264,13 @@ def _assembled(
         "__reduce_ex__": _reduce,
         "_skipstone_base": base,
         "_skipstone_stages": stages,
+        "_skipstone_held": held,
         "_skipstone_runs": None,
     }
     try:
-        cls: Any = type(base.__name__, (base, *_ordered(mixins)), namespace)
+        return type(base.__name__, (base, *_ordered(mixins)), namespace)
     except TypeError as error:
         raise SurgeryError(f"functions of {base.__name__} and of its base classes cannot be edited together") from error
-    if replayed:
-        cls.forward = replaying(cls.forward, replayed)
-    if counted:
-        cls.forward = _counting(cls.forward)
-    made: type[nn.Module] = cls
-    return made
 
 
 def _ordered(mixins: Iterable[type]) -> list[type]:
@@ -216,11 +299,11 @@ def _reduce(self: nn.Module, protocol: Any) -> Any:
     reduced = super(type(self), self).__reduce_ex__(max(2, int(protocol)))
     if not isinstance(reduced, tuple) or reduced[0] is not copyreg.__newobj__:  # type: ignore[attr-defined]
         raise SurgeryError(f"{base.__name__} has its own way to be copied, which edits cannot follow")
-    return (_remade, (base, stages_of(self)), *reduced[2:])
+    return (_remade, (base, stages_of(self), held_of_class(type(self))), *reduced[2:])
 
 
-def _remade(base: type[nn.Module], stages: Stages) -> nn.Module:
-    cls = edited_class(base, stages)
+def _remade(base: type[nn.Module], stages: Stages, held: Held) -> nn.Module:
+    cls = edited_class(base, stages, held)
     return cls.__new__(cls)
 
 

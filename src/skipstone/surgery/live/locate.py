@@ -29,6 +29,9 @@ class Step:
     name: str
 
 
+Route = tuple[tuple[Step, FunctionType], ...]  # from one function to another: each step and where it leads
+
+
 @dataclass(frozen=True, slots=True)
 class Location:
     """`owner.__dict__[method]` reaches the function with the site by `steps`; `functions` are those on the way."""
@@ -45,27 +48,36 @@ class Location:
 
 def locate(cls: type[nn.Module], place: Place) -> Location | None:
     """Where a module of class `cls` runs the source at `place`; None where it is not to be found."""
-    return _locate(cls, place)  # type: ignore[arg-type]  # classes are hashable whatever their instances are
+    return next(iter(locations(cls, place)), None)
+
+
+def locations(cls: type[nn.Module], place: Place) -> tuple[Location, ...]:
+    """Every way in which a module of class `cls` is seen to run the source at `place`.
+
+    Several names may stand for one method, and several methods may call one function: which of them runs is not known.
+    """
+    return _locations(cls, place)  # type: ignore[arg-type]  # classes are hashable whatever their instances are
 
 
 @lru_cache(maxsize=4096)
-def _locate(cls: type[nn.Module], place: Place) -> Location | None:
+def _locations(cls: type[nn.Module], place: Place) -> tuple[Location, ...]:
     methods = [
         (owner, name, function)
         for owner in cls.__mro__
         if owner not in (nn.Module, object)
         for name, attribute in vars(owner).items()
+        # What a constructor defines does not run there: the instance holds it.
+        if name not in ("__init__", "__new__", "__setstate__")
         for function in _functions_of(attribute)
     ]
-    for owner, name, function in methods:
-        if holds(function.__code__, place):
-            return Location(owner, name, (), (function,))
-    seen: set[int] = set()
-    for owner, name, function in methods:
-        found = _search(function, place, seen, _DEPTH)
-        if found is not None:
-            return Location(owner, name, tuple(s for s, _ in found), (function, *(f for _, f in found)))
-    return None
+    found = [Location(o, name, (), (function,)) for o, name, function in methods if holds(function.__code__, place)]
+    if not found:
+        found = [
+            Location(owner, name, tuple(s for s, _ in way), (function, *(f for _, f in way)))
+            for owner, name, function in methods
+            if (way := route(function, place))
+        ]
+    return tuple(found)
 
 
 def _functions_of(attribute: object) -> Iterator[FunctionType]:
@@ -77,10 +89,13 @@ def _functions_of(attribute: object) -> Iterator[FunctionType]:
         yield attribute
 
 
-def _search(
-    function: FunctionType, place: Place, seen: set[int], depth: int
-) -> tuple[tuple[Step, FunctionType], ...] | None:
-    if depth == 0 or id(function) in seen or function.__code__.co_filename.startswith(FOLDER):
+def route(function: FunctionType, place: Place) -> Route | None:
+    """The steps from a function to the one with the site: none where it is that one itself, None without a way."""
+    return () if holds(function.__code__, place) else _search(function, place, set(), _DEPTH)
+
+
+def _search(function: FunctionType, place: Place, seen: set[int], depth: int) -> Route | None:
+    if depth == 0 or id(function) in seen:
         return None
     seen.add(id(function))
     following = list(_neighbours(function))
@@ -102,6 +117,8 @@ def _neighbours(function: FunctionType) -> Iterator[tuple[Step, FunctionType]]:
             continue
         if isinstance(value, FunctionType):
             yield Step("cell", name), value
+    if function.__code__.co_filename.startswith(FOLDER):
+        return  # torch wraps functions of the user's (`no_grad`, `compile`) and calls none by name
     names = {name for code in codes(function.__code__) for name in code.co_names}
     for name in names:
         value = function.__globals__.get(name)

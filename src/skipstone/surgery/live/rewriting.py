@@ -31,12 +31,14 @@ def rewritten(
     *,
     replaced: Mapping[str, FunctionType] | None = None,
     bind: bool = False,
+    holder: object = None,
     local_runs: bool = False,
 ) -> FunctionType:
     """`function` with the expression at each place handed to its handler.
 
     `replaced` maps global (dotted) names to functions to be called in their stead, each of which takes the module as
-    an extra first argument; `bind` gives this function such an argument itself. With `local_runs` the runs of a place
+    an extra first argument; `bind` gives this function such an argument itself. A function that one module alone holds
+    knows it as its `holder` instead, and so do those in `replaced`. With `local_runs` the runs of a place
     are counted from 0 in each call of this function, else through the module's own counter.
 
     Raises:
@@ -51,7 +53,7 @@ def rewritten(
         raise SurgeryError(f"{code.co_qualname} is not at {code.co_filename}:{code.co_firstlineno} any more")
     fresh = _Factory(function, found, tree)
     _check_same(fresh.compile(copy.deepcopy(found), ()), code, found)
-    editor = _Editor(handlers, replaced or {}, fresh.self_name(found, bind), local_runs, code)
+    editor = _Editor(handlers, replaced or {}, fresh.self_name(found, bind or holder is not None), local_runs, code)
     edited = editor.visit(copy.deepcopy(found))
     if missing := [place for place in handlers if place not in editor.done]:
         raise SurgeryError(f"no expression that could be edited ends and begins at {missing[0]}, {missing[0].function}")
@@ -59,8 +61,18 @@ def rewritten(
         edited.args.posonlyargs.insert(0, ast.arg(SELF))
     if local_runs and isinstance(edited, ast.FunctionDef | ast.AsyncFunctionDef):
         edited.body.insert(0, ast.Assign([ast.Name(RUNS, ast.Store())], ast.Dict([], [])))
-    table = {"handlers": tuple(handlers.values()), "functions": dict(replaced or {}), "bind": partial, "slice": slice}
-    return fresh.function(fresh.compile(edited, (HANDLERS,)), {HANDLERS: table})
+    table = {
+        "handlers": tuple(handlers.values()),
+        "functions": dict(replaced or {}),
+        "bind": partial if holder is None else _as_it_is,
+        "slice": slice,
+    }
+    extra = {HANDLERS: table} if holder is None else {HANDLERS: table, SELF: holder}
+    return fresh.function(fresh.compile(edited, tuple(extra)), extra)
+
+
+def _as_it_is(function: object, module: object) -> object:
+    return function
 
 
 def with_cell(function: FunctionType, name: str, value: object) -> FunctionType:
@@ -273,7 +285,11 @@ class _Editor(ast.NodeTransformer):
     def _function(self, node: ast.expr, name: str) -> ast.AST:
         if name not in self.replaced:
             return node
-        bound = ast.Call(_entry("bind", None), [_entry("functions", name), _load(self.self_name or "None")], [])
+        bound = ast.Call(
+            _entry("bind", None),
+            [_entry("functions", name), _load(self.self_name) if self.self_name else ast.Constant(None)],
+            [],
+        )
         return _placed(bound, node)
 
 

@@ -127,7 +127,9 @@ def _wanted(model: nn.Module, which: Which, example: object, parameters: Paramet
     removed = tuple(path for path in idle if layers.find(model, path) and parameters == "remove")
     edits += [ReplaceModule(path, ModuleSpec("Identity")) for path in removed]
     plan = AblationPlan(chosen, tuple(edits), removed, tuple(p for p in idle if p not in removed))  # type: ignore[arg-type]
-    whole = {s.merge_node: graph[s.merge_node].inputs[0] for s in chosen if isinstance(layers.find(model, s.module), Join)}
+    whole = {
+        s.merge_node: graph[s.merge_node].inputs[0] for s in chosen if isinstance(layers.find(model, s.module), Join)
+    }
     return _Wanted(graph, plan, gone, whole, cat == "zero")
 
 
