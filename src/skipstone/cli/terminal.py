@@ -5,7 +5,13 @@ import io
 import os
 import signal
 import sys
+import warnings
+from collections.abc import Callable
+from functools import partial
 from types import FrameType
+from typing import TextIO
+
+from skipstone.cli.boundary import tell
 
 _PLAIN = str.maketrans("╭╮╰╯├┤─│═▶◀→←×·−–—…≥≤", "++++++-|=><><x.---.><")
 _HANDLER = "skipstone-plain"
@@ -25,6 +31,23 @@ def prepare() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_HANDLER)
     signal.signal(signal.SIGTERM, _end)
+    warnings.showwarning = partial(_warn, warnings.showwarning)
+
+
+def _warn(
+    others: Callable[..., None],
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """A warning of ours is one line; where in our code it was given says nothing to who runs a command."""
+    if category.__module__.startswith("skipstone."):
+        tell(str(message))
+    else:
+        others(message, category, filename, lineno, file, line)
 
 
 def was_ended() -> bool:

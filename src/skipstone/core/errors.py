@@ -29,6 +29,10 @@ class UnknownNameError(SkipstoneError, LookupError):
         self.name = name
 
 
+class UntestedTorchWarning(UserWarning):
+    """The installed torch was never tested, and a network whose record is known came out otherwise."""
+
+
 class InternalError(Exception):
     """A fault of skipstone's own: nothing that was given is wrong, and no verdict can be had. See `core.faults`.
 

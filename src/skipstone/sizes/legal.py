@@ -13,6 +13,8 @@ from skipstone.sizes.explore import Exploration, Points, explore, explore_singly
 from skipstone.sizes.passes import Mask
 from skipstone.sizes.request import Pattern, Request, SizesError, parse_request
 from skipstone.sizes.rule import describe
+from skipstone.sizes.selftest import sizes_differ
+from skipstone.tracing.selftest import self_test
 
 Method = Literal["auto", "each"]
 _SECONDS = 30.0
@@ -46,6 +48,7 @@ def legal_sizes(
         raise SkipstoneError(f"a model must be a torch.nn.Module, not {type(model).__name__}: {model!r}")
     if method not in ("auto", "each"):
         raise SizesError(f"method is {method!r}, expected 'auto' or 'each'")
+    self_test("the legal sizes", lambda: sizes_differ(legal_sizes))
     request = parse_request(inputs, ranges)
     shapes = tuple(_shapes((request.args, tuple(request.kwargs.values()))))
     if len(request.ranges) == 1:

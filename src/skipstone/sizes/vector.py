@@ -117,7 +117,7 @@ class VectorNode(SymNode):
         self.sweep, self.value, self.pytype = sweep, value, pytype
         self.shape_env = None
         self.fx_node = None
-        self._symbol: sympy.Symbol | None = None
+        self._symbol: sympy.Expr | None = None
         self.constant = None if isinstance(value, np.ndarray) else value
         self._hint = sweep.at_focus(value)
 
@@ -125,11 +125,14 @@ class VectorNode(SymNode):
 
     @property
     def expr(self) -> Any:
-        """A symbol of its own for torch code that looks for free symbols; nothing is computed with it."""
+        """For torch code that looks for free symbols, one of its own; nothing is computed with it.
+
+        Doubled, since 2.6 asks the environment, which is not there, about a bare one.
+        """
         if self.constant is not None:
             return sympy.sympify(self.constant)
         if self._symbol is None:
-            self._symbol = sympy.Symbol(f"s{next(_NUMBERS)}", integer=True)
+            self._symbol = 2 * sympy.Symbol(f"s{next(_NUMBERS)}", integer=True)
         return self._symbol
 
     @property

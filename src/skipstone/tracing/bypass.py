@@ -14,6 +14,7 @@ from torch.utils.checkpoint import CheckpointFunction
 
 from skipstone.tracing.blame import pass_on
 from skipstone.tracing.nests import tensors_in
+from skipstone.tracing.torch_internals import BOOKKEEPER
 
 _RECORDER = "skipstone.tracing.recorder"  # its own assumed results are no functions of the user's
 Ran = Callable[[object, int], None]
@@ -29,7 +30,7 @@ def watched_functions(count: Callable[[], int], ran: Ran) -> Iterator[None]:
         result = pass_on(
             apply.__get__(None, cls), args, kwargs
         )  # whether Python's class method or, from 2.14, one of C's
-        if cls.__module__ != _RECORDER:
+        if cls.__module__ not in (_RECORDER, BOOKKEEPER):
             ran(result, first)
         return result
 

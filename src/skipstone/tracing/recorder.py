@@ -26,7 +26,14 @@ from skipstone.tracing.memory import Memory
 from skipstone.tracing.nests import map_tensors, tensors_in
 from skipstone.tracing.position import is_augmented_assignment, places
 from skipstone.tracing.recovery import Refused, candidates, operands
-from skipstone.tracing.torch_internals import DATA_DEPENDENT, FakeTensor, no_torch_function, saving_hooks, version
+from skipstone.tracing.torch_internals import (
+    BOOKKEEPING,
+    DATA_DEPENDENT,
+    FakeTensor,
+    no_torch_function,
+    saving_hooks,
+    version,
+)
 from skipstone.tracing.unseen import Link, wrapped
 
 __all__ = ["Recorder", "map_tensors", "tensors_in"]
@@ -182,6 +189,8 @@ class Recorder(TorchFunctionMode):
         operands = tensors_in((args, kwargs))
         versions = [version(t) for t in operands]
         where = places(packages=self.packages)
+        if not operands and where[1] is not None and where[1].file == BOOKKEEPING:
+            return pass_on(func, args, kwargs)
         self._last_path, self._last_place = self.path, where[0]
         args, copied = self._without_inplace(name, args, kwargs)
         failure: Failure | None = None

@@ -254,6 +254,12 @@ RELAYS = tuple(
 )
 
 
+# Where torch makes tensors for its own bookkeeping, which are none of the network's: in 2.6, checkpointing saves its
+# inputs with an empty one; no longer in 2.13. Without it, such tensors are nodes that lead nowhere.
+BOOKKEEPING = FOLDER + "utils/checkpoint.py"
+BOOKKEEPER = "torch.utils.checkpoint"
+
+
 def running_module(frame: FrameType) -> nn.Module | None:
     """The module whose call this frame is, None for any other frame."""
     if frame.f_code is not _call_code:

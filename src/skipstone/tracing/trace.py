@@ -23,6 +23,7 @@ from skipstone.tracing.example import Example, parse_example
 from skipstone.tracing.nests import map_tensors, tensors_in
 from skipstone.tracing.position import raised_at
 from skipstone.tracing.recorder import Recorder
+from skipstone.tracing.selftest import records_differ, self_test
 from skipstone.tracing.torch_internals import FOLDER, LOGGERS, FakeTensorMode, children_of, fake_mode, running_module
 
 _MAX_PASSES = 8  # re-recordings that look for the assumed shapes behind which least goes wrong
@@ -47,6 +48,7 @@ def trace(model: nn.Module, example: object, *, out_of_place: bool = False) -> G
         raise SkipstoneError(f"a model must be a torch.nn.Module, not {type(model).__name__}: {model!r}")
     _check_initialised(model)
     parsed = parse_example(example)
+    self_test("the records", lambda: records_differ(trace))
     graph, options = record(model, parsed, (), out_of_place=out_of_place)
     choices = [0] * len(options)
     passes = 0
