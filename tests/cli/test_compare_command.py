@@ -78,12 +78,47 @@ def test_a_failed_run_is_told_and_gives_status_1(tmp_path, capfd):
     assert "plain9_seed0 failed: no plain of depth 9" in out.replace("\n", " ")
 
 
+BRACKETS = """
+from torch import nn
+
+
+class Boom(nn.Module):
+    def __init__(self, tag="[/b]"):
+        super().__init__()
+        self.fc = nn.Linear(64, 10)
+
+    def forward(self, x):
+        if self.training:
+            raise FileNotFoundError("no weights in [/home/me/weights] or [bold]there[/bold]")
+        return self.fc(x.flatten(1))
+
+
+class Fine(Boom):
+    def forward(self, x):
+        return self.fc(x.flatten(1))
+"""
+
+
+def test_brackets_in_a_networks_name_and_error_are_no_markup(tmp_path, monkeypatch, capfd):
+    folder = tmp_path / "a [red] folder"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    (folder / "nets[1].py").write_text(BRACKETS)
+    models = "nets[1].py:Boom,nets[1].py:Fine('[/b]')"
+    assert run(["compare", "--models", models, "--seeds", "1", "--epochs", "1", "--workers", "1", "--out", "c"]) == 1
+    out, err = capfd.readouterr()
+    for text in (out, err):
+        assert "no weights in [/home/me/weights] or [bold]there[/bold]" in " ".join(text.split())
+    assert "nets[1].py:Fine('[/b]')" in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
         (["--models", "plain8", "--option", "width"], "option 'width' is not understood, expected name=value"),
         (["--models", "plain8", "--lr=-1"], "lr is -1.0, expected a number above 0"),
         (["--models", ","], "models: nothing given"),
+        (["--models", "plain8", "--workers=-2"], "workers is -2, expected at least 1 run at a time"),
     ],
 )
 def test_compare_could_not_run(arguments, text, tmp_path, capsys):

@@ -1,6 +1,8 @@
+import gzip
 import io
 import os
 import tarfile
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -117,6 +119,66 @@ def test_archive_cut_short_at_any_place(tmp_path, keep):
         DataError, match=r"cifar-10-binary\.tar\.gz: not a whole archive: .+; expected the binary version"
     ):
         load_cifar(SMALL, path)
+
+
+def test_a_flipped_bit_anywhere_in_an_archive_is_noticed(tmp_path):
+    """Or changes nothing: gzip's header has fields that nobody reads (time, system)."""
+    folder = write(tmp_path / SMALL.folder, SMALL)
+    path = pack(folder, tmp_path / SMALL.archive)
+    whole = path.read_bytes()
+    images = load_cifar(SMALL, path)
+    noticed = 0
+    for at in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[at] ^= 1 << at % 8
+        path.write_bytes(damaged)
+        try:
+            again = load_cifar(SMALL, path)
+        except DataError:
+            noticed += 1
+        else:
+            for one, other in zip(images, again, strict=True):
+                assert one.pixels.equal(other.pixels)
+                assert one.labels.equal(other.labels)
+    assert noticed > 0.9 * len(whole)
+
+
+HUGE = 64_000_000
+
+
+def bomb(*members: tuple[str, bytes, int]) -> bytes:
+    """A packed archive of (name, type, size claimed); the last one's bytes are there, all zero."""
+    buffer = io.BytesIO()
+    with gzip.open(buffer, "wb", compresslevel=1) as packed:
+        for name, kind, size in members:
+            made = tarfile.TarInfo(name)
+            made.size, made.type = size, kind
+            packed.write(made.tobuf(tarfile.GNU_FORMAT))
+        packed.write(bytes(HUGE))
+    return buffer.getvalue()
+
+
+BOMBS = {
+    "a batch": [("data_batch_1.bin", tarfile.REGTYPE, HUGE)],
+    "another file": [("readme.html", tarfile.REGTYPE, HUGE)],
+    "a long name": [("././@LongLink", tarfile.GNUTYPE_LONGNAME, HUGE)],
+    "a pax header": [("pax", tarfile.XHDTYPE, HUGE)],
+    "a file behind another": [("readme.html", tarfile.REGTYPE, 0), ("more", tarfile.REGTYPE, HUGE)],
+}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_a_small_archive_that_unpacks_to_much_is_refused_in_little_memory(tmp_path, kind):
+    path = tmp_path / "x.tar.gz"
+    path.write_bytes(bomb(*BOMBS[kind]))
+    assert path.stat().st_size < 1_000_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=r"unpacks to more than [0-9,]+ bytes|64,000,000 bytes, expected 12,292"):
+            load_cifar(SMALL, path)
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_pickles_are_refused_unread(tmp_path):

@@ -104,6 +104,20 @@ def test_an_error_longer_than_a_pipe_holds_does_not_hang(specs):
     assert len(outcome.message) < 500
 
 
+def test_fewer_than_one_run_at_a_time_is_refused(specs):
+    for workers in (0, -2):
+        with pytest.raises(SkipstoneError, match=f"workers is {workers}, expected at least 1 run at a time"):
+            run_local(specs, workers=workers)
+    assert not Path(specs[0].out).exists()
+
+
+def test_an_empty_spec_is_taken_over(specs):
+    """As a process left it that was killed between making the file and writing it."""
+    Path(specs[0].out).mkdir(parents=True)
+    (Path(specs[0].out) / "spec.json").write_text("")
+    assert [outcome.status for outcome in run_local(specs[:1])] == ["finished"]
+
+
 def test_a_run_needs_a_folder():
     with pytest.raises(SkipstoneError, match="skipstone:resnet20 with seed 0 has no run folder"):
         run_local([RunSpec()])

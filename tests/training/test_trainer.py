@@ -1,5 +1,6 @@
 """The trainer on real digits: it learns, repeats bit for bit, resumes bit for bit, and says what it cannot do."""
 
+import io
 import json
 import os
 from dataclasses import replace
@@ -15,6 +16,7 @@ from skipstone.flow import find_layers
 from skipstone.runs.folder import RunFolder
 from skipstone.runs.records import EpochRecord, Recipe, RunSpec, read_run
 from skipstone.training import Silent, build_model, train
+from skipstone.training.checkpoint import seal
 
 FAST = RunSpec(model="skipstone:resnet8", options={"width": 8}, epochs=5, device="cpu")
 TINY = RunSpec(model="skipstone:plain8", options={"width": 4, "dropout": 0.3}, epochs=3, device="cpu")
@@ -114,7 +116,9 @@ def test_a_resume_that_forgot_the_momentum_would_be_noticed(finished, tmp_path):
     checkpoint = torch.load(path, weights_only=True)
     for kept in checkpoint["optimizer"]["state"].values():
         kept["momentum_buffer"].zero_()
-    torch.save(checkpoint, path)
+    buffer = io.BytesIO()
+    torch.save(checkpoint, buffer)
+    path.write_bytes(seal(buffer.getvalue()))
     train(spec, resume=True)
     assert numbers(tmp_path / "x")[0] == numbers(finished)[0]
     assert numbers(tmp_path / "x")[1] != numbers(finished)[1]
@@ -222,7 +226,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
     path = tmp_path / "x" / "checkpoint.pt"
     for content in (b"", b"nonsense", path.read_bytes()[:2000]):
         path.write_bytes(content)
-        with pytest.raises(RecordError, match=r"checkpoint\.pt: not a checkpoint of this network"):
+        with pytest.raises(RecordError, match=r"checkpoint\.pt: damaged: the checksum"):
             train(spec, resume=True)
 
 

@@ -4,12 +4,14 @@ Source: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images" (200
 is one label byte (CIFAR-100: two, coarse then fine) and 3,072 bytes of red, green and blue planes, row by row.
 """
 
+import gzip
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 import numpy as np
 import torch
@@ -17,6 +19,9 @@ import torch
 from skipstone.data.images import DataError, Images
 
 PIXELS = 3 * 32 * 32
+
+_ROOM = 1 << 24
+"""How much an archive may hold besides the batches: names of the classes, a read-me, its own headers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +97,8 @@ def _reader(layout: Layout, path: Path) -> Iterator[Reader]:
         path = path / layout.archive
     if not path.is_file():
         raise DataError(f"{path}: no such file or folder; {_expected(layout)}")
-    try:
-        with tarfile.open(path, mode="r:*") as archive:
-            yield lambda name: _read_member(archive, path, name, layout)
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{path}: not a whole archive: {reason}; {_expected(layout)}") from error
+    members = read_archive(layout, path)
+    yield lambda name: _taken(members, path, name, layout)
 
 
 def _holds_a_batch(folder: Path, layout: Layout) -> bool:
@@ -109,18 +110,69 @@ def _read_file(folder: Path, name: str, layout: Layout) -> tuple[str, bytes]:
     if not path.is_file():
         raise DataError(f"{path} is missing; {_expected(layout)}")
     try:
+        if (size := path.stat().st_size) != (expected := dict(layout.files)[name] * layout.record_bytes):
+            raise _wrong_size(layout, str(path), size, expected)
         return str(path), path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error}; {_expected(layout)}") from error
 
 
-def _read_member(archive: tarfile.TarFile, path: Path, name: str, layout: Layout) -> tuple[str, bytes]:
-    for member in archive.getmembers():
-        if member.isfile() and PurePosixPath(member.name).name == name:
-            stream = archive.extractfile(member)
-            if stream is not None:
-                return f"{path}: {member.name}", stream.read()
-    raise DataError(f"{path}: {name} is missing from the archive; {_expected(layout)}")
+def read_archive(layout: Layout, path: Path) -> dict[str, tuple[str, bytes]]:
+    """The batches in a tar archive, plain or by gzip: name -> (where it lies, its bytes).
+
+    The archive is read once from end to end, so that gzip's checksum is compared, and never further than a set of this
+    size reaches: what unpacks to more is refused before it is in memory, whatever its headers claim.
+    """
+    sizes = {name: count * layout.record_bytes for name, count in layout.files}
+    found: dict[str, tuple[str, bytes]] = {}
+    try:
+        with path.open("rb") as file, _unpacked(file) as stream:
+            bounded = _Bounded(stream, sum(sizes.values()) + _ROOM)
+            with tarfile.open(fileobj=bounded, mode="r|") as archive:  # type: ignore[call-overload]
+                for member in archive:
+                    name, where = PurePosixPath(member.name).name, f"{path}: {member.name}"
+                    if not member.isfile() or name not in sizes or name in found:
+                        continue
+                    if member.size != sizes[name]:
+                        raise _wrong_size(layout, where, member.size, sizes[name])
+                    found[name] = where, archive.extractfile(member).read()
+            while bounded.read(1 << 20):
+                pass  # to the end, where gzip's checksum stands
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: not a whole archive: {reason}; {_expected(layout)}") from error
+    return found
+
+
+class _Bounded:
+    """A stream that ends with an error where more comes out of it than `limit` bytes."""
+
+    def __init__(self, stream: IO[bytes], limit: int) -> None:
+        self._stream, self._limit, self._left = stream, limit, limit
+
+    def read(self, size: int) -> bytes:
+        data = self._stream.read(min(size, self._left + 1))
+        self._left -= len(data)
+        if self._left < 0:
+            raise tarfile.ReadError(f"it unpacks to more than {self._limit:,} bytes")
+        return data
+
+
+@contextmanager
+def _unpacked(file: IO[bytes]) -> Iterator[IO[bytes]]:
+    packed = file.read(2) == b"\x1f\x8b"
+    file.seek(0)
+    if packed:
+        with gzip.open(file, "rb") as stream:
+            yield stream  # type: ignore[misc]
+    else:
+        yield file
+
+
+def _taken(members: dict[str, tuple[str, bytes]], path: Path, name: str, layout: Layout) -> tuple[str, bytes]:
+    if name not in members:
+        raise DataError(f"{path}: {name} is missing from the archive; {_expected(layout)}")
+    return members.pop(name)
 
 
 def _images(layout: Layout, files: tuple[tuple[str, int], ...], read: Reader) -> Images:
@@ -139,9 +191,7 @@ def _images(layout: Layout, files: tuple[tuple[str, int], ...], read: Reader) ->
 def _records(layout: Layout, count: int, where: str, data: bytes) -> "np.ndarray[tuple[int, int], np.dtype[np.uint8]]":
     size = layout.record_bytes
     if len(data) != count * size:
-        raise DataError(
-            f"{where}: {len(data):,} bytes, expected {count * size:,} ({count:,} records of {size:,} bytes)"
-        )
+        raise _wrong_size(layout, where, len(data), count * size)
     records = np.frombuffer(data, np.uint8).reshape(count, size)
     wrong = np.flatnonzero(records[:, layout.label_bytes - 1] >= len(layout.classes))
     if wrong.size:
@@ -149,6 +199,11 @@ def _records(layout: Layout, count: int, where: str, data: bytes) -> "np.ndarray
         label = int(records[first, layout.label_bytes - 1])
         raise DataError(f"{where}: label {label} in record {first}, expected 0 to {len(layout.classes) - 1}")
     return records
+
+
+def _wrong_size(layout: Layout, where: str, found: int, expected: int) -> DataError:
+    records = f"{expected // layout.record_bytes:,} records of {layout.record_bytes:,} bytes"
+    return DataError(f"{where}: {found:,} bytes, expected {expected:,} ({records})")
 
 
 def _nothing_here(layout: Layout, path: Path) -> str:
