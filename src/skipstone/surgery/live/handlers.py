@@ -20,7 +20,7 @@ from skipstone.core.edit import DropOperand, MapOperand, OutOfPlace, SetArgument
 from skipstone.graphs.operations import SIZED, canonical, operation
 from skipstone.graphs.roles import JOINS
 from skipstone.surgery.errors import SurgeryError
-from skipstone.surgery.transforms import Change, change_of
+from skipstone.surgery.transforms import MEANINGS, Live, Use
 
 SiteEdit = MapOperand | SetArgument | OutOfPlace | DropOperand
 Stage = tuple[SiteEdit, ...]
@@ -47,12 +47,16 @@ REST: Mapping[str, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class _Change:
-    """One `MapOperand` made ready: a function of tensors, or the name of a module of the holder."""
+    """One `MapOperand` made ready."""
 
     operand: int
     like: int | None
-    module: str
-    change: Change | None
+    live: Live
+
+    @classmethod
+    def of(cls, edit: MapOperand, op: str) -> "_Change":
+        live = MEANINGS[edit.transform.kind].live(Use.of(edit.transform, op, edit.name))
+        return cls(edit.operand, edit.transform.like, live)
 
 
 class Stages:
@@ -60,7 +64,7 @@ class Stages:
 
     def __init__(self, edits: Sequence[SiteEdit]) -> None:
         self.op = edits[0].site.op
-        self.maps = [_made_ready(edit, self.op) for edit in edits if isinstance(edit, MapOperand)]
+        self.maps = [_Change.of(edit, self.op) for edit in edits if isinstance(edit, MapOperand)]
         self.sets = [(edit.name, edit.value) for edit in edits if isinstance(edit, SetArgument)]
         self.drops = sorted({edit.operand for edit in edits if isinstance(edit, DropOperand)})
         self.out_of_place = any(isinstance(edit, OutOfPlace) for edit in edits)
@@ -75,12 +79,6 @@ def _no_drop(op: str, drops: Sequence[int]) -> str:
     which = " and ".join(map(str, drops))
     possible = ", ".join((*REST, *sorted(JOINS)))
     return f"operand {which} cannot be taken out of {op!r}; terms can be taken out of {possible}"
-
-
-def _made_ready(edit: MapOperand, op: str) -> _Change:
-    through_module = edit.transform.kind == "module"
-    change = None if through_module else change_of(edit.transform, op)
-    return _Change(edit.operand, edit.transform.like, edit.name if through_module else "", change)
 
 
 @functools.cache
@@ -184,11 +182,7 @@ def _value(value: Any) -> Any:
 
 def _changed(change: _Change, module: nn.Module, operands: list[Tensor]) -> Tensor:
     operand = operands[change.operand]
-    if change.change is None:
-        result = getattr(module, change.module)(operand)
-        assert isinstance(result, Tensor)
-        return result
-    return change.change(operand, operand if change.like is None else operands[change.like])
+    return change.live(operand, operand if change.like is None else operands[change.like], module)
 
 
 def tensors_of(value: Any) -> list[Tensor]:

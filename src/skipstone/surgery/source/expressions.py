@@ -7,48 +7,14 @@ import ast
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 
-from skipstone.core.edit import DropOperand, MapOperand, OutOfPlace, SetArgument, Transform
+from skipstone.core.edit import DropOperand, MapOperand, OutOfPlace, SetArgument
 from skipstone.graphs.roles import JOINS
 from skipstone.surgery.live.handlers import SiteEdit, argument_names
 from skipstone.surgery.source.file import Render, SourceFile
+from skipstone.surgery.transforms import MEANINGS, Meaning, Use
 
 _SYMBOLS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@"}
 _ATOMS = (ast.Name, ast.Attribute, ast.Call, ast.Subscript, ast.Constant, ast.List, ast.Tuple)
-# Helpers written into the file where an expression would be too long: name -> source.
-HELPERS: Mapping[str, tuple[str, ...]] = {
-    "pad_like": (
-        "def pad_like(x, like, axes=None):",
-        '    """Zeros at the far end of the axes of x (the spatial ones), up to the size of like."""',
-        "    amounts = [0] * (2 * x.dim())",
-        "    for axis in axes or range(2, x.dim()):",
-        "        amounts[2 * (x.dim() - 1 - axis) + 1] = max(0, like.shape[axis] - x.shape[axis])",
-        "    return torch.nn.functional.pad(x, amounts)",
-    ),
-    "crop_like": (
-        "def crop_like(x, like, axes=None):",
-        '    """The far end of the axes of x (the spatial ones) cut off, down to the size of like."""',
-        "    for axis in axes or range(2, x.dim()):",
-        "        x = x.narrow(axis, 0, min(x.shape[axis], like.shape[axis]))",
-        "    return x",
-    ),
-    "resample_like": (
-        "def resample_like(x, like, axes):",
-        '    """The axes of x resampled to the sizes of like, nearest neighbour."""',
-        "    for axis in axes:",
-        "        wanted = like.shape[axis]",
-        "        x = x.index_select(axis, torch.arange(wanted, device=x.device) * x.shape[axis] // wanted)",
-        "    return x",
-    ),
-    "center_crop_like": (
-        "def center_crop_like(x, like, axes=None):",
-        '    """The axes of x (the spatial ones) cut about their centre, down to the size of like."""',
-        "    for axis in axes or range(2, x.dim()):",
-        "        spare = x.shape[axis] - like.shape[axis]",
-        "        if spare > 0:",
-        "            x = x.narrow(axis, spare // 2, like.shape[axis])",
-        "    return x",
-    ),
-}
 
 
 class UncertainError(Exception):
@@ -72,7 +38,7 @@ class SiteText:
         self.sets = [edit for edit in edits if isinstance(edit, SetArgument)]
         self.drops = {edit.operand for edit in edits if isinstance(edit, DropOperand)}
         self.out_of_place = any(isinstance(edit, OutOfPlace) for edit in edits)
-        self.helpers = {_helper(edit.transform) for edit in self.maps} & HELPERS.keys()
+        self.helpers = [helper for edit in self.maps if (helper := _meaning(edit).helper(self._use(edit))) is not None]
         self.named: dict[
             int, tuple[str, int]
         ] = {}  # operands computed in the call: a name for each, who wants its size
@@ -295,43 +261,15 @@ class SiteText:
         return next(name for name in ("other", *(f"other_{k}" for k in range(2, 99))) if name not in taken)
 
     def _mapped(self, edit: MapOperand, text: str, render: Render, operands: Sequence[ast.expr]) -> str:
-        transform = edit.transform
-        like = self._like(render, operands, edit) if transform.like is not None else ""
-        simple = text if text.isidentifier() or text.endswith(")") else f"({text})"
-        match transform.kind:
-            case "module":
-                return f"{self.self_name}.{edit.name}({text})"
-            case "clone":
-                return f"{simple}.clone()"
-            case "flatten":
-                return f"{simple}.flatten(1)"
-            case "permute":
-                return f"{simple}.permute{tuple(_dims(transform))}"
-            case "unsqueeze":
-                return simple + "".join(f".unsqueeze({dim})" for dim in _dims(transform))
-            case "zero":
-                return f"torch.zeros_like({text})"
-            case "interpolate-like" if transform.arguments.get("axes") is not None:
-                return f"resample_like({text}, {like}, {literal(transform.arguments['axes'])})"
-            case "interpolate-like":
-                return f'torch.nn.functional.interpolate({text}, size={like}.shape[2:], mode="nearest")'
-            case "crop-like" | "pad-like" | "center-crop-like":
-                axes = transform.arguments.get("axes")
-                more = "" if axes is None else f", {literal(axes)}"
-                return f"{transform.kind.replace('-', '_')}({text}, {like}{more})"
-            case "expand-like":
-                shape = f"-1, -1, *{like}.shape[2:]" if self.op in JOINS else f"{like}.shape"
-                return f"{simple}.expand({shape})"
+        like = self._like(render, operands, edit) if edit.transform.like is not None else ""
+        return _meaning(edit).source(self._use(edit), text, like)
+
+    def _use(self, edit: MapOperand) -> Use:
+        return Use.of(edit.transform, self.op, edit.name, self.self_name or "")
 
 
-def _helper(transform: Transform) -> str:
-    resampled = transform.kind == "interpolate-like" and transform.arguments.get("axes") is not None
-    return "resample_like" if resampled else transform.kind.replace("-", "_")
-
-
-def _dims(transform: Transform) -> list[int]:
-    dims = transform.arguments.get("dims", ())
-    return list(dims) if isinstance(dims, tuple | list) else [int(dims)]  # type: ignore[call-overload]
+def _meaning(edit: MapOperand) -> Meaning:
+    return MEANINGS[edit.transform.kind]
 
 
 def _is_simple(node: ast.expr) -> bool:

@@ -5,11 +5,11 @@ the same text gets the same edit.
 """
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import FunctionType
 
-from torch import nn
+from torch import Tensor, nn
 
 from skipstone.core.edit import (
     Connect,
@@ -37,8 +37,9 @@ from skipstone.surgery.source.constructors import (
     source_file,
     spec_code,
 )
-from skipstone.surgery.source.expressions import HELPERS, SiteText, UncertainError
+from skipstone.surgery.source.expressions import SiteText, UncertainError
 from skipstone.surgery.source.file import SourceFile
+from skipstone.surgery.transforms import helper_lines
 
 ModuleEdit = SetAttributes | ReplaceModule | NarrowInput | WidenInput
 
@@ -200,17 +201,18 @@ def _outermost(file: SourceFile, node: ast.AST) -> ast.AST:
     return node.value if isinstance(node, ast.Expr) else node
 
 
-def _add_helpers(file: SourceFile, helpers: set[str], names: Mapping[str, object]) -> None:
+def _add_helpers(file: SourceFile, helpers: Sequence[Callable[..., Tensor]], names: Mapping[str, object]) -> None:
     """Write the functions that the new text calls after the file's imports."""
-    for helper in sorted(helpers):
-        if helper in names:
-            raise UncertainError(f"the file has a name {helper} of its own")
+    for helper in sorted(set(helpers), key=lambda helper: helper.__name__):
+        name = helper.__name__
+        if name in names:
+            raise UncertainError(f"the file has a name {name} of its own")
         if "torch" not in names:
             raise UncertainError("the file does not import torch")
         imports = [n for n in file.tree.body if isinstance(n, ast.Import | ast.ImportFrom)]
-        if helper not in file.written:
-            file.written.add(helper)
-            file.insert_after(imports[-1], ["", "", *HELPERS[helper]])
+        if name not in file.written:
+            file.written.add(name)
+            file.insert_after(imports[-1], ["", "", *helper_lines(helper)])
 
 
 def _add_layer(

@@ -17,20 +17,9 @@ from skipstone.core.edit import (
     Site,
     WidenInput,
 )
+from skipstone.surgery.transforms import MEANINGS, Use
 
 _ORDINALS = ("first", "second", "third", "fourth", "fifth")
-_TRANSFORMS = {
-    "clone": "clone {operand}: {operand}.clone()",
-    "zero": "put zeros in place of {operand}",
-    "crop-like": "crop {operand} at the far end of its spatial axes to the size of {like}",
-    "center-crop-like": "crop {operand} about its centre to the size of {like}",
-    "pad-like": "pad {operand} with zeros at the far end of its spatial axes to the size of {like}",
-    "interpolate-like": "resize {operand} to the size of {like}: F.interpolate(..., size=<like>.shape[2:])",
-    "expand-like": "expand {operand} along its axes of size 1 to the size of {like}",
-    "flatten": "flatten {operand}: .flatten(1)",
-    "unsqueeze": "give {operand} new axes of size 1 at {dims}: .unsqueeze(...)",
-    "permute": "bring the axes of {operand} into the order {dims}: .permute(...)",
-}
 
 
 def suggestion(edits: Sequence[Edit]) -> str:
@@ -67,12 +56,9 @@ def _line(edit: Edit) -> str:
 
 
 def _mapped(edit: MapOperand) -> str:
-    operand = _operand(edit.operand)
-    if edit.transform.kind == "module":
-        return f"pass {operand} through a new layer: self.{edit.name} = {edit.transform.module}"
     like = _operand(edit.transform.like) if edit.transform.like is not None else ""
-    dims = edit.transform.arguments.get("dims", "")
-    return _TRANSFORMS[edit.transform.kind].format(operand=operand, like=like, dims=dims)
+    use = Use.of(edit.transform, edit.site.op, edit.name)
+    return MEANINGS[edit.transform.kind].told(use, _operand(edit.operand), like)
 
 
 def _connected(edit: Connect) -> str:
