@@ -13,10 +13,10 @@ from skipstone.graphs.walks import back
 class Ancestry:
     """Facts about every node of a graph, filled in one sweep over the nodes in their order.
 
-    `active[i]`: node i carries values of the model's input. `ancestors[i]`: bit j is set where node j leads to node i
-    (i itself included); `carried[i]`: the same, where it does so otherwise than as a gate on other values.
-    `dominator[i]`: the nearest active node that every path from an input to i passes, -1 for none. `layers[i]`: 1 where
-    node i is a layer.
+    `active[i]`: node i carries values of the model's input; `values[i]`: the operands whose values it takes.
+    `ancestors[i]`: bit j is set where node j leads to node i (i itself included); `carried[i]`: the same, where it does
+    so otherwise than as a gate on other values; `gates[i]`: the factors of product i that are gates. `dominator[i]`:
+    the nearest active node that every path from an input to i passes, -1 for none. `layers[i]`: 1 where node i is one.
     """
 
     graph: Graph
@@ -27,6 +27,7 @@ class Ancestry:
     dominator: list[int] = field(default_factory=list)
     depth: list[int] = field(default_factory=list)
     layers: list[int] = field(default_factory=list)
+    gates: dict[int, set[int]] = field(default_factory=dict)
     _active_bits: int = 0
 
     def __post_init__(self) -> None:
@@ -37,6 +38,8 @@ class Ancestry:
             self.active.append(node.kind == "input" or bool(active_sources))
             self.ancestors.append(_union(1 << node.index, (self.ancestors[i] for i in sources)))
             gates = self._gates(node, sources)
+            if gates:
+                self.gates[node.index] = gates
             self.carried.append(_union(1 << node.index, (self.carried[i] for i in sources if i not in gates)))
             self._active_bits |= int(self.active[-1]) << node.index
             dominator = active_sources[0] if active_sources else -1
@@ -133,4 +136,6 @@ def _union(start: int, bits: Iterable[int]) -> int:
 
 
 def _resized(node: Node) -> bool:
-    return has_role(node, "transparent") or node.op in ("getitem", "interpolate")
+    """Is a gate still a gate behind it: viewed, cut, resized, or taken from one (a carry gate is `1 - T`)?"""
+    complement = node.op in ("sub", "rsub") and len(node.inputs) == 1
+    return complement or has_role(node, "transparent") or node.op in ("getitem", "interpolate")

@@ -28,16 +28,11 @@ def _is_broadcast(fork: Fork, operand: int) -> bool:
 
 def _is_side_input(graph: Graph, ancestry: Ancestry, source: int) -> bool:
     """Is a tensor read by additions alone, first by one to a stream that does not come from it (DETR's positions)?"""
-    found = [(source, graph[i]) for i in graph.users[source]]
-    first = None
-    for reader in readers(graph, source):
-        if MERGES.get(reader.op) != "add" or len(ancestry.values[reader.index]) != 2:
-            return False
-        if first is None or reader.index < first.index:
-            first = reader
-    if first is None or not found:
+    found = list(readers(graph, source))
+    if not found or any(MERGES.get(reader.op) != "add" or len(reader.inputs) != 2 for reader in found):
         return False
-    others = [i for i in ancestry.values[first.index] if not ancestry.leads_to(source, i)]
+    first = min(found, key=lambda reader: reader.index)
+    others = [i for i in ancestry.active_inputs(first.index) if not ancestry.leads_to(source, i)]
     return len(others) == 1 and ancestry.latest((source, others[0]), ancestry.ancestors) < 0
 
 

@@ -38,9 +38,12 @@ class Fork:
         return [self.graph[i] for i in path if self.ancestry.layers[i]]
 
     def operations(self, path: Sequence[int]) -> Iterator[Node]:
-        """What changes values on one of the paths; a mask from the side changes none."""
+        """What changes values on one of the paths; a gate, or a mask from the side, only says how much passes."""
+        stream = {self.source, *path}
         for node in (self.graph[i] for i in path):
-            if not is_transparent(node) and not (has_role(node, "scale", "masking") and self._only_masks(node)):
+            gated = node.index in self.ancestry.gates and not stream & self.ancestry.gates[node.index]
+            masked = has_role(node, "scale", "masking") and self._only_masks(node)
+            if not (is_transparent(node) or gated or masked):
                 yield node
 
     def _only_masks(self, node: Node) -> bool:

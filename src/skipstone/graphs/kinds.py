@@ -36,14 +36,16 @@ def kind_of(fork: Fork) -> SkipKind:
     if fork.is_identity or (not ops and fork.ancestry.strip(fork.short) == fork.source):
         return "identity"
     if _slices_apart(fork):
-        return "identity" if is_coupling(fork) else "parallel"
+        if not is_coupling(fork):
+            return "parallel"
+        return "identity" if all(op in SLICES for op in ops) else "resample"
     if fork.merge == "cat" and (len(fork.operands) > 2 or len(fork.layers(fork.main_path)) < 2):
         return "parallel"  # the branches of an Inception module, some of which only pool
     return _by_operations(fork, ops)
 
 
 def _is_arithmetic(fork: Fork) -> bool:
-    """Is there no branch: no layer, nor (for a sum or product) a mixing of places without weights as in DANet (1809.02983)?"""
+    """Is there no branch: no layer, nor (but for `cat`) a mixing of places without weights as in DANet (1809.02983)?"""
     if _takes_identity_away(fork) or cancels(fork.graph, fork.node):
         return True
     mixed = fork.merge in ("add", "mul") and any(mixes_places(fork.graph[i]) for i in fork.main_path)
@@ -80,8 +82,7 @@ def _by_operations(fork: Fork, ops: Sequence[str]) -> SkipKind:
 def _is_projection(fork: Fork, ops: Sequence[str]) -> bool:
     """At most one layer that mixes channels, none but resampling before it, no bend, and less than the main branch."""
     graph = fork.graph
-    if len(ops) > 2 and ops[0] in NORM and ops[1] in RECTIFIER:
-        ops = ops[2:]  # pre-activation (1603.05027): the bend comes before the projection, as before the main branch
+    ops = _behind_activation(fork, ops)
     if any(op in _REDUCTIONS for op in ops) and len(graph[fork.short].shape) < len(graph[fork.source].shape):
         return False  # the sum of several heads (EfficientViM, 2411.15241): each has a vector of its own map
     short, main = fork.layers(fork.short_path), fork.layers(fork.main_path)
@@ -132,6 +133,14 @@ def _lists_outputs(fork: Fork) -> bool:
         return False
     graph, index = fork.graph, fork.node.index
     return all(reader.op in TRANSPARENT for reader in readers(graph, index))
+
+
+def _behind_activation(fork: Fork, ops: Sequence[str]) -> Sequence[str]:
+    """Pre-activation (1603.05027): the bend comes before the projection, as before the main branch."""
+    if len(ops) > 2 and ops[0] in NORM and ops[1] in RECTIFIER:
+        return ops[2:]
+    first = next(fork.operations(fork.main_path), None)  # Shake-Shake (1705.07485) bends without a norm
+    return ops[1:] if ops[0] in RECTIFIER and first is not None and first.op == ops[0] else ops
 
 
 def is_pointwise(graph: Graph, layer: Node) -> bool:

@@ -8,12 +8,12 @@ from skipstone.graphs.walks import readers
 
 
 def is_coupling(fork: Fork) -> bool:
-    """Is a slice carried on, past a branch that ran on another slice (`y1 = x1 + F(x2)`, 1707.04585, equation 1)?
+    """Is a slice carried on past a branch that ran on another slice (`y1 = x1 + F(x2)`, 1707.04585, equation 1)?
 
     The sum goes on as a stream: it is joined, returned or added to again. In Res2Net (1904.01169), which adds slices
     too, nothing but the next convolution reads it.
     """
-    if fork.merge != "add" or not all(has_role(node, "slice") for node in fork.operations(fork.short_path)):
+    if fork.merge != "add" or not all(has_role(node, "resample", "slice") for node in fork.operations(fork.short_path)):
         return False
     graph, index = fork.graph, fork.node.index
     return index in graph.outputs or any(
