@@ -23,6 +23,9 @@ ELSEWHERE = {
     "surgery/live/handlers.py": (11, "what is left of two terms, each its own"),
     "surgery/plans/channels.py": (4, "what a narrowed axis passes, each by its own rule"),
     "checks/failures.py": (6, "a verb for each"),
+    "checks/probes/refused_in_run.py": (10, "what torch's kernels refuse for the values they get"),
+    "execution/inputs.py": (25, "how large a value each leaves, for inputs that are drawn"),
+    "programs/losses.py": (9, "the modules of these losses"),
 }
 
 
