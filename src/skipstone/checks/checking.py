@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-import torch
 from torch import nn
 
 from skipstone.checks.comments import parse_codes, silenced
@@ -11,6 +10,8 @@ from skipstone.checks.report import Report
 from skipstone.checks.run import Found, faults_of
 from skipstone.checks.subject import Subject
 from skipstone.execution import Run
+from skipstone.tracing.deadline import NO_LIMIT, time_limit
+from skipstone.tracing.session import undisturbed
 
 
 def check(
@@ -41,17 +42,21 @@ def check(
         ExampleError: an example of no known form.
         UnknownNameError: a code that does not exist.
     """
-    subject = Subject.of(model, example, run=run, budget=budget)
-    everything = faults_of(subject, _codes(select), _codes(ignore) or ())
+    with undisturbed(), time_limit(NO_LIMIT):  # no time is left for another record once one took too long
+        subject = Subject.of(model, example, run=run, budget=budget)
+        return _check(subject, _codes(select), _codes(ignore) or set(), repairs, sizes)
+
+
+def _check(subject: Subject, select: set[str] | None, ignore: set[str], repairs: bool, sizes: bool) -> Report:
+    everything = faults_of(subject, select, ignore)
     told = [found for found in everything if not silenced(found.rule.code, found.fault.where.place)]
-    with torch.random.fork_rng(devices=[]):  # the new layers of repairs draw their weights
-        findings = tuple(
-            found.finding(
-                sizes=subject.sizes if sizes and _depends_on_size(found) else (),
-                repairs=verified_repairs(subject, found, everything) if repairs else (),
-            )
-            for found in told
+    findings = tuple(
+        found.finding(
+            sizes=subject.sizes if sizes and _depends_on_size(found) else (),
+            repairs=verified_repairs(subject, found, everything) if repairs else (),
         )
+        for found in told
+    )
     ran, seconds = subject.ran, subject.witness.seconds if subject.witness is not None else 0.0
     return Report(findings, subject.skips, subject.graph, len(everything) - len(findings), ran, seconds)
 

@@ -97,13 +97,7 @@ class Subject:
             return self.graph
         key = ("mode", training)
         if key not in self._variants:
-            modes = {module: module.training for module in self.model.modules()}
-            try:
-                self.model.train(training)
-                self._variants[key] = trace(self.model, self.example)
-            finally:
-                for module, mode in modes.items():
-                    module.training = mode
+            self._variants[key] = trace(self.model, self.example, training=training)
         return self._variants[key]
 
     def _variant(self, key: object, change: Callable[[tuple[int, ...]], tuple[int, ...]], *, first_axis: bool) -> Graph:

@@ -10,7 +10,7 @@ from typing import TextIO
 
 import torch
 
-from skipstone.tracing.trace import quiet_and_restored
+from skipstone.tracing.session import undisturbed
 
 
 class _Muted(io.TextIOBase):
@@ -31,12 +31,11 @@ class _Muted(io.TextIOBase):
 def contained(seed: int) -> Iterator[None]:
     """Random numbers begin at `seed` and are the caller's again behind it; gradients are on; nothing is printed."""
     with ExitStack() as stack:
-        stack.enter_context(quiet_and_restored())
+        stack.enter_context(undisturbed())
         stack.enter_context(redirect_stdout(_Muted(sys.stdout)))
         stack.enter_context(redirect_stderr(_Muted(sys.stderr)))
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
-        stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         _seed(seed)
         yield

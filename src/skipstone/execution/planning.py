@@ -18,6 +18,7 @@ from skipstone.tracing import Example, trace
 from skipstone.tracing.clone import own_precision
 from skipstone.tracing.example import resized
 from skipstone.tracing.nests import tensors_in
+from skipstone.tracing.randomness import alone
 
 Run = Literal["auto"] | bool
 
@@ -27,6 +28,7 @@ _PASSES = 6  # a forward pass and a backward one, which costs two, in the model'
 _SLOW = 8  # how much longer half precision takes without a kernel of its own
 _SMALL = (64, 32)  # places along an axis that are tried where the size asked for is too much
 _BATCH = 2
+_RANDOM = ("rand", "dropout", "normal", "bernoulli", "multinomial", "uniform", "exponential", "rrelu", "opaque")
 _SHARE = 0.5  # of the memory that is free
 
 
@@ -80,6 +82,8 @@ def plan(model: nn.Module, example: Example, graph: Graph, *, run: Run = "auto",
         return NotRun(reason)
     if run is True:
         return Plan(example, graph, True, seconds=float("inf"))
+    if _draws(graph) and not alone():
+        return NotRun("it draws random numbers, as another thread may at the same time (--run to do it)")
     seconds = _seconds(model, graph)
     if seconds <= budget:
         return Plan(example, graph, True, seconds=20 * budget)
@@ -89,6 +93,15 @@ def plan(model: nn.Module, example: Example, graph: Graph, *, run: Run = "auto",
             if record.stopped is None and not record.failures and _seconds(model, record) <= budget:
                 return Plan(smaller, record, False, seconds=20 * budget)
     return NotRun(f"{_giga(cost(graph).macs)} (--run to do it)")
+
+
+def _draws(graph: Graph) -> bool:
+    """Does it draw from torch's own random numbers? They are the process's: a run's are missing in another thread."""
+    return any(
+        any(word in node.op for word in _RANDOM) and node.arguments.get("training") is not False
+        for node in graph
+        if node.kind == "op"
+    )
 
 
 def _giga(macs: int) -> str:

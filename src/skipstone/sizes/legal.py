@@ -15,6 +15,7 @@ from skipstone.sizes.request import Pattern, Request, SizesError, parse_request
 from skipstone.sizes.rule import describe
 from skipstone.sizes.selftest import sizes_differ
 from skipstone.tracing.selftest import self_test
+from skipstone.tracing.session import undisturbed
 
 Method = Literal["auto", "each"]
 _SECONDS = 30.0
@@ -49,7 +50,11 @@ def legal_sizes(
     if method not in ("auto", "each"):
         raise SizesError(f"method is {method!r}, expected 'auto' or 'each'")
     self_test("the legal sizes", lambda: sizes_differ(legal_sizes))
-    request = parse_request(inputs, ranges)
+    with undisturbed():
+        return _legal_sizes(model, parse_request(inputs, ranges), seconds, method)
+
+
+def _legal_sizes(model: nn.Module, request: Request, seconds: float, method: Method) -> SizeReport:
     shapes = tuple(_shapes((request.args, tuple(request.kwargs.values()))))
     if len(request.ranges) == 1:
         ((symbol, sizes),) = request.ranges.items()

@@ -16,14 +16,13 @@ from skipstone.sizes.known import with_rule
 from skipstone.sizes.request import Request
 from skipstone.sizes.unseen import unseen_refusals
 from skipstone.sizes.vector import Sweep, values_of
-from skipstone.tracing.blame import pass_on, raise_if_ours
-from skipstone.tracing.bypass import watched_functions
 from skipstone.tracing.clone import FakeClone
-from skipstone.tracing.recorder import Recorder, tensors_in
-from skipstone.tracing.torch_internals import FakeTensor, enable_python_dispatcher, fake_mode
-from skipstone.tracing.trace import quiet_and_restored
+from skipstone.tracing.refusals import STOP, Refusals
+from skipstone.tracing.session import run
+from skipstone.tracing.torch_internals import FakeTensor
 
 Mask = NDArray[np.bool_]
+_SWIFT = Refusals(go_on=False, judge=with_rule)
 
 
 @dataclass(frozen=True)
@@ -40,32 +39,9 @@ class Outcome:
     reason: str = ""
 
 
-class _Strict(Recorder):
-    """A recorder that lets torch's refusals through: behind the first one nothing counts."""
-
-    def _recover(self, op, func, args, kwargs, operands_, error):  # type: ignore[no-untyped-def]
-        if op not in ("numpy", "embedding"):
-            raise error
-        # Data that is not there (`x.numpy()`), or whole numbers that a shape alone does not tell: no refusal of a size.
-        result, failure = super()._recover(op, func, args, kwargs, operands_, error)
-        if failure is not None:
-            raise error
-        return result, failure
-
-    def _assume_result(self, op, tensors, shapes, met, error):  # type: ignore[no-untyped-def]
-        raise error
-
-
-class _Swift(_Strict):
-    """One that knows the sizes of frequent operations without asking torch."""
-
-    def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
-        return super().__torch_function__(with_rule(func), types, args, kwargs)
-
-
 def sweep_pass(model: nn.Module, request: Request, sweep: Sweep) -> Outcome:
     """Run `model` once with every free axis standing for all points of the sweep."""
-    nodes, inputs, error = _record(model, request, sweep.symbol, _Swift)
+    nodes, inputs, error = _record(model, request, sweep.symbol, _SWIFT)
     if error is not None:
         # An uncertain point might have been spared the refusal: it is passed again.
         return Outcome(sweep.alive & ~sweep.uncertain, False, np.zeros_like(sweep.alive), tuple(sweep.failed), error)
@@ -78,39 +54,31 @@ def sweep_pass(model: nn.Module, request: Request, sweep: Sweep) -> Outcome:
 
 def single_pass(model: nn.Module, request: Request, sizes: Mapping[str, int]) -> tuple[Graph, str | None]:
     """Run `model` once at one size: the record as far as it goes, and why torch refused, None where it did not."""
-    nodes, inputs, error = _record(model, request, sizes.__getitem__, _Strict)
+    nodes, inputs, error = _record(model, request, sizes.__getitem__, STOP)
     if error is None:
         error = next((reason for _, reason in unseen_refusals(nodes, 1)), None)
     return _graph(nodes, inputs), error
 
 
 def _record(
-    model: nn.Module, request: Request, size: Callable[[str], int | torch.SymInt], kind: type[_Strict]
+    model: nn.Module, request: Request, size: Callable[[str], int | torch.SymInt], refusals: Refusals
 ) -> tuple[list[Node], tuple[int, ...], str | None]:
-    fake = fake_mode(cached=False)
-    clone = FakeClone(model, fake)
-    recorder = kind(clone)
-    recorder.watch(module for module in clone.model.modules() if not isinstance(module, torch.jit.ScriptModule))
+    def arguments(clone: FakeClone) -> tuple[tuple[object, ...], Mapping[str, object]]:
+        def make(tensor: torch.Tensor, shape: Sequence[int | torch.SymInt]) -> torch.Tensor:
+            twin = clone.input(tensor)
+            if not any(isinstance(s, torch.SymInt) for s in shape) and tuple(shape) == tuple(twin.shape):
+                return twin
+            return FakeTensor(clone.fake, torch.empty(tuple(shape), dtype=twin.dtype, device="meta"), twin.device)
 
-    def make(tensor: torch.Tensor, shape: Sequence[int | torch.SymInt]) -> torch.Tensor:
-        twin = clone.input(tensor)
-        if not any(isinstance(s, torch.SymInt) for s in shape) and tuple(shape) == tuple(twin.shape):
-            return twin
-        return FakeTensor(fake, torch.empty(tuple(shape), dtype=twin.dtype, device="meta"), twin.device)
+        return request.build(size, make)
 
-    args, kwargs = request.build(size, make)
-    with quiet_and_restored(), fake, torch.no_grad(), enable_python_dispatcher():
-        inputs = tuple(
-            recorder.add("input", "input", (), t, name=f"input{i}") for i, t in enumerate(tensors_in((args, kwargs)))
-        )
-        try:
-            with recorder.link, watched_functions(lambda: len(recorder.nodes), recorder.ran_inside), recorder:
-                pass_on(clone.model, args, kwargs)
-        except Exception as error:  # noqa: BLE001 - whatever forward raises makes the size illegal, and is told
-            raise_if_ours(error)
-            return recorder.nodes, inputs, f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
-    recorder.finish()
-    return recorder.nodes, inputs, None
+    done = run(model, arguments, refusals=refusals, symbolic=True)
+    return done.recorder.nodes, done.inputs, None if done.error is None else _reason(done.error)
+
+
+def _reason(error: BaseException) -> str:
+    """Whatever forward raises makes the size illegal, and is told."""
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
 
 
 def _graph(nodes: Sequence[Node], inputs: tuple[int, ...]) -> Graph:

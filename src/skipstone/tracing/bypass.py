@@ -5,8 +5,9 @@ watched, so that parameters used inside a function count as reached by its gradi
 what it amounts to: the function itself, with gradients only if one of its tensor arguments wants them.
 """
 
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch.autograd import Function
@@ -20,33 +21,59 @@ _RECORDER = "skipstone.tracing.recorder"  # its own assumed results are no funct
 Ran = Callable[[object, int], None]
 
 
+class _Watcher(threading.local):
+    """Who follows the functions of this thread: what counts the nodes so far, and what is told of a function's end."""
+
+    current: tuple[Callable[[], int], Ran] | None = None
+
+
+_watcher = _Watcher()
+
+
 @contextmanager
 def watched_functions(count: Callable[[], int], ran: Ran) -> Iterator[None]:
-    """Within, `ran(result, first)` follows each custom function; nodes from `first` on were recorded inside it."""
+    """Within, `ran(result, first)` follows each custom function; nodes from `first` on were recorded inside it.
+
+    Only in this thread, and one thread at a time (the caller holds a lock). Within another one it takes over.
+    """
+    outer = _watcher.current
+    _watcher.current = count, ran
+    try:
+        with nullcontext() if outer else _patched():
+            yield
+    finally:
+        _watcher.current = outer
+
+
+@contextmanager
+def _patched() -> Iterator[None]:
     apply = Function.__dict__["apply"]
 
     def watched(cls, *args, **kwargs):  # type: ignore[no-untyped-def]
+        original = apply.__get__(None, cls)  # whether Python's class method or, from 2.14, one of C's
+        if _watcher.current is None:
+            return original(*args, **kwargs)
+        count, ran = _watcher.current
         first = count()
-        result = pass_on(
-            apply.__get__(None, cls), args, kwargs
-        )  # whether Python's class method or, from 2.14, one of C's
+        result = pass_on(original, args, kwargs)
         if cls.__module__ not in (_RECORDER, BOOKKEEPER):
             ran(result, first)
         return result
 
+    def checkpointed(cls, function, preserve_rng_state, *args):  # type: ignore[no-untyped-def]
+        if _watcher.current is None:
+            return apply.__get__(None, cls)(function, preserve_rng_state, *args)
+        wanted = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors_in(args))
+        with torch.set_grad_enabled(wanted), torch.autograd.graph.saved_tensors_hooks(_same, _same):
+            return pass_on(function, args)
+
     Function.apply = classmethod(watched)  # type: ignore[method-assign, assignment]
-    CheckpointFunction.apply = _checkpointed  # type: ignore[method-assign]
+    CheckpointFunction.apply = classmethod(checkpointed)  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:
         Function.apply = apply  # type: ignore[method-assign]
         del CheckpointFunction.apply
-
-
-def _checkpointed(function, preserve_rng_state, *args):  # type: ignore[no-untyped-def]
-    wanted = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors_in(args))
-    with torch.set_grad_enabled(wanted), torch.autograd.graph.saved_tensors_hooks(_same, _same):
-        return pass_on(function, args)
 
 
 def _same(tensor: torch.Tensor) -> torch.Tensor:

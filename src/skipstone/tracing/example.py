@@ -107,7 +107,7 @@ def _value(value: object) -> object:
         sizes: tuple[int, ...] = tuple(value)  # type: ignore[arg-type]
         if min(sizes) < 0:
             raise ExampleError(f"shape {sizes} has a negative size; every size must be 0 or more")
-        return torch.empty(sizes, device="meta")
+        return torch.empty(sizes, dtype=torch.float32, device="meta")  # whatever the default dtype is at present
     if isinstance(value, tuple):
         return tuple(map(_value, value))
     if isinstance(value, list):

@@ -11,7 +11,7 @@ from skipstone.tracing.torch_internals import FOLDER, RELAYS
 
 _OURS = os.path.dirname(os.path.dirname(__file__)) + os.sep
 # What calls the network: further out stands whoever asked for it.
-_CALLERS = (os.path.join(os.path.dirname(__file__), "trace.py"), os.path.join(_OURS, "execution", "passes.py"))
+_CALLERS = (os.path.join(os.path.dirname(__file__), "session.py"), os.path.join(_OURS, "execution", "passes.py"))
 
 
 def places(frame: FrameType | None = None, packages: frozenset[str] | None = None) -> tuple[Place | None, Place | None]:

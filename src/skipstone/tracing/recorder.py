@@ -5,7 +5,7 @@ it (`unseen.Link`) sees what goes round that (script functions, custom autograd 
 not lost; forward hooks on the cloned modules (`calls.Calls`) say which module is running.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,12 +20,14 @@ from skipstone.tracing.blame import pass_on, raise_if_ours
 from skipstone.tracing.calls import Calls
 from skipstone.tracing.clone import FakeClone
 from skipstone.tracing.data import made_up
+from skipstone.tracing.deadline import demand_time
 from skipstone.tracing.devices import at_home
 from skipstone.tracing.guards import REFUSALS, Shapes, guard
 from skipstone.tracing.memory import Memory
 from skipstone.tracing.nests import map_tensors, tensors_in
 from skipstone.tracing.position import is_augmented_assignment, places
 from skipstone.tracing.recovery import Refused, candidates, operands
+from skipstone.tracing.refusals import GO_ON, Function, Refusals
 from skipstone.tracing.torch_internals import (
     BOOKKEEPING,
     DATA_DEPENDENT,
@@ -38,7 +40,6 @@ from skipstone.tracing.unseen import Link, wrapped
 
 __all__ = ["Recorder", "map_tensors", "tensors_in"]
 
-Function = Callable[..., Any]
 Args = tuple[Any, ...]
 Keywords = Mapping[str, Any]
 
@@ -56,15 +57,15 @@ class _Assumed(torch.autograd.Function):
 
 
 class Recorder(TorchFunctionMode):
-    """Writes nodes while a cloned model runs. `choices[n]` picks the n-th failure's assumed shape (default: the first).
+    """Writes nodes while a cloned model runs; `refusals` says what happens where torch refuses an operation.
 
     With `out_of_place`, operations asked to work in place through a flag or an augmented assignment leave their input
     alone: what then differs in the record depended on the memory being shared.
     """
 
-    def __init__(self, clone: FakeClone, choices: Sequence[int] = (), *, out_of_place: bool = False) -> None:
+    def __init__(self, clone: FakeClone, refusals: Refusals = GO_ON, *, out_of_place: bool = False) -> None:
         super().__init__()
-        self.clone, self.choices, self.out_of_place = clone, choices, out_of_place
+        self.clone, self.refusals, self.out_of_place = clone, refusals, out_of_place
         self.nodes: list[Node] = []
         self.assumptions: list[Assumption] = []
         self.options: list[int] = []  # for each failure, how many shapes could have been assumed
@@ -178,6 +179,8 @@ class Recorder(TorchFunctionMode):
 
     def __torch_function__(self, func: Function, types: Any, args: Args = (), kwargs: Keywords | None = None) -> Any:
         kwargs = kwargs or {}
+        demand_time()
+        func = self.refusals.judge(func)
         name = getattr(func, "__name__", str(func))
         if name in ("__get__", "__set__", "__delete__"):
             return self._attribute(func, name, args, kwargs)
@@ -327,6 +330,8 @@ class Recorder(TorchFunctionMode):
         if op == "embedding" and operands_[0].dtype.is_floating_point and self.nodes[ages[0]].kind == "input":
             self.assume("took a floating-point input as whole numbers, since it indexes an embedding")
             return self._assumed((*operands_[0].shape, *operands_[1].shape[1:]), operands_[1:]), None
+        if not self.refusals.go_on:
+            raise error
         call = Refused(op, func, named_arguments(op, func, args, kwargs), operands_, ages)
         shapes = candidates(call) if operands_ else []
         if not shapes:
@@ -339,7 +344,7 @@ class Recorder(TorchFunctionMode):
             shapes = [own, *(shape for shape in shapes if shape != own and is_augmented(name))]
         number = len(self.options)
         self.options.append(len(shapes))
-        choice = self.choices[number] if number < len(self.choices) else 0
+        choice = self.refusals.choice(number)
         result = self._assumed(shapes[choice], operands_)
         if inplace and choice == 0 and not self.out_of_place:
             result = _overwrite(operands_[0], result)
@@ -363,6 +368,8 @@ class Recorder(TorchFunctionMode):
         error: Exception,
     ) -> object:
         """What a module of torch's own that refused its input goes on with; see `guards`."""
+        if not self.refusals.go_on:
+            raise error
         self.link.watching = False
         result = self._assumed(shapes, tensors)
         self.link.watching = True

@@ -10,7 +10,10 @@ import copyreg
 import dis
 import opcode
 import os
-from collections.abc import Callable, Mapping, Sequence
+import random
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from threading import RLock
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -31,6 +34,10 @@ try:
     # 2.6 to 2.14. Symbolic sizes reach the Python kernels, not those that refuse them. Without it nothing can be
     # recorded: a refusal by such a kernel would be told as an illegal size.
     from torch._dispatch.python import enable_python_dispatcher
+
+    # 2.6 to 2.14. Modes and transforms under way where a record is asked for are set aside. Without it nothing can be
+    # recorded: another record's mode, or a fake mode of the user's, would see this record's tensors.
+    from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
     from torch._subclasses.fake_tensor import (
         DataDependentOutputException,
         DynamicOutputShapeException,
@@ -43,9 +50,11 @@ try:
 
     # 2.6 to 2.14. What torch asks of a symbolic size; `sizes.vector` answers. Without it nothing can be recorded.
     from torch.fx.experimental.sym_node import SymNode
+    from torch.overrides import _get_current_function_mode_stack, _pop_mode, _push_mode
+    from torch.utils._device import DeviceContext
 
     # 2.6 to 2.14. Sees every operation below autograd. Without it nothing can be recorded.
-    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes, _get_current_dispatch_mode
 except ImportError as missing:
     raise SkipstoneError(
         f"torch {torch.__version__} lacks what skipstone records with ({missing}); use torch "
@@ -144,6 +153,41 @@ def unwrapped(tensor: torch.Tensor) -> torch.Tensor | None:
 _functorch = getattr(torch._C, "_functorch", None)
 _is_wrapped = getattr(_functorch, "is_functorch_wrapped_tensor", None)
 _get_unwrapped = getattr(_functorch, "get_unwrapped", None)
+
+
+@contextmanager
+def bare_surroundings() -> Iterator[None]:
+    """Within, no mode and no transform of functions is active but a default device on which a network can run."""
+    with ExitStack() as stack:
+        if _interpreters() is not None:
+            stack.enter_context(temporarily_clear_interpreter_stack())
+        if _get_current_dispatch_mode() is not None:
+            stack.enter_context(_disable_current_modes())
+        if modes := _get_current_function_mode_stack():  # type: ignore[no-untyped-call]
+            stack.enter_context(_aside(modes))
+        yield
+
+
+_interpreters = getattr(_functorch, "peek_interpreter_stack", lambda: None)  # 2.0 to 2.14
+
+
+@contextmanager
+def _aside(modes: Sequence[object]) -> Iterator[None]:
+    """Take function modes off their stack; a default device other than "meta", where nothing can run, stays."""
+    kept = [mode for mode in modes if isinstance(mode, DeviceContext) and mode.device.type != "meta"]
+    _exchange(modes, kept)
+    try:
+        yield
+    finally:
+        _exchange(kept, modes)
+
+
+def _exchange(old: Sequence[object], new: Sequence[object]) -> None:
+    for _ in old:
+        _pop_mode()  # type: ignore[no-untyped-call]
+    for mode in new:
+        _push_mode(mode)  # type: ignore[no-untyped-call]
+
 
 # ---- autograd
 
@@ -283,13 +327,31 @@ SIZE_INDEPENDENT = frozenset(
      "is_channels_last_contiguous_2d", "is_channels_last_contiguous_3d", "_is_non_overlapping_and_dense_or_false")
 )  # fmt: skip
 
-# ---- instructions of the interpreter
+# ---- the interpreter: random numbers, instructions
+
+
+def hidden_generators() -> list[tuple[Any, Any, Any]]:
+    """Modules whose functions draw from one generator of the process: the module, that generator, and a copy of it."""
+    python = random.Random()
+    python.setstate(random.getstate())
+    found: list[tuple[Any, Any, Any]] = [(random, getattr(random, "_inst", None), python)]  # Python 3.11 to 3.14
+    if numpy := sys.modules.get("numpy"):
+        copied = numpy.random.RandomState()
+        copied.set_state(numpy.random.get_state())
+        found.append((numpy.random, getattr(numpy.random.mtrand, "_rand", None), copied))  # numpy 1.26 to 2
+    return found  # Without one of them: beside other threads, what a network draws from it is missing there.
+
 
 # Python 3.11 to 3.13 (3.14 puts subscripts behind the augmented assignments). Without it: the numbers since 3.11.
 _AUGMENTED = frozenset(
     number for number, (name, _) in enumerate(getattr(opcode, "_nb_ops", ())) if name.startswith("NB_INPLACE")
 ) or frozenset(range(13, 26))
 _BINARY_OP = dis.opmap.get("BINARY_OP")
+
+
+def raises(frame: FrameType, at: int) -> bool:
+    """Does the frame's instruction at this offset stand for `raise`?"""
+    return dis.opname[frame.f_code.co_code[at]] == "RAISE_VARARGS"  # Python 3.11 to 3.14
 
 
 def is_augmented_assignment(frame: FrameType) -> bool:

@@ -1,0 +1,146 @@
+"""Setting up a record, the one place that knows how: the lock, what torch and the process are told, and the way back.
+
+One record at a time is made in a process; a thread that makes one may make another within it (a check in a forward
+hook). Modes and transforms of functions under way around it (another fake mode, vmap, a default device "meta", under
+which nothing could run) do not reach into a record; autocast, the default dtype and any other default device do, as
+they would into a real pass. Nothing that this module changes is seen by another thread.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from skipstone.core.graph import ModuleCall
+from skipstone.tracing.blame import pass_on, raise_if_ours
+from skipstone.tracing.bypass import watched_functions
+from skipstone.tracing.clone import FakeClone
+from skipstone.tracing.deadline import call_foreign, time_limit
+from skipstone.tracing.nests import tensors_in
+from skipstone.tracing.randomness import own_random_numbers
+from skipstone.tracing.recorder import Recorder
+from skipstone.tracing.refusals import GO_ON, Refusals
+from skipstone.tracing.torch_internals import LOGGERS, bare_surroundings, enable_python_dispatcher, fake_mode, raises
+
+SECONDS = 60.0  # what one record may take; the largest public networks take about three
+Arguments = tuple[tuple[object, ...], Mapping[str, object]]
+
+_LOCK = threading.RLock()
+
+
+@dataclass
+class Pass:
+    """A forward pass as far as it went: what was recorded, what it returned, the error that ended it, if one did."""
+
+    clone: FakeClone
+    recorder: Recorder
+    modes: Mapping[str, bool]  # of each module, by path: was it in training?
+    inputs: tuple[int, ...]
+    calls: tuple[ModuleCall, ...]
+    result: object
+    error: BaseException | None
+
+
+def run(
+    model: nn.Module,
+    arguments: Callable[[FakeClone], Arguments],
+    *,
+    refusals: Refusals = GO_ON,
+    out_of_place: bool = False,
+    training: bool | None = None,
+    symbolic: bool = False,
+    seconds: float = SECONDS,
+) -> Pass:
+    """Run a twin of `model` on fake tensors and record it.
+
+    Args:
+        arguments: makes what the twin is called with, under its fake mode.
+        refusals: what happens where torch refuses an operation.
+        out_of_place: treat `inplace=True` and augmented assignments as if they made new tensors.
+        training: the mode the twin is put into; None leaves each of its modules in the mode of its original.
+        symbolic: the arguments may have sizes that stand for many; no gradients are followed then.
+        seconds: after about this long the pass ends with `OutOfTime` as its error.
+    """
+    with undisturbed():
+        fake = fake_mode(cached=not symbolic)
+        clone = FakeClone(model, fake)
+        recorder = Recorder(clone, refusals, out_of_place=out_of_place)
+        with ExitStack() as stack:
+            stack.enter_context(time_limit(seconds))
+            args, kwargs = arguments(clone)
+            stack.enter_context(fake)
+            stack.enter_context(torch.set_grad_enabled(not symbolic))
+            stack.enter_context(enable_python_dispatcher() if symbolic else nullcontext())
+            if training is not None:
+                _put_into_mode(clone.model, training, recorder)
+            modes = {path: module.training for path, module in clone.model.named_modules()}
+            recorder.watch(module for module in clone.model.modules() if not isinstance(module, torch.jit.ScriptModule))
+            inputs = tuple(
+                recorder.add("input", "input", (), tensor, name=f"input{i}")
+                for i, tensor in enumerate(tensors_in((args, kwargs)))
+            )
+            result, error = _outcome(recorder, args, kwargs)
+        return Pass(clone, recorder, modes, inputs, recorder.finish(), result, error)
+
+
+def _outcome(
+    recorder: Recorder, args: tuple[object, ...], kwargs: Mapping[str, object]
+) -> tuple[object, BaseException | None]:
+    try:
+        with recorder.link, watched_functions(lambda: len(recorder.nodes), recorder.ran_inside), recorder:
+            return call_foreign(pass_on, recorder.clone.model, args, kwargs), None
+    except BaseException as error:  # whatever the user's forward raises is an answer, `sys.exit()` included
+        if is_interrupt(error):
+            raise
+        if isinstance(error, Exception):
+            raise_if_ours(error)
+        return None, error
+
+
+def _put_into_mode(twin: nn.Module, training: bool, recorder: Recorder) -> None:
+    """Call the twin's own `train`: it may do more than set flags (merge weights, keep a norm in evaluation)."""
+    try:
+        call_foreign(pass_on, twin.train, (training,))
+    except Exception as error:  # noqa: BLE001 - code of the user's may raise anything; the flags are what is left
+        for module in twin.modules():
+            module.training = training
+        recorder.assume(f"took train({training}), which raises {type(error).__name__} here, as setting flags alone")
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """One at a time; random states, grad mode and torch's settings as they were; torch's own complaints unheard."""
+    with _LOCK, bare_surroundings(), torch.inference_mode(False), own_random_numbers(), _unheard():
+        yield
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """What torch logs in this thread about refusals that are recorded anyway is left out."""
+    here = threading.get_ident()
+
+    def elsewhere(record: logging.LogRecord) -> bool:
+        return record.thread != here
+
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    for logger in loggers:
+        logger.addFilter(elsewhere)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(elsewhere)
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Is it a Ctrl-C, rather than a KeyboardInterrupt that the code itself raises? Then its last step says `raise`."""
+    if not isinstance(error, KeyboardInterrupt):
+        return False
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return traceback is None or not raises(traceback.tb_frame, traceback.tb_lasti)
