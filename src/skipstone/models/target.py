@@ -8,8 +8,9 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from types import ModuleType
+from types import BuiltinFunctionType, FunctionType, MethodType, MethodWrapperType, ModuleType
 from typing import TYPE_CHECKING
 
 from skipstone.core.errors import SkipstoneError, UnknownNameError
@@ -160,7 +161,28 @@ def _from_module(target: Target, module: ModuleType, kwargs: Mapping[str, object
     if isinstance(found, nn.Module) or not callable(found):
         what = "a ready-made module: write it without arguments" if isinstance(found, nn.Module) else "not callable"
         raise TargetError(f"target {target.text!r}: {target.name} is {type(found).__name__}, {what}")
+    if why := _no_factory(found):
+        raise TargetError(f"target {target.text!r}: {target.name} is {why} and was not called; {_NAMES_WHAT}")
     return _built(target, lambda: found(*target.args, **kwargs), on_meta=False)
+
+
+_NAMES_WHAT = "name a torch.nn.Module class, or a function of yours that returns one"
+_NO_NETWORKS = frozenset(sys.stdlib_module_names | {"torch", "numpy"})  # packages none of whose functions builds one
+
+
+def _no_factory(found: object) -> str | None:
+    """Why a name must not be called: it can't give a network, and calling it may do anything else."""
+    from torch import nn
+
+    while isinstance(found, partial) or hasattr(found, "__wrapped__"):
+        found = found.func if isinstance(found, partial) else found.__wrapped__
+    if isinstance(found, type):
+        return None if issubclass(found, nn.Module) else "a class of another kind"
+    if isinstance(found, BuiltinFunctionType | MethodWrapperType):
+        return "a built-in function"
+    written = found if isinstance(found, FunctionType | MethodType) else type(found)
+    home = str(getattr(written, "__module__", None) or "")
+    return f"a function of {home}" if home.partition(".")[0] in _NO_NETWORKS else None
 
 
 def _no_such_name(target: Target, found: object, part: str) -> TargetError:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 
 from skipstone.core.errors import SkipstoneError
-from skipstone.tracing.example import ExampleError
+from skipstone.core.input_text import ExampleError, parse_input
+from skipstone.tracing.example import dtype_of
 
 DEFAULT_RANGE = range(1, 513)
 Size = int | torch.SymInt
@@ -88,18 +89,8 @@ def parse_pattern_text(text: str) -> tuple[int | str | torch.dtype, ...]:
     >>> parse_pattern_text("3xHxH")
     (2, 3, 'h', 'h')
     """
-    shape_text, _, dtype = text.partition(":")
-    separator = "," if "," in shape_text else "x"
-    parts = [part.strip() for part in shape_text.split(separator)]
-    wrong = [part for part in parts if not re.fullmatch(r"\d+|[A-Za-z_]+", part)]
-    if wrong:
-        raise ExampleError(f"input {text!r} is not understood; write 3xHxW, or N,3,H,W with the batch, or 2,T:int64")
-    kind = getattr(torch, dtype, None) if dtype else None
-    if dtype and not isinstance(kind, torch.dtype):
-        raise ExampleError(f"input {text!r} has unknown dtype {dtype!r}; write torch's name for it, such as int64")
-    shape = tuple(int(part) if part.isdigit() else part.lower() for part in parts)
-    batched = shape if separator == "," else (2, *shape)
-    return (*batched, kind) if isinstance(kind, torch.dtype) else batched
+    typed = parse_input(text)
+    return (*typed.shape, dtype_of(typed)) if typed.dtype else typed.shape
 
 
 def _range(name: str, sizes: object) -> Sequence[int]:

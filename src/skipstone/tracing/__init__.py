@@ -1,6 +1,7 @@
 """nn.Module -> Graph: record a forward pass on fake tensors."""
 
-from skipstone.tracing.example import Example, ExampleError, parse_example, parse_input_text
+from skipstone.core.input_text import ExampleError
+from skipstone.tracing.example import Example, parse_example, parse_input_text
 from skipstone.tracing.trace import record, trace
 
 __all__ = ["Example", "ExampleError", "parse_example", "parse_input_text", "record", "trace"]

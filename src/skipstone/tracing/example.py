@@ -1,21 +1,16 @@
 """Example inputs: a shape, a tensor, a tuple of them, or a dict of keyword arguments."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
 
-from skipstone.core.errors import SkipstoneError
+from skipstone.core.input_text import ExampleError, InputText, parse_input
 
-_DTYPES = {name: getattr(torch, name) for name in (
-    "float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool",
+_DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in (
+    "float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool", "complex64",
+    "complex128",
 )}  # fmt: skip
-_BATCH = 2  # the batch a shape without one gets: one image would hide what a batch norm or a squeeze does
-
-
-class ExampleError(SkipstoneError, ValueError):
-    """An example input that is none of: a shape, a tensor, a tuple of these, a dict of keyword arguments."""
 
 
 @dataclass(frozen=True)
@@ -77,21 +72,18 @@ def parse_input_text(text: str) -> torch.Tensor:
     >>> parse_input_text("1,16:int64").dtype
     torch.int64
     """
-    match = re.fullmatch(r"\s*(\d+(?:[x,]\d+)*)(?::(\w+))?\s*", text)
-    if not match:
-        raise ExampleError(
-            f"input {text!r} is not understood; write 3x32x32, or 2,3,32,32 with the batch, or 2,16:int64"
-        )
-    sizes, dtype = match.groups()
-    if "x" in sizes and "," in sizes:
-        raise ExampleError(f"input {text!r} mixes 'x' and ','; write 3x32x32, or 2,3,32,32 with the batch")
-    shape = tuple(int(size) for size in re.split("[x,]", sizes))
-    if 0 in shape:
-        raise ExampleError(f"input {text!r} has an axis of size 0; every size must be 1 or more")
-    if dtype is not None and dtype not in _DTYPES:
-        raise ExampleError(f"input {text!r} has unknown dtype {dtype!r}; known: {', '.join(_DTYPES)}")
-    batched = shape if "," in sizes else (_BATCH, *shape)
-    return torch.empty(batched, dtype=_DTYPES[dtype or "float32"], device="meta")
+    typed = parse_input(text)
+    if typed.letters:
+        letter = typed.letters[0].upper()
+        raise ExampleError(f"input {text!r} has the letter {letter} where a size is needed, such as 32")
+    return torch.empty(typed.shape, dtype=dtype_of(typed), device="meta")  # type: ignore[arg-type]  # no letters
+
+
+def dtype_of(typed: InputText) -> torch.dtype:
+    """The dtype that was typed, float32 where none was."""
+    if typed.dtype is not None and typed.dtype not in _DTYPES:
+        raise ExampleError(f"input {typed.text!r} has unknown dtype {typed.dtype!r}; known: {', '.join(_DTYPES)}")
+    return _DTYPES[typed.dtype or "float32"]
 
 
 def _is_shape(value: object) -> bool:
