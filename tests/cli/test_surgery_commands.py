@@ -94,6 +94,7 @@ torch.save(skipstone.ablate(skipstone.models.create("resnet20"), "all", (2, 3, 3
         (["connect", "net.py:Net", "c", "a", "-i", "3x8x8"], "would close a loop"),
         (["diff", "net.py:Net", "-i", "3x8x8"], "give a second network"),
         (["diff", "net.py:Net", "-i", "3x8x8", "--revision", "nowhere"], "git cannot read revision 'nowhere'"),
+        (["diff", "net.py:Net", "-i", "3x8x8", "--revision=--output=FILE"], "begins with a dash"),
         (["diff", "skipstone:resnet20", "-i", "3x8x8", "--revision", "HEAD"], "is no file"),
     ],
 )

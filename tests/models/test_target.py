@@ -1,6 +1,7 @@
 """Targets: every form that builds, every mistake with its own words, and an interpreter left as it was."""
 
 import pickle
+import re
 import sys
 from pathlib import Path
 
@@ -206,3 +207,69 @@ def test_unknown_names_of_public_zoos(target: str) -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_a_constructor_that_needs_values_gets_them() -> None:
     assert next(outline("torchvision:regnet_y_400mf").parameters()).device.type == "cpu"
+
+
+REACH = """import os
+import subprocess
+from functools import cache, partial, wraps
+from torch import nn, save
+
+
+class Net(nn.Module):
+    @classmethod
+    def small(cls):
+        return cls()
+
+
+@cache
+def cached():
+    return Net()
+
+
+def plain():
+    return Net()
+
+
+wrapped = wraps(plain)(lambda: Net())
+ready = partial(Net)
+
+
+class Other:
+    pass
+
+
+class Maker:
+    def __call__(self):
+        return Net()
+
+
+make = Maker()
+"""
+
+
+@pytest.mark.parametrize("name", ["Net", "Net.small", "cached", "plain()", "wrapped", "ready", "make()"])
+def test_whatever_of_the_users_gives_a_network_may_be_called(tmp_path: Path, name: str) -> None:
+    (tmp_path / "net.py").write_text(REACH)
+    assert type(resolve(f"{tmp_path / 'net.py'}:{name}")).__name__ == "Net"
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ('os:system("touch {}")', "system is a built-in function and was not called"),
+        ('subprocess:run("touch {}", shell=True)', "run is a function of subprocess and was not called"),
+        ('NET:os.system("touch {}")', "os.system is a built-in function and was not called"),
+        ('NET:subprocess.check_call(["touch", "{}"])', "check_call is a function of subprocess and was not called"),
+        ('NET:save({{}}, "{}")', "save is a function of torch.serialization and was not called"),
+        ('builtins:exec("open({!r}, chr(119))")', "exec is a built-in function and was not called"),
+        ("NET:Other()", "Other is a class of another kind and was not called"),
+        ('pathlib:Path("{}")', "Path is a class of another kind and was not called"),
+        ('torch.hub:load("{}", "x")', "load is a function of torch.hub and was not called"),
+    ],
+)
+def test_what_cannot_be_a_network_is_not_called(tmp_path: Path, target: str, said: str) -> None:
+    (tmp_path / "net.py").write_text(REACH)
+    touched = tmp_path / "touched"
+    with pytest.raises(SkipstoneError, match=re.escape(said)):
+        resolve(target.format(touched).replace("NET", str(tmp_path / "net.py")))
+    assert not touched.exists()

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from torch import nn
 
-from skipstone.checks.comments import parse_codes, silenced
+from skipstone.checks.comments import parse_codes, silenced, unread
 from skipstone.checks.repair import verified_repairs
 from skipstone.checks.report import Report
 from skipstone.checks.run import Found, faults_of
@@ -58,7 +58,9 @@ def _check(subject: Subject, select: set[str] | None, ignore: set[str], repairs:
         for found in told
     )
     ran, seconds = subject.ran, subject.witness.seconds if subject.witness is not None else 0.0
-    return Report(findings, subject.skips, subject.graph, len(everything) - len(findings), ran, seconds)
+    unreadable = (unread(found.fault.where.place) for found in everything)
+    remarks = tuple(dict.fromkeys(remark for remark in unreadable if remark))
+    return Report(findings, subject.skips, subject.graph, len(everything) - len(findings), ran, seconds, remarks)
 
 
 def _depends_on_size(found: Found) -> bool:

@@ -24,6 +24,7 @@ class Report:
     num_silenced: int = 0
     ran: str = ""
     run_seconds: float = 0.0
+    remarks: tuple[str, ...] = ()  # comments that were meant to silence a finding and can't be read
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -60,6 +61,7 @@ class Report:
         if self.partial:
             parts.append(self.partial)
         parts.extend(f"note: {a.what}{f' ({a.place})' if a.place else ''}" for a in self.graph.assumptions)
+        parts.extend(f"warning: {remark}" for remark in self.remarks)
         return "\n\n".join([*parts, self.summary])
 
     def _repr_html_(self) -> str:

@@ -7,6 +7,7 @@ to stdout, progress and errors to stderr; errors end in `boundary`. Command modu
 inside `run` only, so that `--help` answers at once.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -71,6 +72,7 @@ def prepare_to_record() -> None:
 def _run(arguments: Sequence[str]) -> int:
     from cyclopts import CycloptsError
 
+    os.getcwd()  # raises where the folder is gone, in which torch would end the process while it is imported
     try:
         status = _app()(list(arguments), exit_on_error=False, print_error=True, result_action="return_value")
     except CycloptsError:

@@ -73,7 +73,8 @@ def run(
         return _worths(target, weights, chosen, (data, data_dir), retrain, seed, figure, as_json=format == "json")
     example = arguments.examples(input)
     model = resolve(target) if out else outline(target)
-    plan = surgery.plan_ablation(model, chosen, example, parameters=parameters, cat=cat)
+    with output.aside():
+        plan = surgery.plan_ablation(model, chosen, example, parameters=parameters, cat=cat)
     print(plan, file=sys.stderr if diff else sys.stdout)
     status = output.show_source(model, plan.edits, write=write) if diff or write else 0
     if out:
@@ -103,7 +104,9 @@ def _trained(target: str, weights: Path | None, splits: "Splits") -> "nn.Module"
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         model.load_state_dict(state.get("model", state))
-    except (OSError, RuntimeError, AttributeError, pickle.UnpicklingError) as error:
+    except pickle.UnpicklingError as error:  # its own text advises to load whatever the file holds
+        raise SkipstoneError(f"{path} is no file of weights alone; save a state_dict by torch.save") from error
+    except (OSError, RuntimeError, AttributeError) as error:
         raise SkipstoneError(f"{path} holds no weights for this network: {str(error).splitlines()[0]}") from error
     return model
 

@@ -12,6 +12,8 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from skipstone.core.files import is_partial
+
 CLEAN, FINDINGS, COULD_NOT_RUN, INTERRUPTED = 0, 1, 2, 130
 
 _OURS = str(Path(__file__).parents[1]) + os.sep
@@ -40,6 +42,8 @@ def guarded(command: Callable[[], int]) -> int:
         status = INTERRUPTED
     except BrokenPipeError as error:
         status = CLEAN if _reader_has_gone() else _told(error)
+    except OSError as error:
+        status = _lost_output(error) if _came_from_printing(error) else _told(error)
     except BaseException as error:  # noqa: BLE001 - the one place where every error ends, each told and none swallowed
         status = _told(error)
     return _flushed(status)
@@ -92,14 +96,16 @@ def _told(error: BaseException) -> int:
 def _refused(error: OSError) -> str:
     if error.filename is None and error.errno == errno.ENOENT and not _has_folder():
         return "the working folder does not exist any more; change into one that does"
-    names = [
-        os.fsdecode(n) if isinstance(n, str | bytes) else str(n)
-        for n in (error.filename, error.filename2)
-        if n is not None
-    ]
+    names = [_name(name) for name in (error.filename, error.filename2) if name is not None]
     said = error.strerror or _first_line(error)
     advice = _ADVICE.get(error.errno or 0)
     return f"{': '.join([*names, said])}{f'; {advice}' if advice else ''}"
+
+
+def _name(file: object) -> str:
+    """A file as the user knows it: of a temporary one its folder."""
+    path = Path(os.fsdecode(file) if isinstance(file, str | bytes) else str(file))
+    return str(path.parent if is_partial(path.name) else path)
 
 
 def _has_folder() -> bool:
@@ -124,7 +130,7 @@ def _users_line(error: BaseException) -> str | None:
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if frame.filename.startswith(_OURS) and not frame.filename.startswith(_THEIRS):
             return None
-        if not (_is_installed(frame.filename) or frame.filename.startswith("<")):
+        if os.path.isfile(frame.filename) and not _is_installed(frame.filename):
             return f"{frame.filename}:{frame.lineno}"
     return None
 
@@ -143,11 +149,21 @@ def _flushed(status: int) -> int:
         sys.stdout.flush()
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):
-            return status
-        tell(f"cannot write to standard output: {error.strerror}; what it should hold is incomplete")
-        return COULD_NOT_RUN
+        return status if isinstance(error, BrokenPipeError) else _lost_output(error)
     return status
+
+
+def _lost_output(error: OSError) -> int:
+    tell(f"cannot write to standard output: {error.strerror}; what it should hold is incomplete")
+    return COULD_NOT_RUN
+
+
+def _came_from_printing(error: OSError) -> bool:
+    """Files are written in `core` and below; the commands themselves, and rich for them, only print."""
+    frames = traceback.extract_tb(error.__traceback__)
+    last = frames[-1].filename if frames else ""
+    printers = last.startswith(_OURS + "cli" + os.sep) or f"{os.sep}rich{os.sep}" in last
+    return error.filename is None and printers and _has_folder()
 
 
 def _reader_has_gone() -> bool:

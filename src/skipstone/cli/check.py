@@ -72,7 +72,8 @@ def run(
     settings = settings.with_flags(select, ignore, baseline).with_run(run, budget)
     if write_baseline is not None:
         settings = settings.without_baseline()  # what is accepted already is accepted again
-    reports = [(job, check_job(job, settings)) for job in jobs]
+    with output.aside():
+        reports = [(job, check_job(job, settings)) for job in jobs]
     _print(reports, format, skips=skips)
     if write_baseline is not None:
         from skipstone.checks.baseline import write_baseline as write_accepted
@@ -118,7 +119,8 @@ def _skip_table(report: "Report"):  # type: ignore[no-untyped-def]  # rich is im
 def _mend(checks: list[Callable[[], "Report"]], *, write: bool) -> None:
     from skipstone.integrations.fixing import mend
 
-    mending = mend(checks)
+    with output.aside():
+        mending = mend(checks)
     if write:
         mending.write()
     else:

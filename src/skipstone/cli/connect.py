@@ -49,7 +49,10 @@ def run(
     example = arguments.examples(input)
     prepare_to_record()
     model = resolve(target) if out else outline(target)
-    plan = surgery.plan_connection(model, source, end, merge=merge, shortcut=shortcut, at_init=at_init, example=example)
+    with output.aside():
+        plan = surgery.plan_connection(
+            model, source, end, merge=merge, shortcut=shortcut, at_init=at_init, example=example
+        )
     print(plan, file=sys.stderr if diff else sys.stdout)
     status = output.show_source(model, plan.edits, write=write) if diff or write else 0
     if out:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from skipstone.cli import arguments, prepare_to_record
+from skipstone.cli import arguments, output, prepare_to_record
 from skipstone.core.errors import SkipstoneError
 
 
@@ -42,8 +42,9 @@ def run(
         raise SkipstoneError("give a second network to compare with, or --revision for the first one's past")
     example = arguments.examples(input)
     prepare_to_record()
-    old, folder = (outline(before), "") if revision is None else network_of_revision(before, revision)
-    graphs = [trace(model, example) for model in (old, outline(after or before))]
+    with output.aside():
+        old, folder = (outline(before), "") if revision is None else network_of_revision(before, revision)
+        graphs = [trace(model, example) for model in (old, outline(after or before))]
     result = surgery.diff(*graphs)
     text = json.dumps(result.to_dict(), indent=1) if format == "json" else str(result)
     print(text.replace(f"{folder}/", f"{revision}:") if folder else text)

@@ -68,8 +68,8 @@ def _costs(name: str) -> dict[str, object]:
     from skipstone.models.counting import costs
     from skipstone.models.target import parse_target
 
-    print(f"counting {name} ...", file=sys.stderr)
     target = parse_target(f"skipstone:{name}")
+    print(f"counting {name} ...", file=sys.stderr)
     total = costs(target.name, **target.kwargs)  # type: ignore[arg-type]  # a wrong option is refused by name
     return {
         **_entry(name),

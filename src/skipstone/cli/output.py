@@ -1,7 +1,8 @@
 """What several commands show. Foreign text (names, paths, error messages) is printed as it is, never as markup."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,13 @@ def table_console(*, width: int | None = None) -> "Console":
     from rich.console import Console
 
     return Console(width=width, highlight=False, markup=False, emoji=False)
+
+
+@contextmanager
+def aside() -> Iterator[None]:
+    """While the user's code may run: what it prints goes to stderr, so that stdout holds our result alone."""
+    with redirect_stdout(sys.stderr):
+        yield
 
 
 def note(text: str) -> None:

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from skipstone.cli import arguments, prepare_to_record
+from skipstone.cli import arguments, output, prepare_to_record
 
 
 def run(
@@ -37,7 +37,8 @@ def run(
     svg = arguments.output_path(svg)
     example = arguments.examples(input)
     prepare_to_record()
-    graph = trace(outline(target), example)
+    with output.aside():
+        graph = trace(outline(target), example)
     drawing = draw(graph, find_skips(graph), target)
     print(drawing_text(drawing, width=width or shutil.get_terminal_size((120, 24)).columns))
     if graph.stopped:

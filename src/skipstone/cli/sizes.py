@@ -47,7 +47,8 @@ def run(
     letters = dict.fromkeys(axis for pattern in patterns for axis in pattern if isinstance(axis, str))
     prepare_to_record()
     model = outline(target).train(mode == "train")
-    report = legal_sizes(model, patterns, seconds=seconds, **_ranges(range, letters))
+    with output.aside():
+        report = legal_sizes(model, patterns, seconds=seconds, **_ranges(range, letters))
     if format == "json":
         print(json.dumps(report.to_dict()))
     else:
@@ -59,10 +60,10 @@ def _ranges(texts: tuple[str, ...], letters: dict[str, None]) -> dict[str, Any]:
     """`1:513` for all letters, then `h=1:4097` for one."""
     found: dict[str, Any] = {}
     for text in sorted(texts, key=lambda t: "=" in t):
-        match = re.fullmatch(r"(?:(\w+)=)?(\d+):(\d+)", text)
+        match = re.fullmatch(r"(?:(\w+)=)?([0-9]{1,18}):([0-9]{1,18})", text)
         if not match or int(match[2]) >= int(match[3]):
             raise SkipstoneError(f"range {text!r} is not understood; write FIRST:END, such as 1:513, or H=1:513")
-        sizes = list(_builtin_range(int(match[2]), int(match[3])))
+        sizes = _builtin_range(int(match[2]), int(match[3]))
         found |= {match[1].lower(): sizes} if match[1] else dict.fromkeys(letters, sizes)
     return found
 

@@ -50,6 +50,7 @@ def _report(target: str, report: Report) -> Mapping[str, Any]:
         "run": report.ran or None,
         "assumptions": [encode(assumption) for assumption in report.graph.assumptions],
         "stopped": encode(report.graph.stopped) if report.graph.stopped else None,
+        "remarks": list(report.remarks),
     }
 
 
@@ -80,6 +81,7 @@ def to_github(checked: Checked) -> str:
         lines += [_command(finding, target) for finding in report.findings]
         if report.partial:
             lines.append(f"::error title=skipstone::{_data(f'{report.partial} [{target}]')}")
+        lines += [f"::warning title=skipstone::{_data(f'{remark} [{target}]')}" for remark in report.remarks]
     return "\n".join(lines)
 
 
@@ -119,7 +121,12 @@ def to_sarif(checked: Checked) -> str:
         "rules": rules,
     }
     stopped = [f"{target}: {report.partial}" for target, report in checked if report.partial]
-    notifications = [{"level": "error", "message": {"text": text}} for text in stopped]
+    remarks = [f"{target}: {remark}" for target, report in checked for remark in report.remarks]
+    notifications = [
+        {"level": level, "message": {"text": text}}
+        for level, texts in (("error", stopped), ("warning", remarks))
+        for text in texts
+    ]
     codes = [code.code for code in CODES]
     run = {
         "tool": {"driver": driver},

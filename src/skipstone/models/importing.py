@@ -1,5 +1,6 @@
 """Import a user's file or module for the time one network is built from it, and leave the interpreter as it was."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -72,7 +73,7 @@ def one_line(error: BaseException) -> str:
 
 
 def _load(path: Path, target: str) -> ModuleType:
-    name = f"{path.stem}_{sha256(str(path).encode()).hexdigest()[:8]}"
+    name = f"{path.stem}_{sha256(os.fsencode(path)).hexdigest()[:8]}"
     spec = spec_from_file_location(name, path, loader=_FreshLoader(name, str(path)))
     if spec is None or spec.loader is None:
         raise TargetError(f"target {target!r}: {path} is no Python file")
@@ -156,7 +157,7 @@ def _forget(names: set[str], folder: Path) -> None:
 
 
 def _digest(file: Path) -> str:
-    return "_" + sha256(str(file.resolve()).encode()).hexdigest()[:8]
+    return "_" + sha256(os.fsencode(file.resolve())).hexdigest()[:8]
 
 
 def _is_installed(file: Path) -> bool:

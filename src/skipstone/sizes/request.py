@@ -11,6 +11,7 @@ from skipstone.core.input_text import ExampleError, parse_input
 from skipstone.tracing.example import dtype_of
 
 DEFAULT_RANGE = range(1, 513)
+_MAX_SIZES = 2**20
 Size = int | torch.SymInt
 Maker = Callable[[torch.Tensor, Sequence[Size]], torch.Tensor]
 
@@ -94,6 +95,8 @@ def parse_pattern_text(text: str) -> tuple[int | str | torch.dtype, ...]:
 
 
 def _range(name: str, sizes: object) -> Sequence[int]:
+    if isinstance(sizes, range) and (sizes.stop - sizes.start) // sizes.step > _MAX_SIZES:
+        raise SizesError(f"the range of {name} is {sizes!r}; at most {_MAX_SIZES:,} sizes are looked at")
     try:
         values = sorted(set(map(int, sizes)))  # type: ignore[call-overload]
     except (TypeError, ValueError):
