@@ -2,7 +2,7 @@
 
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Shape
-from skipstone.core.graph import Graph, Node
+from skipstone.core.graph import Graph, Node, Place
 from skipstone.core.skip import Skip
 from skipstone.graphs.walks import back, readers, same_values
 
@@ -55,3 +55,11 @@ def merge_around(subject: Subject, index: int) -> Skip | None:
         if owner_call(subject.graph, subject.graph[skip.merge_node]) == call:
             return skip
     return None
+
+
+def recorded(graph: Graph, op: str, module: str, time: int, place: Place | None) -> Node | None:
+    """The node of an operation that a run met: in a loop the one of the same turn (`time` counts from 1)."""
+    alike = [node for node in graph if (node.op, node.module, node.output) == (op, module, 0)]
+    if 0 < time <= len(alike) and alike[time - 1].place == place:
+        return alike[time - 1]
+    return next((node for node in alike if node.place == place), None)

@@ -2,7 +2,16 @@
 
 from collections.abc import Mapping
 
-from skipstone.checks.probes import refused_in_run
+from skipstone.checks.probes import (
+    never_called,
+    no_gradient,
+    not_finite,
+    random_in_evaluation,
+    refused_in_run,
+    same_object,
+    samples_meet,
+    unregistered,
+)
 from skipstone.checks.rule import Rule, RuleModule
 from skipstone.checks.rules import (
     accidental_broadcast,
@@ -86,6 +95,13 @@ MODULES: tuple[RuleModule, ...] = (
     lost_in_rounding,
     long_chain,
     refused_in_run,
+    samples_meet,
+    random_in_evaluation,
+    no_gradient,
+    unregistered,
+    never_called,
+    same_object,
+    not_finite,
 )
 CODES: tuple[Rule, ...] = tuple(module.RULE for module in MODULES)
 BY_CODE: Mapping[str, Rule] = {rule.code: rule for rule in CODES}

@@ -2,6 +2,21 @@
 
 from skipstone.execution.passes import Pass, Raised, execute
 from skipstone.execution.planning import NotRun, Plan, Run, plan
+from skipstone.execution.stream import Step, Stream, alike, keeps_apart, sketch
 from skipstone.execution.witness import Witness
 
-__all__ = ["NotRun", "Pass", "Plan", "Raised", "Run", "Witness", "execute", "plan"]
+__all__ = [
+    "NotRun",
+    "Pass",
+    "Plan",
+    "Raised",
+    "Run",
+    "Step",
+    "Stream",
+    "Witness",
+    "alike",
+    "execute",
+    "keeps_apart",
+    "plan",
+    "sketch",
+]

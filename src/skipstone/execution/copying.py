@@ -31,6 +31,10 @@ class RealClone(Clone):
             return nn.Parameter(twin, tensor.requires_grad)
         return twin.requires_grad_(tensor.requires_grad)
 
+    def owns(self, tensor: torch.Tensor) -> bool:
+        """Is it one of the copy's own tensors, registered or not?"""
+        return any(tensor is twin for twin in self._memo.values())
+
     def _leave_unsized(self, twin: nn.Module) -> None:
         for table in (parameters_of(twin), buffers_of(twin)):
             table.update({name: _deep_copy(tensor) for name, tensor in table.items() if is_lazy(tensor)})

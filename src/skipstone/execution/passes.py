@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Literal
@@ -102,13 +103,27 @@ def _forward(watch: Watch, arguments: Arguments, gradients: bool) -> Pass:
 
 def _backward(watch: Watch, done: Pass) -> Pass:
     try:
-        with watch:
+        with watch, _without_gradients(watch.clone, done.leaves):
             torch.autograd.backward(_loss(done.outputs))
     except OutOfTime:
         return Pass(watch.clone, ended=False)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - so is what its backward raises
         return Pass(watch.clone, done.result, done.outputs, _raised(error, watch, "backward"))
     return done
+
+
+@contextmanager
+def _without_gradients(clone: RealClone, leaves: tuple[torch.Tensor, ...]) -> Iterator[None]:
+    """What is no part of the copy (a module that the user's file keeps for all) has the gradient it had, behind it."""
+    strangers = [leaf for leaf in leaves if not clone.owns(leaf)]
+    before = [leaf.grad for leaf in strangers]
+    for leaf in strangers:
+        leaf.grad = None
+    try:
+        yield
+    finally:
+        for leaf, gradient in zip(strangers, before, strict=True):
+            leaf.grad = gradient
 
 
 def _loss(outputs: tuple[torch.Tensor, ...]) -> torch.Tensor:

@@ -77,6 +77,8 @@ def _cat(call: Refused) -> list[Shape]:
 
 def _conv(call: Refused) -> list[Shape]:
     """The layer's own width out, at the size it would give: ask torch with the width it wants."""
+    if len(call.tensors) < 2:
+        return []  # a quantized convolution: its weight is packed
     source, weight = call.tensors[0], call.tensors[1]
     groups = call.arguments.get("groups", 1)
     axis = 1 if source.dim() == weight.dim() else 0

@@ -18,6 +18,7 @@ References:
 
 from collections.abc import Iterator
 
+from skipstone.checks.around import recorded
 from skipstone.checks.rule import Fault, Rule, Where
 from skipstone.checks.subject import Subject
 from skipstone.core.graph import Graph, Node
@@ -67,11 +68,7 @@ def _is_told(graph: Graph, raised: Raised) -> bool:
 
 
 def _node(graph: Graph, raised: Raised) -> Node | None:
-    """The recorded operation that the run stopped at: in a loop the one of the same turn."""
-    alike = [node for node in graph if (node.op, node.module, node.output) == (raised.op, raised.module, 0)]
-    if 0 < raised.time <= len(alike) and alike[raised.time - 1].place == raised.place:
-        return alike[raised.time - 1]
-    return next((node for node in alike if node.place == raised.place), None)
+    return recorded(graph, raised.op, raised.module, raised.time, raised.place) if raised.op else None
 
 
 def _is_of_values(subject: Subject, raised: Raised, node: Node | None) -> bool:
