@@ -429,12 +429,12 @@ def test_a_connection_that_leads_nowhere_is_refused():
 
 def test_a_connection_put_elsewhere_is_told(monkeypatch):
     """A planted fault: the source's output is taken before the target's own."""
-    from skipstone.surgery.live import connection
+    from skipstone.surgery.live import join
 
     def late(self, module, args, output=None):
-        self.cell.value = connection._first_tensor(args if output is None else output).relu()
+        self.cell.value = join._first_tensor(args if output is None else output).relu()
 
-    monkeypatch.setattr(connection.Tap, "__call__", late)
+    monkeypatch.setattr(join.Tap, "__call__", late)
     with pytest.raises(SurgeryError, match="the skip into b does not start at a"):
         surgery.connect(Static(), "a", "b", example=(2, 4, 6, 6))
 

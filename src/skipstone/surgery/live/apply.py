@@ -18,7 +18,7 @@ from skipstone.core.edit import (
     WidenInput,
 )
 from skipstone.surgery.errors import SurgeryError, SurgeryWarning
-from skipstone.surgery.live import connection, edited, layers, widths
+from skipstone.surgery.live import edited, join, modules, widths
 from skipstone.surgery.live.copying import copied, twin
 from skipstone.surgery.live.handlers import SiteEdit
 from skipstone.surgery.live.past import Record, Step, Undo, restore, set_steps, steps_of
@@ -107,9 +107,9 @@ def _check(model: nn.Module, edits: Sequence[Edit]) -> None:
         paths.setdefault(id(module), []).append(path)
     for edit in edits:
         for path in paths_of(edit):
-            if isinstance(edit, ReplaceModule) and layers.is_hole(model, path):
+            if isinstance(edit, ReplaceModule) and modules.is_hole(model, path):
                 continue
-            if len(others := paths[id(layers.find(model, path))]) > 1:
+            if len(others := paths[id(modules.find(model, path))]) > 1:
                 names = " and ".join(map(repr, others))
                 warnings.warn(
                     f"{names} are one module: the edit changes it in every place",
@@ -134,23 +134,23 @@ def _carry_out(model: nn.Module, edits: Sequence[Edit], *, weightless: bool = Fa
     by_module: dict[str, list[SiteEdit]] = {}
     for edit in edits:
         if isinstance(edit, SetAttributes):
-            layers.set_attributes(layers.find(model, edit.module), edit.module, dict(edit.values))
-        elif isinstance(edit, ReplaceModule) and layers.is_hole(model, edit.module):
+            modules.set_attributes(modules.find(model, edit.module), edit.module, dict(edit.values))
+        elif isinstance(edit, ReplaceModule) and modules.is_hole(model, edit.module):
             holder, _, name = edit.module.rpartition(".")
-            children_of(layers.find(model, holder))[name] = layers.build(edit.new, model, weightless=weightless)
+            children_of(modules.find(model, holder))[name] = modules.build(edit.new, model, weightless=weightless)
         elif isinstance(edit, ReplaceModule):
-            old = layers.find(model, edit.module)
-            new = layers.build(edit.new, old, model, weightless=weightless)
-            layers.carry_weights(old, new)
-            layers.put(model, edit.module, new)
+            old = modules.find(model, edit.module)
+            new = modules.build(edit.new, old, model, weightless=weightless)
+            modules.carry_weights(old, new)
+            modules.put(model, edit.module, new)
         elif isinstance(edit, NarrowInput):
-            widths.narrow(layers.find(model, edit.module), edit, weightless=weightless)
+            widths.narrow(modules.find(model, edit.module), edit, weightless=weightless)
         elif isinstance(edit, WidenInput):
-            widths.widen(layers.find(model, edit.module), edit, weightless=weightless)
+            widths.widen(modules.find(model, edit.module), edit, weightless=weightless)
         elif isinstance(edit, Connect):
-            connection.connect(model, edit, weightless=weightless)
+            join.connect(model, edit, weightless=weightless)
         elif isinstance(edit, Disconnect):
-            connection.disconnect(model, edit.target, edit.name)
+            join.disconnect(model, edit.target, edit.name)
         else:
             by_module.setdefault(edit.site.module, []).append(edit)
     for path, chosen in by_module.items():
@@ -158,7 +158,7 @@ def _carry_out(model: nn.Module, edits: Sequence[Edit], *, weightless: bool = Fa
 
 
 def _edit_sites(model: nn.Module, path: str, edits: Sequence[SiteEdit], *, weightless: bool) -> None:
-    holder = layers.find(model, path)
+    holder = modules.find(model, path)
     if isinstance(holder, torch.jit.ScriptModule):
         raise SurgeryError(f"{path or 'the model'} is compiled TorchScript, whose forward cannot be edited")
     if own := edited.own_copying(holder):
@@ -175,7 +175,7 @@ def _edit_sites(model: nn.Module, path: str, edits: Sequence[SiteEdit], *, weigh
         if why := edited.obstacle(holder, place):
             warnings.warn(f"{why}; its calls are watched while it runs instead", SurgeryWarning, stacklevel=4)
     edited.set_stages(holder, edited.merged(edited.stages_of(holder), ready))
-    layers.slow_attention(model, path)
+    modules.slow_attention(model, path)
 
 
 def _with_module(model: nn.Module, holder: nn.Module, edit: SiteEdit, *, weightless: bool) -> SiteEdit:
@@ -184,7 +184,7 @@ def _with_module(model: nn.Module, holder: nn.Module, edit: SiteEdit, *, weightl
         return edit
     if edit.transform.module is None:
         raise SurgeryError("a transform of kind 'module' needs its `module`")
-    layers.check_takes_layers(holder, edit.site.module)
-    name = layers.free_name(holder, edit.name)
-    holder.add_module(name, layers.build(edit.transform.module, holder, model, weightless=weightless))
+    modules.check_takes_layers(holder, edit.site.module)
+    name = modules.free_name(holder, edit.name)
+    holder.add_module(name, modules.build(edit.transform.module, holder, model, weightless=weightless))
     return replace(edit, name=name)

@@ -13,9 +13,9 @@ from skipstone.core.skip import Skip, SkipKind
 from skipstone.graphs.roles import JOINS
 from skipstone.skips import find_skips
 from skipstone.surgery.errors import SurgeryError
-from skipstone.surgery.live import layers
+from skipstone.surgery.live import modules
 from skipstone.surgery.live.apply import carried_out, preview
-from skipstone.surgery.live.connection import Join
+from skipstone.surgery.live.join import Join
 from skipstone.surgery.live.past import Record, outline
 from skipstone.surgery.plans import channels
 from skipstone.surgery.proof import check_ablated, outputs
@@ -124,11 +124,11 @@ def _wanted(model: nn.Module, which: Which, example: object, parameters: Paramet
         edits += channels.narrowed(graph, model, dropped)
     cut = {(merge, position) for merge, positions in gone.items() for position in positions}
     idle = _idle(graph, model, cut) if not (cat == "zero" and any(s.merge == "cat" for s in chosen)) else ()
-    removed = tuple(path for path in idle if layers.find(model, path) and parameters == "remove")
+    removed = tuple(path for path in idle if modules.find(model, path) and parameters == "remove")
     edits += [ReplaceModule(path, ModuleSpec("Identity")) for path in removed]
     plan = AblationPlan(chosen, tuple(edits), removed, tuple(p for p in idle if p not in removed))  # type: ignore[arg-type]
     whole = {
-        s.merge_node: graph[s.merge_node].inputs[0] for s in chosen if isinstance(layers.find(model, s.module), Join)
+        s.merge_node: graph[s.merge_node].inputs[0] for s in chosen if isinstance(modules.find(model, s.module), Join)
     }
     return _Wanted(graph, plan, gone, whole, cat == "zero")
 
@@ -201,7 +201,7 @@ def _positions(graph: Graph, skip: Skip) -> tuple[int, ...]:
 
 def _edits_of(graph: Graph, model: nn.Module, skip: Skip, gone: tuple[int, ...], cat: Concatenation) -> list[object]:
     node = graph[skip.merge_node]
-    added = layers.find(model, node.module)
+    added = modules.find(model, node.module)
     if isinstance(added, Join):
         target, _, name = node.module.rpartition(".")
         return [Disconnect(target, name)]
@@ -246,7 +246,7 @@ def _idle(graph: Graph, model: nn.Module, cut: set[tuple[int, int]]) -> tuple[st
         inside = [i for i in range(call.first, call.last) if graph[i].kind == "op"]
         gone = inside and not alive.intersection(inside) and before.intersection(inside)
         inner = any(call.path.startswith(f"{other}.") or call.path == other for other in idle)
-        if gone and call.path and not inner and any(True for _ in layers.find(model, call.path).parameters()):
+        if gone and call.path and not inner and any(True for _ in modules.find(model, call.path).parameters()):
             idle.append(call.path)
     runs = {path: [c for c in graph.calls if c.path == path] for path in idle}
     return tuple(path for path in idle if not any(alive.intersection(range(c.first, c.last)) for c in runs[path]))

@@ -11,7 +11,7 @@ from skipstone.core.graph import Graph, Node
 from skipstone.graphs.operations import has_role, names
 from skipstone.graphs.roles import CONV, NORM
 from skipstone.surgery.errors import SurgeryError
-from skipstone.surgery.live import layers, widths
+from skipstone.surgery.live import modules, widths
 
 # One value in, one value out, whatever the axis.
 _POINTWISE = names("pointwise")
@@ -95,7 +95,7 @@ def _of_layer(graph: Graph, model: nn.Module, node: Node, kept: Mapping[int, Kep
     if node.op not in CONV | NORM | {"linear"} or node.inputs[0] not in kept:
         return None
     before = kept[node.inputs[0]]
-    module = layers.find(model, node.module)
+    module = modules.find(model, node.module)
     axis = len(graph[node.inputs[0]].shape) - 1 if node.op in ("linear", "layer_norm") else 1
     if before.axis != axis or widths.input_channels(module) != graph[node.inputs[0]].shape[axis]:
         return None

@@ -20,9 +20,9 @@ from skipstone.shapes.arithmetic import SizeError
 from skipstone.shapes.plan import Plan
 from skipstone.shapes.reconcile import reconcile
 from skipstone.surgery.errors import SurgeryError
-from skipstone.surgery.live import layers
+from skipstone.surgery.live import modules
 from skipstone.surgery.live.apply import carried_out, preview
-from skipstone.surgery.live.connection import joins
+from skipstone.surgery.live.join import joins
 from skipstone.surgery.live.past import Record, outline
 from skipstone.surgery.plans.channels import widened
 from skipstone.surgery.proof import check_connected, outputs
@@ -144,8 +144,8 @@ class _Wanted:
         edits = [edit for edit in self.edits if isinstance(edit, Connect)]
         found: dict[str, tuple[Connect, int]] = {}
         for edit, start in zip(edits, self.starts, strict=True):
-            target = layers.find(edited, edit.target)
-            old = joins(layers.find(model, edit.target)) if edited is not model else {}
+            target = modules.find(edited, edit.target)
+            old = joins(modules.find(model, edit.target)) if edited is not model else {}
             fresh = [paths[id(getattr(target, name))] for name in joins(target) if name not in old]
             path = next(path for path in fresh if path not in found)
             found[path] = edit, start

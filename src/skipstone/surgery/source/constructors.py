@@ -11,7 +11,7 @@ from types import ModuleType
 from torch import nn
 
 from skipstone.core.edit import ModuleSpec
-from skipstone.surgery.live import layers
+from skipstone.surgery.live import modules
 from skipstone.surgery.live.edited import base_class
 from skipstone.surgery.source.expressions import UncertainError, literal, set_keyword
 from skipstone.surgery.source.file import SourceFile
@@ -52,10 +52,10 @@ def _is_literal(node: ast.expr) -> bool:
 
 def holders_alike(model: nn.Module, path: str) -> list[str]:
     """The paths of every module whose class shares the constructor code of the module around `path`."""
-    holder = layers.find(model, path.rpartition(".")[0])
+    holder = modules.find(model, path.rpartition(".")[0])
     while isinstance(holder, nn.Sequential) and path.rpartition(".")[0]:
         path = path.rpartition(".")[0]
-        holder = layers.find(model, path.rpartition(".")[0])
+        holder = modules.find(model, path.rpartition(".")[0])
     own = base_class(holder)
     return [p for p, module in model.named_modules() if issubclass(base_class(module), own)]
 
@@ -66,9 +66,9 @@ def constructor_of(model: nn.Module, path: str, files: dict[str, SourceFile]) ->
     Raises:
         UncertainError: there is none, or it cannot be told which.
     """
-    module = layers.find(model, path)
+    module = modules.find(model, path)
     holder_path, _, name = path.rpartition(".")
-    holder = layers.find(model, holder_path)
+    holder = modules.find(model, holder_path)
     if not path:
         raise UncertainError("the model itself is made elsewhere")
     if isinstance(holder, nn.Sequential) and holder_path:

@@ -25,11 +25,10 @@ from skipstone.core.edit import (
 )
 from skipstone.core.graph import Place
 from skipstone.core.sources import SourceChange, decode
-from skipstone.surgery.live import layers, widths
+from skipstone.surgery.live import modules, widths
 from skipstone.surgery.live.edited import base_class, stages_of
 from skipstone.surgery.live.handlers import SiteEdit
 from skipstone.surgery.live.locate import definition, locate, spot, spot_of
-from skipstone.surgery.source.connection import note_connection
 from skipstone.surgery.source.constructors import (
     class_function,
     constructor_of,
@@ -39,6 +38,7 @@ from skipstone.surgery.source.constructors import (
 )
 from skipstone.surgery.source.expressions import SiteText, UncertainError
 from skipstone.surgery.source.file import SourceFile
+from skipstone.surgery.source.skip_text import note_connection
 from skipstone.surgery.transforms import helper_lines
 
 ModuleEdit = SetAttributes | ReplaceModule | NarrowInput | WidenInput
@@ -110,7 +110,7 @@ def _twins(model: nn.Module, path: str) -> list[str]:
     """The paths of all modules made by the call that makes the one at `path`, itself included."""
     holder, _, name = path.rpartition(".")
     tail = name
-    while isinstance(layers.find(model, holder), nn.Sequential) and holder:
+    while isinstance(modules.find(model, holder), nn.Sequential) and holder:
         holder, _, name = holder.rpartition(".")
         tail = f"{name}.{tail}"
     others = [f"{p}.{tail}" if p else tail for p in holders_alike(model, path)]
@@ -125,7 +125,7 @@ def _edit_constructor(
     key = (constructor.file.path, *constructor.file.span(constructor.call), repr(replace(edit, module="")))
     if key in done:  # another instance's edit has changed the line already
         return
-    module = layers.find(model, edit.module)
+    module = modules.find(model, edit.module)
     if isinstance(edit, SetAttributes):
         for name, value in edit.values.items():
             constructor.set(module, name, value)
@@ -178,7 +178,7 @@ def _anywhere(edits: Sequence[SiteEdit]) -> list[SiteEdit]:
 
 def _function(model: nn.Module, path: str, place: Place) -> tuple[FunctionType, type | None]:
     """The function with the site, and the class whose method it is (None for a plain function)."""
-    module = layers.find(model, path)
+    module = modules.find(model, path)
     if stages_of(module):
         raise UncertainError(f"{path or 'the model'} has been edited before")
     location = locate(base_class(module), place)
@@ -229,7 +229,7 @@ def _add_layer(
         raise UncertainError("a plain function has no constructor to make a layer in")
     if strangers := [p for p, m in model.named_modules() if isinstance(m, owner) and p not in alike]:
         raise UncertainError(f"{strangers[0] or 'the model'} is a {owner.__name__} too and would get the layer")
-    holder = layers.find(model, path)
+    holder = modules.find(model, path)
     if hasattr(holder, edit.name):
         raise UncertainError(f"{path or 'the model'} has an attribute {edit.name} already")
     init = vars(owner).get("__init__")

@@ -9,7 +9,7 @@ import ast
 from torch import nn
 
 from skipstone.core.edit import Connect
-from skipstone.surgery.live import layers
+from skipstone.surgery.live import modules
 from skipstone.surgery.live.edited import base_class, stages_of
 from skipstone.surgery.source.constructors import class_function, source_file, spec_code
 from skipstone.surgery.source.expressions import UncertainError
@@ -35,7 +35,7 @@ def note_connection(model: nn.Module, edit: Connect, files: dict[str, SourceFile
     if edit.source_occurrence is not None or edit.target_occurrence is not None or edit.clone:
         raise UncertainError("an end of the skip runs several times, or is overwritten later")
     for path in (edit.source, edit.target):
-        layer = layers.find(model, path)
+        layer = modules.find(model, path)
         if not type(layer).__module__.startswith("torch.nn.") or isinstance(layer, _NOT_ONE_TENSOR):
             raise UncertainError(f"whether {path} gives one tensor is not certain")
     file, names, forward, init, body = _class_of(model, holder_path, files)
@@ -44,7 +44,7 @@ def note_connection(model: nn.Module, edit: Connect, files: dict[str, SourceFile
     me = forward.args.args[0].arg
     taken = {node.id for node in ast.walk(forward) if isinstance(node, ast.Name)} | names.keys()
     skip = next(name for name in ("skip", *(f"skip_{k}" for k in range(2, 99))) if name not in taken)
-    added, made = _shortcut(edit, me, skip, names, layers.find(model, holder_path))
+    added, made = _shortcut(edit, me, skip, names, modules.find(model, holder_path))
     file.replace(source, lambda render: f"({skip} := {render(source)})")
     file.replace(target, lambda render: f"({render(target)} + {added})")
     file.insert_after(init.body[-1], made)
@@ -71,7 +71,7 @@ def _shortcut(edit: Connect, me: str, skip: str, names: dict[str, object], holde
 def _class_of(
     model: nn.Module, path: str, files: dict[str, SourceFile]
 ) -> tuple[SourceFile, dict[str, object], ast.FunctionDef, ast.FunctionDef, ast.ClassDef]:
-    holder = layers.find(model, path)
+    holder = modules.find(model, path)
     owner = base_class(holder)
     alike = [p for p, module in model.named_modules() if isinstance(module, owner)]
     if alike != [path] or stages_of(holder):

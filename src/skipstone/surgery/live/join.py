@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from skipstone.core.edit import AtInit, Connect, ConnectMerge
 from skipstone.surgery.errors import SurgeryError
-from skipstone.surgery.live import layers
+from skipstone.surgery.live import modules
 from skipstone.tracing.torch_internals import hooks_of, in_backward
 
 
@@ -129,20 +129,20 @@ def _first_tensor(value: Any) -> Tensor:
 
 def connect(model: nn.Module, edit: Connect, *, weightless: bool = False) -> None:
     """Carry out a `Connect`; with `weightless` its new weights are on the meta device."""
-    source, target = layers.find(model, edit.source), layers.find(model, edit.target)
+    source, target = modules.find(model, edit.source), modules.find(model, edit.target)
     if edit.source and source is target and edit.source_occurrence == edit.target_occurrence:
         raise SurgeryError(f"a skip from {edit.source!r} to itself would close a loop")
-    layers.check_takes_layers(target, edit.target)
-    shortcut = None if edit.shortcut is None else layers.build(edit.shortcut, target, model, weightless=weightless)
-    name = layers.free_name(target, edit.name)
+    modules.check_takes_layers(target, edit.target)
+    shortcut = None if edit.shortcut is None else modules.build(edit.shortcut, target, model, weightless=weightless)
+    name = modules.free_name(target, edit.name)
     with torch.device("meta" if weightless else "cpu"):
         join = Join(edit.merge, shortcut, edit.at_init, edit.axis)
-    layers.like(join, target, model)
+    modules.like(join, target, model)
     target.add_module(name, join)
     cell = Cell()
     if edit.source_occurrence is not None or edit.target_occurrence is not None:
         common = _common(edit.source, edit.target)
-        layers.find(model, common).register_forward_pre_hook(Reset(cell), prepend=True)
+        modules.find(model, common).register_forward_pre_hook(Reset(cell), prepend=True)
     tap = Tap(cell, edit.source_occurrence, edit.clone)
     if edit.source:
         source.register_forward_hook(tap)
@@ -168,7 +168,7 @@ def joins(module: nn.Module) -> dict[str, JoinHook]:
 
 def disconnect(model: nn.Module, path: str, name: str) -> None:
     """Take away a skip that `connect` added."""
-    target = layers.find(model, path)
+    target = modules.find(model, path)
     hook = joins(target).get(name)
     if hook is None:
         known = ", ".join(joins(target)) or "none"
