@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from torch import nn
 
 from skipstone.checks.comments import parse_codes, silenced, unread
-from skipstone.checks.repair import verified_repairs
+from skipstone.checks.repair import Effort, verified_repairs
 from skipstone.checks.report import Report
 from skipstone.checks.run import Found, faults_of
 from skipstone.checks.subject import Subject
@@ -50,10 +50,11 @@ def check(
 def _check(subject: Subject, select: set[str] | None, ignore: set[str], repairs: bool, sizes: bool) -> Report:
     everything = faults_of(subject, select, ignore)
     told = [found for found in everything if not silenced(found.rule.code, found.fault.where.place)]
+    effort = Effort(subject)
     findings = tuple(
         found.finding(
             sizes=subject.sizes if sizes and _depends_on_size(found) else (),
-            repairs=verified_repairs(subject, found, everything) if repairs else (),
+            repairs=verified_repairs(subject, found, everything, effort) if repairs else (),
         )
         for found in told
     )

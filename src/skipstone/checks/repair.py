@@ -1,8 +1,9 @@
 """Repairs: proposed for a finding, each verified by recording the mended network before it is shown."""
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from torch import nn
 
@@ -21,6 +22,8 @@ Key = tuple[str, str, int, int]  # code, module, line, column: what makes the fa
 _MAX_SHOWN = 4  # verified repairs a finding
 _MAX_TRIED = 10
 _MAX_ROUNDS = 4  # follow-up faults that one repair may mend on its way
+_EFFORT = 6000  # nodes that all repairs of one check may record: about a second
+_MAX_PASSES = 9  # a network with refused calls is recorded once more for each of them, up to here
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +45,30 @@ class Repair(core.Repair):
         return (surgery.source_changes(self.model, self.edits) or ()) if self.model is not None else ()
 
 
-def verified_repairs(subject: Subject, found: Found, others: Sequence[Found]) -> tuple[Repair, ...]:
-    """The repairs of a fault that hold, in the order proposed. `others` are all of the network's faults."""
-    propose = repairs_of(found.module)
-    if propose is None:
-        return ()
+class Effort:
+    """What is left to be spent on trying repairs: a network with hundreds of faults is told in time, too."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.left = _EFFORT
+        self._record = len(subject.graph) * min(_MAX_PASSES, 1 + len(subject.graph.failures))
+
+    def spend(self) -> None:
+        """One more record of the network."""
+        self.left -= self._record
+
+
+def verified_repairs(subject: Subject, found: Found, others: Sequence[Found], effort: Effort) -> tuple[Repair, ...]:
+    """The repairs of a fault that hold, in the order proposed, as far as the effort goes.
+
+    `others` are all of the network's faults.
+    """
     # What stems from this fault is to be mended with it; what stands on its own is not its affair.
     alone = {_key(other) for other in others if _stands_alone(subject, found, other)} - {_key(found)}
     repairs: list[Repair] = []
-    for number, proposal in enumerate(propose(subject, found.fault)):
-        if number == _MAX_TRIED or len(repairs) == _MAX_SHOWN:
+    for number, proposal in enumerate(_proposals(subject, found)):
+        if number == _MAX_TRIED or len(repairs) == _MAX_SHOWN or effort.left <= 0:
             break
-        repair = _verified(subject, found, proposal, alone)
+        repair = _verified(subject, found, proposal, alone, effort)
         if repair is not None:
             repairs.append(repair)
     return tuple(repairs)
@@ -66,9 +81,9 @@ def _stands_alone(subject: Subject, found: Found, other: Found) -> bool:
     return found.fault.cause is None or found.fault.cause != other.fault.cause
 
 
-def _verified(subject: Subject, found: Found, proposal: Proposal, alone: set[Key]) -> Repair | None:
+def _verified(subject: Subject, found: Found, proposal: Proposal, alone: set[Key], effort: Effort) -> Repair | None:
     """The repair, if the mended network shows neither the fault nor a new error; follow-up faults are mended too."""
-    settled = _settle(subject, found, proposal, alone)
+    settled = _settle(subject, found, proposal, alone, effort)
     if settled is None:
         return None
     edits, mended = settled
@@ -88,9 +103,14 @@ def _followed(more: int) -> str:
     return f"; with {more} more change{'s' * (more > 1)} behind it" if more else ""
 
 
-def _settle(subject: Subject, found: Found, proposal: Proposal, alone: set[Key]) -> tuple[Edits, Subject] | None:
+def _settle(
+    subject: Subject, found: Found, proposal: Proposal, alone: set[Key], effort: Effort
+) -> tuple[Edits, Subject] | None:
     edits = proposal.edits
     for _ in range(_MAX_ROUNDS):
+        if effort.left <= 0:
+            return None
+        effort.spend()
         try:
             mended = Subject.of(_applied(subject.model, edits), subject.example, run=subject.run, budget=subject.budget)
         except SkipstoneError:  # an edit that does not fit here is no repair
@@ -100,7 +120,7 @@ def _settle(subject: Subject, found: Found, proposal: Proposal, alone: set[Key])
             return edits, mended
         # In a loop the next round fails at the same place, with other shapes.
         following = next((f for f in left if _key(f) != _key(found) or f.fault.operands != found.fault.operands), None)
-        more = _first_proposal(mended, following) if following is not None else None
+        more = next(_proposals(mended, following), None) if following is not None else None
         if more is None or all(edit in edits for edit in more.edits):
             return None
         edits = (*edits, *more.edits)
@@ -114,9 +134,24 @@ def _applied(model: nn.Module, edits: Edits) -> nn.Module:
         return surgery.preview(model, edits)
 
 
-def _first_proposal(subject: Subject, found: Found) -> Proposal | None:
+def _proposals(subject: Subject, found: Found) -> Iterator[Proposal]:
+    """What could mend a slip at all its places: to each proposal for the first, the one of its kind for every other."""
     propose = repairs_of(found.module)
-    return next(propose(subject, found.fault), None) if propose is not None else None
+    if propose is None:
+        return
+    others = [list(islice(propose(subject, fault), _MAX_TRIED)) for fault in found.also]
+    for number, proposal in enumerate(propose(subject, found.fault)):
+        alike = [rest[number] for rest in others if number < len(rest) and _kind(rest[number]) == _kind(proposal)]
+        edits = list(proposal.edits)
+        for other in alike:
+            edits += [edit for edit in other.edits if edit not in edits]
+        places = len(edits) // len(proposal.edits) - 1
+        more = f", and {places} more so" if places > 0 else ""
+        yield replace(proposal, title=proposal.title + more, edits=tuple(edits))
+
+
+def _kind(proposal: Proposal) -> tuple[type, ...]:
+    return tuple(type(edit) for edit in proposal.edits)
 
 
 def _remaining(mended: Subject, found: Found) -> list[Found]:

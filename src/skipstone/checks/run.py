@@ -1,6 +1,6 @@
 """Run the rules of the table over one recorded network."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 
 from skipstone.checks.codes import CODES, MODULES
@@ -8,15 +8,17 @@ from skipstone.checks.rule import Fault, Rule, RuleModule
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding, Repair, SizeSummary
 
+_MAX_NAMED = 4  # further places that a finding names
 _ORDER = {"error": 0, "warning": 1, "note": 2}
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A fault and the rule that saw it."""
+    """A fault, the rule that saw it, and the same slip again: of one cause, or at the same line of a class."""
 
     module: RuleModule
     fault: Fault
+    also: tuple[Fault, ...] = ()
 
     @property
     def rule(self) -> Rule:
@@ -27,8 +29,19 @@ class Found:
         rule, fault, where = self.rule, self.fault, self.fault.where
         return Finding(
             rule.code, rule.name, rule.severity, fault.message, where.module, where.place, fault.operands, where.node,
-            branches=fault.branches, sizes=sizes, repairs=repairs, notes=fault.notes,
+            branches=fault.branches, sizes=sizes, repairs=repairs, notes=(*fault.notes, *self._elsewhere),
         )  # fmt: skip
+
+    @property
+    def _elsewhere(self) -> Iterator[str]:
+        """A note of the other places, if there are any."""
+        modules = [fault.where.module or "forward" for fault in self.also]
+        others = list(dict.fromkeys(module for module in modules if module != self.fault.where.module))
+        if others:
+            more = f" and {len(others) - _MAX_NAMED} more" if len(others) > _MAX_NAMED else ""
+            yield f"the same in {', '.join(others[:_MAX_NAMED])}{more}"
+        elif self.also:
+            yield f"the same {len(self.also)} more times"
 
 
 def faults_of(subject: Subject, select: Iterable[str] | None = None, ignore: Iterable[str] = ()) -> tuple[Found, ...]:
@@ -36,7 +49,29 @@ def faults_of(subject: Subject, select: Iterable[str] | None = None, ignore: Ite
     chosen = set(select) if select is not None else {rule.code for rule in CODES}
     wanted = [module for module in MODULES if module.RULE.code in chosen - set(ignore)]
     told = [found for found in _found(subject, wanted) if not _is_disproved(subject, found)]
-    return tuple(sorted(told, key=lambda found: (_ORDER[found.rule.severity], found.fault.where.node)))
+    told.sort(key=lambda found: (_ORDER[found.rule.severity], found.fault.where.node))
+    return tuple(_slips(told))
+
+
+def _slips(told: Iterable[Found]) -> Iterator[Found]:
+    """One for each slip of the user's: what one edit of the source removes is told once."""
+    groups: dict[Hashable, list[Found]] = {}
+    for found in told:
+        groups.setdefault((found.rule.code, _slip(found)), []).append(found)
+    for first, *rest in groups.values():
+        also = tuple(other.fault for other in rest if other.fault.where != first.fault.where)
+        yield Found(first.module, first.fault, also)
+
+
+def _slip(found: Found) -> Hashable:
+    """What faults of one slip have in common: the cause; else the line, and for an error what it says of the shapes.
+
+    At one line of a wrapper such as `self.branch(x) + self.shortcut(x)` two instances may each be wrong in its own way.
+    """
+    fault = found.fault
+    if fault.cause is not None or fault.where.place is None:
+        return fault.cause if fault.cause is not None else fault.where
+    return fault.where.place, fault.message if found.rule.severity == "error" else ""
 
 
 def _found(subject: Subject, modules: Iterable[RuleModule]) -> Iterator[Found]:

@@ -1,9 +1,12 @@
 """WrongWidth"""
 
+import time
+
 import torch
 from torch import nn
 
-from contract import ErrorContract
+from contract import ErrorContract, run
+from skipstone.checks import check
 
 
 class Dense(nn.Module):
@@ -24,3 +27,43 @@ class TestWrongWidth(ErrorContract):
 
     def right(self):
         return Dense(16)
+
+
+class Layer(nn.Module):
+    def __init__(self, width, growth=4):
+        super().__init__()
+        self.norm, self.conv = nn.BatchNorm2d(width), nn.Conv2d(width, growth, 3, padding=1)
+
+    def forward(self, x):
+        return torch.cat([x, self.conv(torch.relu(self.norm(x)))], 1)
+
+
+def unhalved(layers=3):
+    """A transition halves 16 channels, and the dense block behind it counts on from 16."""
+    block = [Layer(16 + 4 * i) for i in range(layers)]
+    return nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.Conv2d(16, 8, 1), *block)
+
+
+def test_one_width_set_wrong_is_one_finding_with_one_repair():
+    model = unhalved()
+    (finding,) = check(model, (2, 3, 8, 8)).errors
+    assert finding.module == "2.norm"
+    assert finding.notes[0].startswith("the features come from 1: Conv2d(k1)")
+    assert finding.notes[1] == "the same 8 at 2.conv, 3.norm, 3.conv, 4.norm and 1 more"
+    first, second = finding.repairs[:2]
+    assert first.title == "1 = nn.Conv2d(in_channels=16, out_channels=16, kernel_size=1)"
+    assert len(second.edits) == 6  # every layer of the block
+    for repair in (first, second):
+        run(repair.apply(model), (2, 3, 8, 8))
+
+
+def test_two_widths_set_wrong_are_two_findings():
+    model = nn.Sequential(nn.Linear(4, 8), nn.Linear(6, 8), nn.Linear(9, 2))
+    assert [f.module for f in check(model, (2, 4)).errors] == ["1", "2"]
+
+
+def test_a_block_of_many_layers_is_told_in_two_seconds():
+    started = time.perf_counter()
+    (finding,) = check(unhalved(24), (2, 3, 8, 8)).errors
+    assert finding.repairs
+    assert time.perf_counter() - started < 20  # two on an idle machine

@@ -51,6 +51,18 @@ def layer_of_width(module: nn.Module, width: int) -> ModuleSpec | None:
     return ModuleSpec(type(module).__name__, _without_defaults(arguments))
 
 
+def layer_of_output(module: nn.Module, width: int) -> ModuleSpec | None:
+    """The same convolution or linear layer with `width` features out; None for another class or a width it refuses."""
+    argument = "out_features" if isinstance(module, nn.Linear) else "out_channels"
+    wanted, kept = _SETTINGS.get(type(module), ("", ()))
+    if argument not in kept or width < 1 or width % getattr(module, "groups", 1):
+        return None
+    arguments = {wanted: getattr(module, wanted), **{name: getattr(module, name) for name in kept}, argument: width}
+    if "bias" not in arguments:
+        arguments["bias"] = module.bias is not None
+    return ModuleSpec(type(module).__name__, _without_defaults(arguments))
+
+
 def _without_defaults(arguments: Mapping[str, object]) -> dict[str, object]:
     """The arguments as one would write them: single numbers for equal ones, defaults left out."""
     short = {}

@@ -35,7 +35,9 @@ RULE = Rule(
 def check(subject: Subject) -> Iterator[Fault]:
     for node in failing(subject, "one-value-per-channel"):
         shape = subject.graph[node.inputs[0]].shape
-        yield Fault(at(node), f"{node.op} in training gets one value per channel: {shape_text(shape)}", operands(node))
+        message = f"{node.op} in training gets one value per channel: {shape_text(shape)}"
+        # Behind the first one all maps are as small, and a batch of one is the same for every norm.
+        yield Fault(at(node), message, operands(node), cause=RULE.name)
 
 
 def repairs(subject: Subject, fault: Fault) -> Iterator[Proposal]:

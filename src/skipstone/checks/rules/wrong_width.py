@@ -20,7 +20,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from skipstone.checks.failures import failing, operands
-from skipstone.checks.mending.widths import layer_of_width, projection
+from skipstone.checks.ledger import label
+from skipstone.checks.mending.origins import made_by
+from skipstone.checks.mending.widths import layer_of_output, layer_of_width, projection
 from skipstone.checks.rule import Fault, Proposal, Rule, at
 from skipstone.checks.subject import Subject
 from skipstone.core.edit import MapOperand, ModuleSpec, ReplaceModule, SetArgument, Transform
@@ -36,17 +38,26 @@ RULE = Rule(
     "a layer meets another number of features than it was made for",
     depends_on_size=True,
 )
+_MAX_NAMED = 4
 _RECURRENT = names("recurrent")
 _PASSES = names("transparent", "resample", "rectifier", "norm", "averaging") | {"sum"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Width(Fault):
-    """`layer`: its node, made for `wanted` features, that meets `got`; None where its kind does not tell."""
+@dataclass(frozen=True)
+class Reader:
+    """A layer's node, made for `wanted` features, that meets `got`."""
 
     layer: int
-    wanted: int | None
-    got: int | None
+    wanted: int
+    got: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Width(Fault):
+    """One slip of width: the `readers` that do not fit, and the `makers` of the features, as far as known."""
+
+    readers: tuple[Reader, ...]
+    makers: frozenset[int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,33 +68,98 @@ class Misjoined(Fault):
     features: int
 
 
-def check(subject: Subject) -> Iterator[Width | Misjoined]:
+def check(subject: Subject) -> Iterator[Fault]:
+    slips: list[tuple[frozenset[int], list[Reader]]] = []
     for node in failing(subject, "wrong-width"):
         wanted, got = widths(subject.graph, node)
         cause = _misjoined(subject, node, wanted) if wanted is not None else None
         if cause is not None:
             yield _misjoined_fault(subject, cause, node, wanted)
+        elif wanted is None or got is None or wanted == got:
+            yield Fault(at(node), _message(subject.graph, node, wanted, got), operands(node))
         else:
-            message = _message(subject.graph, node, wanted, got)
-            slip = (node.inputs[:1], wanted) if wanted is not None else None
-            yield Width(at(node), message, operands(node), cause=slip, layer=node.index, wanted=wanted, got=got)
+            _sort_in(slips, made_by(subject, node.inputs[0]), Reader(node.index, wanted, got))
+    for makers, readers in slips:
+        yield _width_fault(subject, makers, readers)
 
 
-def repairs(subject: Subject, fault: Width | Misjoined) -> Iterator[Proposal]:
-    """The concatenation's axis where that is the cause, else another width of the layer or a projection before it."""
+def _sort_in(slips: list[tuple[frozenset[int], list[Reader]]], makers: frozenset[int], reader: Reader) -> None:
+    """A layer that lacks (or has) as many features as an earlier one, of the same makers, is the same slip again."""
+    for known, readers in slips:
+        if known and known <= makers and reader.wanted - reader.got == readers[0].wanted - readers[0].got:
+            readers.append(reader)
+            return
+    slips.append((makers, [reader]))
+
+
+def _width_fault(subject: Subject, makers: frozenset[int], readers: list[Reader]) -> Width:
+    graph, first = subject.graph, readers[0]
+    node = graph[first.layer]
+    notes = []
+    if len(makers) == 1:
+        maker = graph[next(iter(makers))]
+        notes.append(f"the features come from {label(graph, maker)}{f' ({maker.place})' if maker.place else ''}")
+    if len(readers) > 1:
+        others = list(dict.fromkeys(graph[reader.layer].module or graph[reader.layer].op for reader in readers[1:]))
+        more = f" and {len(others) - _MAX_NAMED} more" if len(others) > _MAX_NAMED else ""
+        notes.append(f"the same {abs(first.wanted - first.got)} at {', '.join(others[:_MAX_NAMED])}{more}")
+    message = _message(graph, node, first.wanted, first.got)
+    slip = (makers, first.wanted - first.got) if makers else (node.inputs[:1], first.wanted)
+    return Width(
+        at(node), message, operands(node), notes=tuple(notes), cause=slip, readers=tuple(readers), makers=makers
+    )
+
+
+def repairs(subject: Subject, fault: Fault) -> Iterator[Proposal]:
+    """Another axis for the concatenation where that is the cause, else another width for its maker or its readers."""
     if isinstance(fault, Misjoined):
         yield from _rejoined(subject, fault)
-    elif fault.wanted is not None and fault.got is not None and fault.wanted != fault.got:
-        yield from _refitted(subject, subject.graph[fault.layer], fault.wanted, fault.got)
+    elif isinstance(fault, Width):
+        single = len({subject.graph[reader.layer].module for reader in fault.readers}) == 1
+        if not single:
+            yield from _remade(subject, fault)
+        yield from _refitted(subject, fault)
+        yield from _projected(subject, fault)
+        if single:
+            yield from _remade(subject, fault)
 
 
-def _refitted(subject: Subject, node: Node, wanted: int, got: int) -> Iterator[Proposal]:
-    spec = layer_of_width(subject.model.get_submodule(node.module), got)
+def _remade(subject: Subject, fault: Width) -> Iterator[Proposal]:
+    """The one layer that made the features, with as many as its readers want."""
+    if len(fault.makers) != 1:
+        return
+    first, maker = fault.readers[0], subject.graph[next(iter(fault.makers))]
+    width = maker.shape[_features_out(maker)] + first.wanted - first.got
+    spec = layer_of_output(subject.model.get_submodule(maker.module), width)
     if spec is not None:
-        info = subject.graph.modules[node.module]
-        replaced = ReplaceModule(node.module, spec)
-        yield Proposal(f"{node.module} = {spec}", (replaced,), f"{info.type} made for the {got} that arrive")
-    before = projection(got, wanted, len(subject.graph[node.inputs[0]].shape), node.op)
+        edit = ReplaceModule(maker.module, spec)
+        yield Proposal(f"{maker.module} = {spec}", (edit,), f"it gives the {width} that the layers behind it want")
+
+
+def _features_out(maker: Node) -> int:
+    return -1 if maker.op == "linear" else 1
+
+
+def _refitted(subject: Subject, fault: Width) -> Iterator[Proposal]:
+    """Every reader made for what arrives."""
+    edits, titles = {}, []
+    for reader in fault.readers:
+        path = subject.graph[reader.layer].module
+        spec = layer_of_width(subject.model.get_submodule(path), reader.got)
+        if spec is None:
+            return
+        edits[path] = ReplaceModule(path, spec)
+        titles.append(f"{path} = {spec}")
+    more = f" and {len(edits) - 1} more so" if len(edits) > 1 else ""
+    kind = subject.graph.modules[next(iter(edits))].type
+    effect = f"{kind} made for the {fault.readers[0].got} that arrive"
+    yield Proposal(titles[0] + more, tuple(edits.values()), effect)
+
+
+def _projected(subject: Subject, fault: Width) -> Iterator[Proposal]:
+    first = fault.readers[0]
+    node = subject.graph[first.layer]
+    before = projection(first.got, first.wanted, len(subject.graph[node.inputs[0]].shape), node.op)
     if before is not None:
         edit = MapOperand(site_of(subject.graph, node.index), 0, Transform("module", before))
         yield Proposal(f"{before} before {node.module or node.op}", (edit,), "the layer and its weights stay")
