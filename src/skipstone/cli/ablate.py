@@ -84,13 +84,10 @@ def run(
 
 def _trained(target: str, weights: Path | None, splits: "Splits") -> "nn.Module":
     """The network with the weights of its run folder or of a state dict's file."""
-    import pickle
-
-    import torch
-
     from skipstone.models.target import resolve
-    from skipstone.runs.records import CHECKPOINT_FILE, read_run
+    from skipstone.runs.records import read_run
     from skipstone.training.model import build_model
+    from skipstone.training.weights import load_weights
 
     if weights is None:
         raise SkipstoneError("the worth of a skip is measured on a trained network: give --weights")
@@ -98,16 +95,10 @@ def _trained(target: str, weights: Path | None, splits: "Splits") -> "nn.Module"
         spec = read_run(weights).spec
         if spec.model != target:
             raise SkipstoneError(f"{weights} is a run of {spec.model!r}, not of {target!r}")
-        model, path = build_model(spec, splits.shape, splits.num_classes), weights / CHECKPOINT_FILE
+        model = build_model(spec, splits.shape, splits.num_classes)
     else:
-        model, path = resolve(target), weights
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        model.load_state_dict(state.get("model", state))
-    except pickle.UnpicklingError as error:  # its own text advises to load whatever the file holds
-        raise SkipstoneError(f"{path} is no file of weights alone; save a state_dict by torch.save") from error
-    except (OSError, RuntimeError, AttributeError) as error:
-        raise SkipstoneError(f"{path} holds no weights for this network: {str(error).splitlines()[0]}") from error
+        model = resolve(target)
+    load_weights(model, weights)
     return model
 
 

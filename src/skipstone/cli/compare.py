@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from skipstone.cli import arguments, output
 from skipstone.runs.records import Recipe, RunSpec
+from skipstone.runs.variants import parse_variant
 
 
 def run(
@@ -21,6 +22,7 @@ def run(
     epochs: int = 15,
     options: Annotated[list[str] | None, Parameter(name=["--option", "--options"], negative="")] = None,
     vary: Annotated[list[str] | None, Parameter(negative="")] = None,
+    variant: Annotated[list[str] | None, Parameter(negative="", consume_multiple=False)] = None,
     workers: int | None = None,
     device: str = "cpu",
     val_fraction: float = 0.1,
@@ -48,6 +50,9 @@ def run(
         An argument of every network, as name=value (width=8); may be repeated.
     vary
         An argument to vary, as name=value,value (dropout=0,0.2): every network is trained with each; may be repeated.
+    variant
+        A variant of every network, as name=edit (plain=ablate:all, extra='connect:layer1 layer3'), edits with
+        semicolons between; a name alone is the network as it is. To be repeated.
     workers
         How many runs at a time; as many as there are cores if not given.
     device
@@ -72,7 +77,7 @@ def run(
     )  # fmt: skip
     names = [name for text in models for name in arguments.split(text)]
     varied = dict(map(arguments.assignments, vary or []))
-    specs = plan(names, out=out, base=base, seeds=seeds, vary=varied)
+    specs = plan(names, out=out, base=base, seeds=seeds, vary=varied, variants=list(map(parse_variant, variant or [])))
     print(f"{len(specs)} runs of {epochs} epochs on {data}", file=sys.stderr)
     with progress_bars(specs) as watch:
         comparison = compare(specs, out, workers=workers, watch=watch)

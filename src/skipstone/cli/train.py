@@ -24,6 +24,9 @@ def run(
     epochs: int | None = None,
     seed: int | None = None,
     device: str | None = None,
+    edits: Annotated[
+        list[str] | None, Parameter(name=["--edit", "--edits"], negative="", consume_multiple=False)
+    ] = None,
     flow: Annotated[bool | None, Parameter(negative="--no-flow")] = None,
     val_fraction: float | None = None,
     split_seed: int | None = None,
@@ -54,6 +57,8 @@ def run(
         Decides initialisation, order and augmentation. Default 0.
     device
         auto (default), cpu, cuda, cuda:1, mps.
+    edits
+        A change of the network before it is trained: ablate:all, 'connect:layer1 layer3'; may be repeated.
     flow
         Record each layer's gradient and weight norms. On by default.
     val_fraction
@@ -73,6 +78,7 @@ def run(
         "model": model, "options": None if options is None else dict(map(arguments.assignment, options)), "data": data,
         "data_dir": None if data_dir is None else str(data_dir), "epochs": epochs, "seed": seed, "device": device,
         "flow": flow, "val_fraction": val_fraction, "split_seed": split_seed,
+        "edits": None if edits is None else tuple(edits),
     }  # fmt: skip
     spec = _spec(
         str(out), {k: v for k, v in given.items() if v is not None}, recipe, flags or arguments.RecipeFlags(), resume

@@ -56,7 +56,7 @@ def _networks(comparison: Comparison, specs: Sequence[RunSpec]) -> Networks:
 
 
 def _folder(spec: RunSpec, out: str | Path) -> str:
-    return str(Path(out) / RUNS_FOLDER / folder_name(run_label(spec.model, spec.options), spec.seed))
+    return str(Path(out) / RUNS_FOLDER / folder_name(run_label(spec.model, spec.options, spec.variant), spec.seed))
 
 
 def _record(spec: RunSpec) -> RunRecord:

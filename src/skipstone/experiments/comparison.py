@@ -23,7 +23,7 @@ class Group:
     Accuracies are fractions, of the last epoch. `train_accuracy` is the running mean over that epoch's batches,
     `overfitting_gap` the accuracy on training images less that on validation images, both measured alike;
     `test_accuracy` is taken once, at the end. `runs` are the folders' names in the order of `seeds`. `num_infinite`
-    counts the seeds whose loss became NaN or infinite.
+    counts the seeds whose loss became NaN or infinite. `variant` is the name of the edits made to the network.
     """
 
     label: str
@@ -39,6 +39,7 @@ class Group:
     test_accuracy: Sample
     overfitting_gap: Sample
     num_infinite: int
+    variant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def summarise(records: Sequence[RunRecord], outcomes: Sequence[Outcome]) -> Comp
     for record in records:
         if record.result is not None:
             chosen = {key: value for key, value in record.spec.options.items() if key in varied}
-            grouped.setdefault(run_label(record.spec.model, chosen), []).append(record)
+            grouped.setdefault(run_label(record.spec.model, chosen, record.spec.variant), []).append(record)
     groups = tuple(_group(label, runs, varied) for label, runs in grouped.items())
     spec = records[0].spec
     return Comparison(
@@ -141,11 +142,12 @@ def _group(label: str, runs: Sequence[RunRecord], varied: set[str]) -> Group:
         test_accuracy=sample([result.test_accuracy for result in results]),
         overfitting_gap=sample([result.overfitting_gap for result in results], floor=-1.0),
         num_infinite=sum(not result.finite for result in results),
+        variant=spec.variant,
     )
 
 
 def _differences(groups: Sequence[Group]) -> list[Difference]:
-    """Every pair of groups that differ in one factor: the family, the depth, or one varied option."""
+    """Every pair of groups that differ in one factor: the family, the depth, the variant, or one varied option."""
     differences = []
     for a, b in itertools.combinations(groups, 2):
         ours, theirs = _factors(a), _factors(b)
@@ -158,7 +160,7 @@ def _differences(groups: Sequence[Group]) -> list[Difference]:
 
 
 def _factors(group: Group) -> dict[str, object]:
-    return {"family": group.family, "depth": group.depth, **group.options}
+    return {"family": group.family, "depth": group.depth, "variant": group.variant, **group.options}
 
 
 def _unfinished(outcomes: Sequence[Outcome]) -> list[str]:

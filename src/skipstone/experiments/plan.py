@@ -9,6 +9,7 @@ from typing import Any
 
 from skipstone.core.errors import SkipstoneError
 from skipstone.runs.records import RunSpec
+from skipstone.runs.variants import Variant
 
 RUNS_FOLDER = "runs"
 _DEPTH = re.compile(r"(?P<family>.*?[A-Za-z])_?(?P<depth>\d+)(?P<rest>\D.*)?")
@@ -46,8 +47,9 @@ def plan(
     base: RunSpec | None = None,
     seeds: Sequence[int] | int = 3,
     vary: Mapping[str, Sequence[Any]] | None = None,
+    variants: Sequence[Variant] = (),
 ) -> tuple[RunSpec, ...]:
-    """The specs of every model under every combination of varied options, once a seed.
+    """The specs of every model, in each of its variants, under every combination of varied options, once a seed.
 
     `base` gives everything else (data, recipe, epochs, options common to all). A model without a colon is one of
     skipstone's own. `seeds` is a list of them, or how many to count from 0. Each run's folder lies under `out`.
@@ -62,21 +64,23 @@ def plan(
         if not values:
             raise SkipstoneError(f"{what}: nothing given, expected at least one")
     specs = []
-    for model, *values in itertools.product(models, *vary.values()):
+    for model, variant, *values in itertools.product(models, variants or (Variant(""),), *vary.values()):
         target = model if ":" in model else f"skipstone:{model}"
         varied = dict(zip(vary, values, strict=True))
-        label = run_label(target, varied)
+        label = run_label(target, varied, variant.name)
+        options = {**base.options, **varied}
+        common = replace(base, model=target, options=options, variant=variant.name, edits=variant.edits)
         for seed in chosen:
             folder = Path(out) / RUNS_FOLDER / folder_name(label, seed)
-            options = {**base.options, **varied}
-            specs.append(replace(base, model=target, options=options, seed=seed, out=str(folder)))
+            specs.append(replace(common, seed=seed, out=str(folder)))
     _demand_distinct(specs)
     return tuple(specs)
 
 
-def run_label(model: str, varied: Mapping[str, Any]) -> str:
-    """What a group of runs is called: `resnet56`, or `resnet56 width=8` where the width is varied."""
-    return " ".join([model.removeprefix("skipstone:"), *(f"{key}={value}" for key, value in varied.items())])
+def run_label(model: str, varied: Mapping[str, Any], variant: str = "") -> str:
+    """What a group of runs is called: `resnet56`, `resnet56 width=8` where the width is varied, `resnet56 plain`."""
+    named = [variant] if variant else []
+    return " ".join([model.removeprefix("skipstone:"), *named, *(f"{key}={value}" for key, value in varied.items())])
 
 
 def folder_name(label: str, seed: int) -> str:

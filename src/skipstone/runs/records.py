@@ -22,6 +22,7 @@ from typing import Any, Literal, TypeVar
 
 from skipstone.core.codec import Json, RecordError, decode, encode
 from skipstone.core.errors import SkipstoneError
+from skipstone.runs.variants import demand_edits
 
 VERSION = 1
 """Of the files in a run folder. It rises when a key changes its meaning or goes away; new optional keys leave it."""
@@ -90,7 +91,9 @@ class RunSpec:
     `options` its keyword arguments (JSON values). `data` is `digits`, `cifar10` or `cifar100`, in `data_dir` if given.
     `val_fraction` of the training images is held out by a permutation that `split_seed` fixes; `seed` decides
     initialisation, order and augmentation. `device` is `auto` or a name torch knows. `out` is the run folder, None
-    for a run that writes nothing. `flow` records the norms of each layer's gradient and weights.
+    for a run that writes nothing. `flow` records the norms of each layer's gradient and weights. `edits` are carried
+    out on the network as built, so that what variants have in common starts from equal weights; `variant` is their
+    name.
     """
 
     model: str = "skipstone:resnet20"
@@ -105,8 +108,11 @@ class RunSpec:
     flow: bool = True
     val_fraction: float = 0.1
     split_seed: int = 0
+    variant: str = ""
+    edits: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        demand_edits(self.edits)
         _demand(self.epochs >= 1, "epochs", self.epochs, "at least 1")
         _demand(self.seed >= 0, "seed", self.seed, "at least 0")
         _demand(self.split_seed >= 0, "split_seed", self.split_seed, "at least 0")

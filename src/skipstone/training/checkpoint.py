@@ -9,6 +9,7 @@ import io
 import pickle
 import zlib
 from hashlib import sha256
+from typing import Any
 
 import torch
 from torch import nn
@@ -52,10 +53,8 @@ def unpack(data: bytes, model: nn.Module, optimizer: torch.optim.Optimizer) -> i
     Raises:
         CheckpointError: the bytes are damaged, or another network's. The network may have changed in part then.
     """
-    if data[-_SEAL_BYTES:] != _seal_of(data[:-_SEAL_BYTES]):
-        raise CheckpointError(f"damaged: the checksum at its end does not fit its {len(data):,} bytes")
     try:
-        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        state = read_sealed(data)
         if state["version"] != _VERSION:
             raise CheckpointError(f"version {state['version']}; this skipstone reads version {_VERSION}")
         model.load_state_dict(state["model"])
@@ -69,6 +68,14 @@ def unpack(data: bytes, model: nn.Module, optimizer: torch.optim.Optimizer) -> i
         raise CheckpointError("it holds something other than tensors and plain values") from error
     except _OTHERS as error:
         raise CheckpointError(f"not a checkpoint of this network: {' '.join(str(error).split())}") from error
+
+
+def read_sealed(data: bytes) -> dict[str, Any]:
+    """What a sealed archive holds, on the CPU; `CheckpointError` where its seal is broken."""
+    if data[-_SEAL_BYTES:] != _seal_of(data[:-_SEAL_BYTES]):
+        raise CheckpointError(f"damaged: the checksum at its end does not fit its {len(data):,} bytes")
+    state: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    return state
 
 
 def seal(archive: bytes) -> bytes:

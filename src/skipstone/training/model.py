@@ -5,12 +5,14 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from skipstone import surgery
 from skipstone.checks import check
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.finding import Finding
 from skipstone.models.importing import one_line
 from skipstone.models.target import parse_target, resolve
 from skipstone.runs.records import RunSpec
+from skipstone.runs.variants import Ablation, parse_edit
 
 Builder = Callable[[RunSpec, tuple[int, int, int], int], nn.Module]
 """(spec, (C, H, W), number of classes) -> the network."""
@@ -23,16 +25,34 @@ def build_model(spec: RunSpec, shape: tuple[int, int, int], num_classes: int) ->
     other target is called with the options alone.
 
     Raises:
-        SkipstoneError: the target cannot be found or built, or the network does not map (2, C, H, W) to
-            (2, num_classes).
+        SkipstoneError: the target cannot be found or built, an edit cannot be carried out, or the network does not map
+            (2, C, H, W) to (2, num_classes).
     """
     target = parse_target(spec.model)
     given = dict(spec.options)
     if target.where == "skipstone":
         defaults = {"num_classes": num_classes, "in_channels": shape[0]}
         given = {key: value for key, value in defaults.items() if key not in target.kwargs} | given
-    model = resolve(spec.model, **given)
+    model = edited(resolve(spec.model, **given), spec, shape)
     _demand_fit(spec, model, shape, num_classes)
+    return model
+
+
+def edited(model: nn.Module, spec: RunSpec, shape: tuple[int, int, int]) -> nn.Module:
+    """The network after the spec's edits, each told in terms of the network that the ones before it left."""
+    example = torch.empty((2, *shape), device="meta")
+    for text in spec.edits:
+        edit = parse_edit(text)
+        try:
+            if isinstance(edit, Ablation):
+                model = surgery.ablate(model, edit.which, example, parameters="remove", copy=False)
+            else:
+                model = surgery.connect(
+                    model, edit.source, edit.target, merge=edit.merge, shortcut=edit.shortcut, at_init=edit.at_init,
+                    example=example, copy=False,
+                )  # fmt: skip
+        except SkipstoneError as error:
+            raise SkipstoneError(f"{spec.model}: edit {text!r} cannot be carried out: {error}") from error
     return model
 
 

@@ -26,7 +26,7 @@ AS_BUILT: Kept = ("as built", None)
 """Stands for what holds no state (functions, classes, settings of other libraries) or was kept at another place."""
 
 _TORCHS_OWN = frozenset(vars(nn.Module()))  # _parameters, _buffers, hooks, training: the state dict and the mode
-_OTHERS = frozenset(sys.stdlib_module_names) | {"torch", "numpy", "lightning_fabric"}
+_OTHERS = frozenset(sys.stdlib_module_names) | {"torch", "numpy", "lightning_fabric", "skipstone"}
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 
 
