@@ -29,6 +29,7 @@ _SLOW = 8  # how much longer half precision takes without a kernel of its own
 _SMALL = (64, 32)  # places along an axis that are tried where the size asked for is too much
 _BATCH = 2
 _RANDOM = ("rand", "dropout", "normal", "bernoulli", "multinomial", "uniform", "exponential", "rrelu", "opaque")
+_PATIENCE = 10  # times the budget: how far the estimate of the time may be wrong before the passes are cut off
 _SHARE = 0.5  # of the memory that is free
 
 
@@ -45,7 +46,7 @@ class NotRun:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is run: the example asked for or a smaller one, with its record. `seconds`: when a pass is cut off."""
+    """What is run: the example asked for or a smaller one, with its record. `seconds`: when the passes are cut off."""
 
     example: Example
     graph: Graph
@@ -86,12 +87,12 @@ def plan(model: nn.Module, example: Example, graph: Graph, *, run: Run = "auto",
         return NotRun("it draws random numbers, as another thread may at the same time (--run to do it)")
     seconds = _seconds(model, graph)
     if seconds <= budget:
-        return Plan(example, graph, True, seconds=20 * budget)
+        return Plan(example, graph, True, seconds=_PATIENCE * budget)
     for smaller, share in _smaller(example, graph):
         if seconds * share <= budget:
             record = trace(model, smaller)
             if record.stopped is None and not record.failures and _seconds(model, record) <= budget:
-                return Plan(smaller, record, False, seconds=20 * budget)
+                return Plan(smaller, record, False, seconds=_PATIENCE * budget)
     return NotRun(f"{_giga(cost(graph).macs)} (--run to do it)")
 
 

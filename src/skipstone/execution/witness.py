@@ -48,7 +48,7 @@ class Witness:
         if done.raised is None or done.raised.stage == "forward":
             return done
         arguments = self.arguments()
-        found = self._timed(lambda: locate_backward(copied(self.model), arguments, seed=0, seconds=self.plan.seconds))
+        found = self._timed(lambda: locate_backward(copied(self.model), arguments, seed=0, seconds=self._left))
         return done if found is None else Pass(done.clone, done.result, done.outputs, found, done.ended, done.leaves)
 
     @cached_property
@@ -76,9 +76,13 @@ class Witness:
             clone = copied(self.model)
             if training is not None:
                 clone.model.train(training)
-            return execute(clone, given, seed=seed, backward=backward, seconds=self.plan.seconds, see=see)
+            return execute(clone, given, seed=seed, backward=backward, seconds=self._left, see=see)
 
         return self._timed(once)
+
+    @property
+    def _left(self) -> float:
+        return self.plan.seconds - self.seconds
 
     def _timed(self, work: Callable[[], Result]) -> Result:
         start = time.perf_counter()
