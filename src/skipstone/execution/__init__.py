@@ -2,7 +2,8 @@
 
 from skipstone.execution.passes import Pass, Raised, execute
 from skipstone.execution.planning import NotRun, Plan, Run, plan
-from skipstone.execution.stream import Step, Stream, alike, keeps_apart, sketch
+from skipstone.execution.sketches import alike, keeps_apart, sketch
+from skipstone.execution.stream import Step, Stream
 from skipstone.execution.witness import Witness
 
 __all__ = [

@@ -1,9 +1,9 @@
 """One pass of a copy, forward and perhaps backward: what it returned, or what was raised and where."""
 
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from types import FrameType
 from typing import Any, Literal
 
@@ -13,7 +13,9 @@ from skipstone.core.graph import Place
 from skipstone.execution.containment import contained
 from skipstone.execution.copying import RealClone
 from skipstone.execution.inputs import Arguments
-from skipstone.execution.watching import OutOfTime, See, Watch
+from skipstone.execution.sketches import alike, sketch
+from skipstone.execution.watching import See, Watch
+from skipstone.tracing.deadline import OutOfTime, call_foreign, time_limit
 from skipstone.tracing.nests import tensors_in
 from skipstone.tracing.position import raised_at
 from skipstone.tracing.torch_internals import running_module
@@ -45,7 +47,8 @@ class Pass:
     """What one pass gave. `ended` is False where it was cut off because its time was up.
 
     `result` is what the model returned, `outputs` its tensors in flattened order; `clone` the copy that ran, with its
-    gradients; `leaves` what the backward pass would give gradients to.
+    gradients; `leaves` what the backward pass would give gradients to; `read` the parameters that were read, each with
+    whether that was inside a checkpoint.
     """
 
     clone: RealClone
@@ -54,10 +57,16 @@ class Pass:
     raised: Raised | None = None
     ended: bool = True
     leaves: tuple[torch.Tensor, ...] = ()
+    read: Mapping[str, bool] = field(default_factory=dict)
 
     @property
     def ran(self) -> bool:
         return self.ended and self.raised is None
+
+    def equals(self, other: "Pass") -> bool:
+        """Did both passes return the same values?"""
+        pairs = zip_longest(self.outputs, other.outputs)
+        return all(a is not None and b is not None and alike(sketch(a), sketch(b)) for a, b in pairs)
 
     @property
     def learns(self) -> bool:
@@ -78,10 +87,13 @@ def execute(
 
     Whatever the network's code raises, `sys.exit()` included, ends in `Pass.raised`.
     """
-    watch = Watch(clone, time.monotonic() + seconds, see)
-    with contained(seed):
-        done = _forward(watch, arguments, _collects(arguments) or backward)
-        return _backward(watch, done) if backward and done.ran and done.learns else done
+    watch = Watch(clone, see)
+    try:
+        with contained(seed), time_limit(seconds):
+            done = _forward(watch, arguments, _collects(arguments) or backward)
+            return _backward(watch, done) if backward and done.ran and done.learns else done
+    except OutOfTime:
+        return Pass(clone, ended=False)
 
 
 def _collects(arguments: Arguments) -> bool:
@@ -92,23 +104,20 @@ def _forward(watch: Watch, arguments: Arguments, gradients: bool) -> Pass:
     args, kwargs = arguments
     try:
         with torch.set_grad_enabled(gradients), watch.following():
-            result = watch.clone.model(*args, **kwargs)
-    except OutOfTime:
-        return Pass(watch.clone, ended=False)
+            result = call_foreign(watch.clone.model, *args, **kwargs)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's forward raises is what is asked for
         return Pass(watch.clone, raised=_raised(error, watch, "forward"))
     outputs = tuple(tensors_in(result))
-    return Pass(watch.clone, result, outputs, leaves=tuple(_leaves(outputs)) if gradients else ())
+    leaves = tuple(_leaves(outputs)) if gradients else ()
+    return Pass(watch.clone, result, outputs, leaves=leaves, read=watch.read)
 
 
 def _backward(watch: Watch, done: Pass) -> Pass:
     try:
         with watch, _without_gradients(watch.clone, done.leaves):
-            torch.autograd.backward(_loss(done.outputs))
-    except OutOfTime:
-        return Pass(watch.clone, ended=False)
+            call_foreign(torch.autograd.backward, _loss(done.outputs))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - so is what its backward raises
-        return Pass(watch.clone, done.result, done.outputs, _raised(error, watch, "backward"))
+        return replace(done, raised=_raised(error, watch, "backward"))
     return done
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
 
@@ -49,7 +49,7 @@ class Witness:
             return done
         arguments = self.arguments()
         found = self._timed(lambda: locate_backward(copied(self.model), arguments, seed=0, seconds=self._left))
-        return done if found is None else Pass(done.clone, done.result, done.outputs, found, done.ended, done.leaves)
+        return done if found is None else replace(done, raised=found)
 
     @cached_property
     def evaluation(self) -> Pass:

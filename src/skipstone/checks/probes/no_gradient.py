@@ -17,22 +17,16 @@ References:
     PyTorch documentation, torch.utils.checkpoint, "use_reentrant".
 """
 
-import sys
-from collections.abc import Iterator, Mapping
-from types import FrameType
-from typing import Any
+from collections.abc import Iterator
 
 import torch
-import torch.utils.checkpoint
 
 from skipstone.checks.rule import Fault, Rule, Where
 from skipstone.checks.rules import cut_gradient
 from skipstone.checks.subject import Subject
 from skipstone.core.graph import Node
-from skipstone.execution import Witness, alike, execute, sketch
+from skipstone.execution import Witness, execute
 from skipstone.execution.copying import copied
-from skipstone.execution.watching import Watch
-from skipstone.tracing.nests import tensors_in
 
 RULE = Rule("SK404", "no-gradient", "warning", "a trainable parameter changes the output, and no gradient reaches it")
 
@@ -48,35 +42,12 @@ def check(subject: Subject) -> Iterator[Fault]:
     without = [name for name in without if name in used]
     if not without or any(True for _ in cut_gradient.check(subject)):
         return
-    read = _read(witness)
+    read = witness.own.read  # without what stochastic depth left out of this very pass
     checkpointed = [name for name in without if read.get(name)]
     cuts = {} if checkpointed else {name: _cut(subject, name) for name in without if name in read}
     told = checkpointed or [name for name, cut in cuts.items() if cut is not None and not _is_meant(subject, cut)]
     if told and _matter(witness, told):
         yield _fault(subject, told, cuts.get(told[0]))
-
-
-def _read(witness: Witness) -> dict[str, bool]:
-    """The parameters that the model's own pass reads, with the random numbers that it had, each with whether it does so
-    inside a checkpoint. A branch that stochastic depth leaves out of this very pass is not among them."""
-    names: dict[str, bool] = {}
-
-    def see(watch: Watch, op: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> None:
-        for tensor in tensors_in((args, kwargs)):
-            if (name := watch.clone.names.get(id(tensor))) is not None:
-                names[name] = _in_checkpoint()
-
-    witness.run(see=see)
-    return names
-
-
-def _in_checkpoint() -> bool:
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        if frame.f_code.co_filename == torch.utils.checkpoint.__file__:
-            return True
-        frame = frame.f_back
-    return False
 
 
 def _cut(subject: Subject, name: str) -> Node | None:
@@ -115,9 +86,7 @@ def _matter(witness: Witness, names: list[str]) -> bool:
         for name in names:
             parameters[name].add_(_STEP)
     moved, still = execute(clone, arguments), witness.evaluation
-    if not moved.ran or not still.ran or len(moved.outputs) != len(still.outputs):
-        return False
-    return not all(alike(sketch(a), sketch(b)) for a, b in zip(moved.outputs, still.outputs, strict=True))
+    return moved.ran and still.ran and not moved.equals(still) and still.equals(witness.run(training=False))
 
 
 def _fault(subject: Subject, names: list[str], cut: Node | None) -> Fault:

@@ -26,7 +26,7 @@ from skipstone.checks.around import owner, recorded
 from skipstone.checks.rule import Fault, Rule, Where
 from skipstone.checks.subject import Subject
 from skipstone.core.graph import Graph, Node, Place
-from skipstone.execution import Pass, Step, Stream, Witness, alike, sketch
+from skipstone.execution import Step, Stream, Witness, alike
 from skipstone.graphs.operations import words
 
 RULE = Rule("SK403", "random-in-evaluation", "warning", "two evaluation passes on one input differ")
@@ -47,16 +47,11 @@ def check(subject: Subject) -> Iterator[Fault]:
     if witness is None or not witness.evaluation.ran:
         return
     again = witness.run(seed=_AGAIN, training=False)
-    if not again.ran or _same(witness.evaluation, again):
+    if not again.ran or witness.evaluation.equals(again):
         return
     step = _first_difference(witness)
     if step is not None:
         yield from _fault(subject, step)
-
-
-def _same(one: Pass, two: Pass) -> bool:
-    pairs = zip_longest(one.outputs, two.outputs)
-    return all(a is not None and b is not None and alike(sketch(a), sketch(b)) for a, b in pairs)
 
 
 def _first_difference(witness: Witness) -> Step | None:
