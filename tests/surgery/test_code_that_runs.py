@@ -473,3 +473,52 @@ def test_the_past_stays_out_of_files():
     loaded = pickle.loads(pickle.dumps(surgery.ablate(model, "all", (2, 4, 6, 6), parameters="remove")))
     with pytest.raises(SurgeryError, match="a file keeps no past"):
         surgery.revert(loaded)
+
+
+class PartAssigned(Base):
+    """Sums written into a part of a tensor, or all of it through a view."""
+
+    def __init__(self, form):
+        super().__init__()
+        self.form = form
+
+    def forward(self, x):
+        y = self.branch(x)
+        if self.form == "assigned":
+            y = y.clone()
+            y[:, :2] = y[:, :2] + x[:, :2]
+        elif self.form == "augmented":
+            y[:, :2] += x[:, :2]
+        elif self.form == "view":
+            y[:, :2].add_(x[:, :2])
+        elif self.form == "whole view":
+            y[:, :4].add_(x)
+        else:
+            part = y[:, 1:]
+            part += x[:, 1:]
+        return y * 2
+
+    def plain(self, x):
+        return self.branch(x) * 2
+
+
+@pytest.mark.parametrize("form", ["assigned", "augmented", "view", "whole view", "named view"])
+def test_sums_in_parts(form):
+    check(lambda: PartAssigned(form), True)
+
+
+def test_torchscript_is_refused():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        scripted = torch.jit.script(ScriptedSum())
+    with pytest.raises(SurgeryError, match="is TorchScript, which cannot be edited"):
+        surgery.ablate(scripted, "all", (2, 4, 6, 6))
+
+
+class ScriptedSum(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Conv2d(4, 4, 1)
+
+    def forward(self, x):
+        return x + self.a(x)

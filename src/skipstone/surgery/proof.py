@@ -10,12 +10,14 @@ from hashlib import blake2b
 
 from skipstone.core.edit import Connect
 from skipstone.core.graph import Graph, Node
+from skipstone.graphs.operations import names
 from skipstone.graphs.roles import JOINS
 from skipstone.surgery.errors import SurgeryError
 from skipstone.surgery.live.handlers import REST
 
 Gone = Mapping[int, tuple[int, ...]]  # for each merge the operands that go, by position
-_SAME_VALUES = frozenset(("clone", "expand", "expand_as"))
+_SAME_VALUES = frozenset(("clone", "expand", "expand_as", "alias"))
+_PARTS = names("slice")
 
 
 def fingerprints(
@@ -31,8 +33,10 @@ def fingerprints(
     for node in graph:
         if same and node.index in same:
             found.append(found[same[node.index]])
-        elif gone and (node.index in gone or _writes_gone(graph, node, gone)):
-            found.append(_without(node, found, gone.get(node.index, ()), zeroed))
+        elif gone and node.index in gone:
+            found.append(_without(node, found, gone[node.index], zeroed))
+        elif (value := _value(graph, node, found)) is not None:
+            found.append(found[value])
         else:
             found.append(_as_it_is(node, found))
     return found
@@ -54,24 +58,36 @@ def _as_it_is(node: Node, found: list[bytes]) -> bytes:
     return _digest(node.op, node.module, node.output, *(found[i] for i in node.inputs))
 
 
-def _writes_gone(graph: Graph, node: Node, gone: Gone) -> bool:
-    """A whole of which a sum in place changed a part: without the sum it is what it was."""
-    return node.op == "setitem" and node.overwrites is not None and node.inputs[-1] in gone
+def _value(graph: Graph, node: Node, found: Sequence[bytes]) -> int | None:
+    """The node whose value this one has, where it is a view of a whole, or a writing that changes nothing or all."""
+    if node.op in _PARTS and len(node.inputs) == 1 and node.shape == graph[node.inputs[0]].shape:
+        return node.inputs[0]  # `y[:, :4]` of four channels
+    if node.op != "setitem":
+        return None
+    if node.shape == graph[node.inputs[-1]].shape:
+        return node.inputs[-1]
+    return node.inputs[0] if _is_own_part(graph, node, found) else None
+
+
+def _is_own_part(graph: Graph, node: Node, found: Sequence[bytes]) -> bool:
+    """Is a tensor's part written to where it was, as by `y[:, :4] = y[:, :4] + x` without the sum?"""
+    written = found[node.inputs[-1]]
+    parts = (other for other in graph.nodes[: node.index] if other.op in _PARTS and other.inputs)
+    return any(found[part.index] == written and found[part.inputs[0]] == found[node.inputs[0]] for part in parts)
 
 
 def _without(node: Node, found: list[bytes], positions: tuple[int, ...], zeroed: bool) -> bytes:
     operands = [found[i] for i in node.inputs]
-    if node.op in JOINS and positions:
+    if node.op in JOINS:
         zeros = _digest("zeros")
-        kept = [zeros if n in positions else operand for n, operand in enumerate(operands)]
-        left = kept if zeroed else [operand for n, operand in enumerate(operands) if n not in positions]
+        padded = [zeros if n in positions else operand for n, operand in enumerate(operands)]
+        left = padded if zeroed else [operand for n, operand in enumerate(operands) if n not in positions]
         return _digest(node.op, node.module, node.output, *left)
-    rest = REST.get(node.op, ("other", "input"))[positions[0] > 0] if positions else "input"
+    rest = REST.get(node.op, ("other", "input"))[positions[0] > 0]
     scale = node.argument("alpha", 1)
-    first = (
-        (rest == "minus") if node.op == "rsub" else (rest == "input")
-    )  # of other - alpha * input it is the scaled one
-    term = operands[0 if first else 1]
+    # `rsub` is other - alpha * input: the sign and the factor are its first operand's.
+    kept = rest if node.op != "rsub" else {"other": "other", "minus": "input"}[rest]
+    term = operands[0 if kept == "input" else 1]
     scaled = rest == "minus" or (rest == "other" and node.op != "rsub")
     if scaled and scale != 1:
         term = _digest("mul", node.module, 0, term)

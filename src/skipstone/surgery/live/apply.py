@@ -167,8 +167,8 @@ def _edit_sites(model: nn.Module, path: str, edits: Sequence[SiteEdit], *, weigh
         )
     if inside := next((edit.site for edit in edits if edit.site.place.file == DISPATCHER), None):
         raise SurgeryError(
-            f"{inside.op} in {path or 'the model'} is called by compiled code (TorchScript or an operator of C++), "
-            "not by Python: it cannot be edited"
+            f"{inside.op} in {path or 'the model'} is called by compiled code (TorchScript) or through "
+            "torch.ops, not as a function of torch: it cannot be edited"
         )
     ready = [_with_module(model, holder, edit, weightless=weightless) for edit in edits]
     for place in dict.fromkeys(edit.site.place for edit in ready):

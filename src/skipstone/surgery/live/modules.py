@@ -15,6 +15,10 @@ from skipstone.tracing.torch_internals import CONVS, children_of
 
 def find(model: nn.Module, path: str) -> nn.Module:
     """The module at a dotted path, "" for the model itself; nearest paths offered where there is none."""
+    if isinstance(model, torch.jit.ScriptModule):
+        raise SurgeryError(
+            f"{type(model).__name__} is TorchScript, which cannot be edited; edit the module it was made of"
+        )
     try:
         return model.get_submodule(path)
     except AttributeError:
