@@ -65,8 +65,8 @@ def test_hold_out_needs_two_images():
 
 
 def test_images_refuse_what_is_not_theirs():
-    with pytest.raises(DataError, match=r"pixels are torch.float32 \(2, 1, 1, 1\), expected uint8 \(N, C, H, W\)"):
-        Images(torch.zeros(2, 1, 1, 1), torch.zeros(2, dtype=torch.int64))
+    with pytest.raises(DataError, match=r"pixels are torch.float64 \(2, 1, 1, 1\), expected uint8 \(N, C, H, W\)"):
+        Images(torch.zeros(2, 1, 1, 1, dtype=torch.float64), torch.zeros(2, dtype=torch.int64))
     with pytest.raises(DataError, match=r"labels are torch.int64 \(3,\), expected int64 \(2,\)"):
         Images(torch.zeros(2, 1, 1, 1, dtype=torch.uint8), torch.zeros(3, dtype=torch.int64))
 

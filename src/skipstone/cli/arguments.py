@@ -31,7 +31,9 @@ Mode = Annotated[
 TextOrJson = Annotated[Literal["text", "json"], Parameter(name=["--format", "-f"], help="text or json.")]
 Diff = Annotated[bool, Parameter(help="Print the change of the source as one patch that git apply takes.")]
 Write = Annotated[bool, Parameter(help="Make that change in the source.")]
-Data = Annotated[str, Parameter(help="digits, cifar10 or cifar100.")]
+Data = Annotated[
+    str, Parameter(help="digits, cifar10, cifar100, or file.py:make_data, a function that returns datasets.")
+]
 DataFolder = Annotated[
     Path | None,
     Parameter(

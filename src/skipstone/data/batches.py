@@ -25,7 +25,12 @@ class Pixels:
 
     @classmethod
     def of(cls, images: Images) -> "Pixels":
-        """Exact statistics of a set, from counts of its 256 levels; a constant channel keeps std 1."""
+        """Exact statistics of a set, from counts of its 256 levels; a constant channel keeps std 1.
+
+        Floats are nobody's to normalise again: mean 0, std 1.
+        """
+        if images.pixels.is_floating_point():
+            return cls(torch.zeros(1), torch.ones(1))
         levels = torch.arange(256, dtype=torch.float64)
         counts = torch.stack([torch.bincount(c.flatten(), minlength=256) for c in images.pixels.unbind(1)]).double()
         shares = counts / counts.sum(1, keepdim=True)
@@ -38,8 +43,10 @@ class Pixels:
         return replace(self, mean=self.mean.to(device), std=self.std.to(device))
 
     def normalise(self, pixels: Tensor) -> Tensor:
-        """(B, C, H, W) uint8 -> the same shape float32, in the layout asked for."""
-        layout = torch.channels_last if self.channels_last else torch.contiguous_format
+        """(B, C, H, W) uint8 -> the same shape float32, in the layout asked for; floats as they are."""
+        layout = torch.channels_last if self.channels_last and pixels.ndim == 4 else torch.contiguous_format
+        if pixels.is_floating_point():
+            return pixels.contiguous(memory_format=layout)
         x = pixels.to(torch.float32, memory_format=layout)
         return x.sub_(self.mean).div_(self.std)
 
@@ -75,7 +82,12 @@ class Batches:
         self._padding = 0 if augmentation == "none" else images.shape[1] // 8
         self._flip = augmentation == "crop-flip"
         self._shape = images.shape
-        self._windows = _windows(images.pixels, self._padding, self._flip, device)
+        if augmentation == "none":
+            self._whole, self._windows = images.pixels.to(device), None
+        elif len(self._shape) != 3:
+            raise DataError(f"augmentation {augmentation!r} is of images (C, H, W), and these inputs are {self._shape}")
+        else:
+            self._windows = _windows(images.pixels, self._padding, self._flip, device)
 
     def lay_out(self, *, channels_last: bool) -> None:
         """Choose the memory layout of what `epoch` gives."""
@@ -95,11 +107,12 @@ class Batches:
         index = torch.stack([order + flips * count, *offsets, order]).to(self._labels.device)
         for batch in torch.split(index, self.batch_size, dim=1)[: len(self)]:
             rows, top, left, image = batch
-            yield self.pixels.normalise(self._crop(rows, top, left)), self._labels[image]
+            inputs = self._whole[rows] if self._windows is None else self._crop(self._windows, rows, top, left)
+            yield self.pixels.normalise(inputs), self._labels[image]
 
-    def _crop(self, rows: Tensor, top: Tensor, left: Tensor) -> Tensor:
+    def _crop(self, windows: Tensor, rows: Tensor, top: Tensor, left: Tensor) -> Tensor:
         channels, height, width = self._shape
-        crop = self._windows[rows, top, left]  # (B, H, W * C)
+        crop = windows[rows, top, left]  # (B, H, W * C)
         return crop.view(len(rows), height, width, channels).permute(0, 3, 1, 2)
 
 

@@ -18,14 +18,18 @@ class DataError(SkipstoneError, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """`pixels` (N, C, H, W) uint8 and `labels` (N,) int64."""
+    """`pixels` (N, C, H, W) uint8, or inputs of any shape (N, ...) float32, and `labels` (N,) int64."""
 
     pixels: Tensor
     labels: Tensor
 
     def __post_init__(self) -> None:
-        if self.pixels.dtype != torch.uint8 or self.pixels.ndim != 4:
-            raise DataError(f"pixels are {self.pixels.dtype} {tuple(self.pixels.shape)}, expected uint8 (N, C, H, W)")
+        floats = self.pixels.dtype == torch.float32 and self.pixels.ndim >= 2
+        if not floats and (self.pixels.dtype != torch.uint8 or self.pixels.ndim != 4):
+            raise DataError(
+                f"pixels are {self.pixels.dtype} {tuple(self.pixels.shape)}, "
+                "expected uint8 (N, C, H, W), or float32 of any shape"
+            )
         if self.labels.dtype != torch.int64 or self.labels.shape != self.pixels.shape[:1]:
             raise DataError(
                 f"labels are {self.labels.dtype} {tuple(self.labels.shape)}, "
@@ -39,10 +43,9 @@ class Images:
         return Images(self.pixels[index], self.labels[index])
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of one image."""
-        channels, height, width = self.pixels.shape[1:]
-        return channels, height, width
+    def shape(self) -> tuple[int, ...]:
+        """(C, H, W) of one image, or the shape of one input."""
+        return tuple(self.pixels.shape[1:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class Splits:
     augmentation: Literal["none", "crop-flip"]
 
     @property
-    def shape(self) -> tuple[int, int, int]:
+    def shape(self) -> tuple[int, ...]:
         return self.train.shape
 
     @property

@@ -14,11 +14,11 @@ from skipstone.models.target import parse_target, resolve
 from skipstone.runs.records import RunSpec
 from skipstone.runs.variants import Ablation, parse_edit
 
-Builder = Callable[[RunSpec, tuple[int, int, int], int], nn.Module]
-"""(spec, (C, H, W), number of classes) -> the network."""
+Builder = Callable[[RunSpec, tuple[int, ...], int], nn.Module]
+"""(spec, shape of one input, (C, H, W) of images, number of classes) -> the network."""
 
 
-def build_model(spec: RunSpec, shape: tuple[int, int, int], num_classes: int) -> nn.Module:
+def build_model(spec: RunSpec, shape: tuple[int, ...], num_classes: int) -> nn.Module:
     """The network `spec.model` with `spec.options`, for images of `shape` (C, H, W).
 
     A reference network (`skipstone:...`) gets the data's channels and classes unless the options say otherwise; any
@@ -38,7 +38,7 @@ def build_model(spec: RunSpec, shape: tuple[int, int, int], num_classes: int) ->
     return model
 
 
-def edited(model: nn.Module, spec: RunSpec, shape: tuple[int, int, int]) -> nn.Module:
+def edited(model: nn.Module, spec: RunSpec, shape: tuple[int, ...]) -> nn.Module:
     """The network after the spec's edits, each told in terms of the network that the ones before it left."""
     example = torch.empty((2, *shape), device="meta")
     for text in spec.edits:
@@ -56,7 +56,7 @@ def edited(model: nn.Module, spec: RunSpec, shape: tuple[int, int, int]) -> nn.M
     return model
 
 
-def _demand_fit(spec: RunSpec, model: nn.Module, shape: tuple[int, int, int], num_classes: int) -> None:
+def _demand_fit(spec: RunSpec, model: nn.Module, shape: tuple[int, ...], num_classes: int) -> None:
     images = f"(2, {', '.join(map(str, shape))})"
     training = model.training
     model.eval()  # so that no statistics move and nothing random is drawn
@@ -78,14 +78,14 @@ def _demand_fit(spec: RunSpec, model: nn.Module, shape: tuple[int, int, int], nu
         )
 
 
-def reason(spec: RunSpec, model: nn.Module, shape: tuple[int, int, int], said: str) -> str:
+def reason(spec: RunSpec, model: nn.Module, shape: tuple[int, ...], said: str) -> str:
     """To follow `said`, why a network can't be trained: what the checker adds, and the command that shows all of it."""
     found = worst_error(model, shape)
     adds = f"; {as_line(found)}" if found and found.message not in said else ""
     return f"{adds}; see: skipstone check {spec.model!r} --input {'x'.join(map(str, shape))}"
 
 
-def worst_error(model: nn.Module, shape: tuple[int, int, int]) -> Finding | None:
+def worst_error(model: nn.Module, shape: tuple[int, ...]) -> Finding | None:
     """The first error that the checker finds in a network, in train mode; None where it can't be recorded."""
     try:
         errors = check(model, (2, *shape)).errors

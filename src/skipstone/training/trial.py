@@ -135,8 +135,9 @@ def seeded_build(build: Rebuild, seed: int) -> nn.Module:
 
 
 def _likes_channels_last(model: nn.Module) -> bool:
-    """A 4-D layout has no meaning for a network of 3-D convolutions."""
-    return not any(p.ndim == 5 for p in model.parameters())
+    """A 4-D layout has no meaning for a network of 3-D convolutions, and none to gain without 2-D ones."""
+    ranks = {p.ndim for p in model.parameters()}
+    return 4 in ranks and 5 not in ranks
 
 
 def _evaluated_sizes(data: Splits) -> set[int]:
