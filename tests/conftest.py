@@ -4,8 +4,13 @@ from importlib.util import find_spec
 from types import ModuleType
 
 import pytest
+from hypothesis import settings
 
 from skipstone.models.zoos import import_torchvision
+
+# How long one example takes says how loaded the machine is: no test is about that.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

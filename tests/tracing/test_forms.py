@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import gc
+import weakref
 
 import pytest
 import torch
@@ -12,6 +14,8 @@ from torch.nn.utils import parametrizations
 
 from skipstone.skips import find_skips
 from skipstone.tracing import trace
+from skipstone.tracing.clone import FakeClone
+from skipstone.tracing.torch_internals import fake_mode
 
 IMAGE = (2, 3, 16, 16)
 WORDS = (2, 10, 16)
@@ -426,3 +430,14 @@ def test_recorded_whole(make, example, num_skips, training) -> None:
     assert "lost track" not in str(graph.assumptions)
     assert graph.outputs
     assert sum(skip.is_block_skip for skip in find_skips(graph)) == num_skips
+
+
+def test_a_name_stays_with_its_tensor() -> None:
+    """What a lazy layer replaces lives on: else a tensor made later could get its id, and with that its name."""
+    clone = FakeClone(Lazy(), fake_mode())
+    unsized = [weakref.ref(tensor) for tensor in (*clone.model.parameters(), *clone.model.buffers())]
+    assert set(clone.names) == {id(ref()) for ref in unsized}
+    with clone.fake:
+        clone.model(clone.input(torch.zeros(IMAGE)))
+    gc.collect()
+    assert all(ref() is not None for ref in unsized)

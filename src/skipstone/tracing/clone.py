@@ -46,7 +46,9 @@ class Clone:
         self._keep: list[object] = []
         self.model = self._tree(model)
         self.paths = {id(module): path for path, module in self.model.named_modules()}
-        self.names = {id(tensor): name for name, tensor in self._state()}
+        self.names: dict[int, str] = {}
+        for name, tensor in self._state():
+            self._name(tensor, name)
 
     def _state(self) -> Iterator[tuple[str, torch.Tensor]]:
         # Backwards, so that of several names of a tied weight the first one stays.
@@ -55,6 +57,11 @@ class Clone:
             *self.model.named_buffers(remove_duplicate=False),
         ]
         yield from reversed(named)
+
+    def _name(self, tensor: torch.Tensor, name: str) -> None:
+        # Kept, or what a lazy layer replaces would hand its id, and with it its name, to a tensor made later.
+        self.names[id(tensor)] = name
+        self._keep.append(tensor)
 
     def tensor(self, tensor: torch.Tensor) -> torch.Tensor:
         """The twin of a tensor, the same for every ask."""
@@ -195,7 +202,7 @@ class FakeClone(Clone):
     def _sized(self, twin: nn.Module, table: dict[str, Any], name: str, meta: torch.Tensor) -> None:
         table[name] = fake_tensor(meta, self.fake)
         path = self.paths.get(id(twin), "")
-        self.names[id(table[name])] = f"{path}.{name}" if path else name
+        self._name(table[name], f"{path}.{name}" if path else name)
 
 
 _COPIERS: Mapping[type, Callable[[Clone, object], object]] = {

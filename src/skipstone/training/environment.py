@@ -18,7 +18,8 @@ def describe(device: torch.device, augmentation: str) -> Json:
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in _PACKAGES},
+        # Torch's own word has the build too (+cpu, +cu130), which its package's name in the table may lack.
+        "packages": {**{name: _version(name) for name in _PACKAGES}, "torch": torch.__version__},
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
