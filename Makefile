@@ -1,13 +1,14 @@
 # make demo   check the tutorials' networks, train plain / residual / dense, write a report
 # make test   run the tests
 # make lint   style, types, layers
+# make versions   run the tests with the oldest, the pinned and the newest torch, and write docs/versions.md
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint zoo clean
+.PHONY: demo test lint versions zoo clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "skipstone needs Python 3.11 or newer, this is " + sys.version.split()[0])'
@@ -29,9 +30,12 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+versions:
+	$(PYTHON) tools/versions.py
+
 zoo: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group zoo
 	$(BIN)/python -m pytest -q -m zoo
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) .versions
