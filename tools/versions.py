@@ -1,4 +1,4 @@
-"""Run the default tests with the oldest, the pinned and the newest torch, and write what came of it to docs/versions.md.
+"""Run the default tests with the oldest, the pinned and the newest torch, and write the outcome to docs/versions.md.
 
     python tools/versions.py                  all three, about five minutes each on two cores
     python tools/versions.py newest           one of them; the other rows of the table stay
@@ -74,7 +74,7 @@ def _output(command: Sequence[str]) -> str | None:
 
 
 def environment(pair: Pair, folder: Path) -> Path:
-    """The pair's Python with the project, its extras and what the tests need; `folder` is made or brought up to date."""
+    """The pair's Python with the project and what its tests need; `folder` is made or brought up to date."""
     python = folder / "bin" / "python"
     if not python.exists():
         subprocess.run([interpreter(pair), "-m", "venv", str(folder)], check=True)
