@@ -141,3 +141,39 @@ def test_leaves_alone(found, kind, shape):
 def test_text(found, text, golden):
     kind, shape = FOUND[0]
     golden("normed-identity.txt", text(found(kind, shape)[0]))
+
+
+class NormedQuery(nn.Module):
+    """The query alone is normed and taken for the identity; keys and values read the stream."""
+
+    def __init__(self, right=False):
+        super().__init__()
+        self.norm, self.attn, self.right = nn.LayerNorm(16), nn.MultiheadAttention(16, 2, batch_first=True), right
+        self.ff_norm, self.ff, self.last = nn.LayerNorm(16), mlp(), nn.LayerNorm(16)
+
+    def forward(self, x):
+        x = self.ff(x)
+        q = self.norm(x)
+        x = (x if self.right else q) + self.attn(q, x, x)[0]
+        x = x + self.ff(self.ff_norm(x))
+        return self.last(x)
+
+
+class CrossAttention(nn.Module):
+    """A post-norm decoder: the normed stream asks a memory that nothing else is made of."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.attn = nn.LayerNorm(16), nn.MultiheadAttention(16, 2, batch_first=True)
+        self.enc, self.last = mlp(), nn.LayerNorm(16)
+
+    def forward(self, x):
+        memory = self.enc(x)
+        q = self.norm(x + memory)
+        return self.last(q + self.attn(q, memory, memory)[0])
+
+
+def test_a_normed_query_taken_for_the_identity(found):
+    assert [f.rule for f in found(NormedQuery, (2, 10, 16))] == ["normed-identity"]
+    assert found(lambda: NormedQuery(right=True), (2, 10, 16)) == ()
+    assert found(CrossAttention, (2, 10, 16)) == ()

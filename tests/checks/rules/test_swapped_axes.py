@@ -90,3 +90,23 @@ def test_leaves_alone(found, kind, shape):
 def test_text(found, text, golden):
     kind, shape = FOUND[0]
     golden("swapped-axes.txt", text(found(kind, shape)[0]))
+
+
+class ReshapedBehind(nn.Module):
+    """A map reshaped to tokens behind a norm, an activation, a pool or a sum, with no permutation."""
+
+    def __init__(self, step, right=False):
+        super().__init__()
+        self.conv, self.step, self.right = conv(8, 8), step, right
+        self.norm, self.ff = nn.LayerNorm(8), mlp(8)
+
+    def forward(self, x):
+        x = self.step(self.conv(x))
+        tokens = x.flatten(2).transpose(1, 2) if self.right else x.reshape(x.shape[0], -1, 8)
+        return tokens + self.ff(self.norm(tokens))
+
+
+@pytest.mark.parametrize("step", [nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.1)])
+def test_views_behind_other_steps(found, step):
+    assert [f.rule for f in found(lambda: ReshapedBehind(step), (2, 8, 12, 12))] == ["swapped-axes"]
+    assert found(lambda: ReshapedBehind(step, right=True), (2, 8, 12, 12)) == ()

@@ -3,8 +3,9 @@
 What it finds:
     A residual whose shortcut is the normalised stream, where the block is pre-norm by all other signs: it begins with
     the norm and ends without one, and nothing else reads the stream before it. Behind a batch or group norm the branch
-    must have norms of its own further on, too, or a second residual of the same forward the same fault. Left alone:
-    post-norm blocks, projections behind a shared norm and activation, norms behind the stem.
+    must have norms of its own further on, too, or a second residual of the same forward the same fault. And attention
+    whose normed query is the identity, while the stream goes into its keys and values alone. Left alone: post-norm
+    blocks, projections behind a shared norm and activation, norms behind the stem.
 Why it matters:
     The identity path is no longer free: every block normalises the stream, and the signal and its gradient must pass
     all the norms.
@@ -31,6 +32,7 @@ from skipstone.graphs.roles import NORM, RECTIFIER, SLICES, TRANSPARENT
 
 RULE = Rule("SK206", "normed-identity", "warning", "a pre-norm block takes its identity behind the norm")
 _OF_TOKENS = frozenset(("layer_norm", "rms_norm"))
+_ATTENTION = frozenset(("multi_head_attention_forward", "scaled_dot_product_attention", "softmax"))
 
 
 def check(subject: Subject) -> Iterator[Fault]:
@@ -40,6 +42,7 @@ def check(subject: Subject) -> Iterator[Fault]:
         if skip.kind == "identity" and skip.merge == "add" and not graph[skip.merge_node].tainted:
             by_call.setdefault(owner_call(graph, graph[skip.merge_node]), []).append(skip)
     for call, skips in by_call.items():
+        yield from _query_alone(subject, skips, call)
         normed = [(skip, norm) for skip in skips if (norm := _norm_of(graph, skip, call)) is not None]
         if not normed or _ends_normed(graph, skips[-1], call):
             continue
@@ -49,6 +52,22 @@ def check(subject: Subject) -> Iterator[Fault]:
             if sure or (graph[norm].op in _OF_TOKENS and skip.merge_node in _results(graph, call)):
                 yield _fault(graph, skip, norm)
                 break
+
+
+def _query_alone(subject: Subject, skips: list[Skip], call: int) -> Iterator[Fault]:
+    """The normed query is the identity, and the stream itself goes into the attention's keys and values alone."""
+    graph, leads_to = subject.graph, subject.ancestry.leads_to
+    for skip in skips:
+        norm = _norm_of(graph, skip, call)
+        if norm is None or graph[norm].op not in _OF_TOKENS:
+            continue
+        stream = same_values(graph, graph[norm].inputs[0])
+        others = [user for user in readers(graph, stream, frozenset()) if user.index != norm]
+        attends = any(graph[i].op in _ATTENTION for i in skip.main)
+        first = [user.index - user.output for user in others]  # of the results of one call
+        within = all(leads_to(i, skip.main_operand) and i < skip.merge_node for i in first)
+        if others and attends and within and stream not in graph.outputs:
+            yield _fault(graph, skip, norm)
 
 
 def _norm_of(graph: Graph, skip: Skip, call: int) -> int | None:

@@ -18,7 +18,7 @@ References:
 
 from collections.abc import Iterator
 
-from skipstone.checks.around import met
+from skipstone.checks.around import back, met
 from skipstone.checks.rule import Fault, Rule, at
 from skipstone.checks.subject import Subject
 from skipstone.core.graph import Graph, Node, shape_text
@@ -29,6 +29,9 @@ from skipstone.graphs.roles import CONV
 RULE = Rule("SK218", "swapped-axes", "warning", "two axes change places on a branch, hidden by a square input")
 _MOVES = names("moves axes")
 _LAST = names("features last")
+_KEEPS = names("norm", "rectifier", "pointwise", "pool", "average pool", "resample", "same", "sum", "scale") | {
+    "dropout"
+}
 
 
 def check(subject: Subject) -> Iterator[Fault]:
@@ -94,20 +97,26 @@ def _swapped_by_size(graph: Graph, rectangular: Graph | None, merge: Node) -> tu
 
 
 def _views(subject: Subject) -> Iterator[Fault]:
-    """Views of a convolution's map whose last axis is as long as the features and read as such, but is not they."""
+    """Views of a convolutional map whose last axis is as long as the features and read as such, but is not they."""
     graph = subject.graph
     for node in graph:
         if node.op not in ("view", "reshape") or node.tainted or len(node.shape) != 3:
             continue
         source = graph[node.inputs[0]]
-        made_by_conv = source.op in CONV and len(source.shape) >= 3
-        if not made_by_conv or not _misread(graph, source.shape, node):
+        if not _is_map(graph, source) or not _misread(graph, source.shape, node):
             continue
         message = (
             f"{node.op} of {shape_text(source.shape)} to {shape_text(node.shape)} mixes places into the features: "
             "the values keep their order, the features are on axis 1"
         )
         yield Fault(at(node), message, (source.shape, node.shape))
+
+
+def _is_map(graph: Graph, node: Node) -> bool:
+    """Did a convolution make it, be it norms, activations, pools or sums ago?"""
+    rank = len(node.shape)
+    maker = graph[back(graph, node.index, lambda step: step.op in _KEEPS and len(graph[step.inputs[0]].shape) == rank)]
+    return maker.op in CONV and len(maker.shape) == rank >= 3
 
 
 def _misread(graph: Graph, source: tuple[int, ...], node: Node) -> bool:
