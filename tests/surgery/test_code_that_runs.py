@@ -68,8 +68,6 @@ class PartialOfStatic(Base):
 
 
 class BoundMethod(Base):
-    """As pytorchcv's and imgclsmob's ShuffleNet choose theirs."""
-
     def __init__(self, cat=False):
         super().__init__()
         self.join = self._cat if cat else self._add

@@ -29,7 +29,7 @@ Parameters = Literal["keep", "remove"]
 
 @dataclass(frozen=True, slots=True)
 class AblationPlan:
-    """Which skips go and by which edits. `kept_parameters` are left without use, `removed` are modules that go."""
+    """Which skips go and by which edits. `removed` are modules that go, `idle` ones that stay without use."""
 
     skips: tuple[Skip, ...]
     edits: Edits

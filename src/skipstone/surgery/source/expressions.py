@@ -88,7 +88,7 @@ class SiteText:
         return f"{left} {_SYMBOLS[operator]} {right}"
 
     def _note_augmented(self, node: ast.AugAssign) -> None:
-        terms = [_as_read(node.target), node.value]
+        terms = [node.target, node.value]
         self._check_two(terms)
         if type(node.op) not in _SYMBOLS or not isinstance(node.target, ast.Name | ast.Attribute):
             raise UncertainError("the target of the assignment has effects of its own")
@@ -276,10 +276,6 @@ def _is_simple(node: ast.expr) -> bool:
     while isinstance(node, ast.Attribute):
         node = node.value
     return isinstance(node, ast.Name)
-
-
-def _as_read(target: ast.expr) -> ast.expr:
-    return target
 
 
 def set_keyword(file: SourceFile, node: ast.Call, name: str, value: object, position: int) -> None:

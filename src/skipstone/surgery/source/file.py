@@ -65,12 +65,7 @@ class SourceFile:
 
     def insert_after(self, statement: ast.stmt, lines: list[str]) -> None:
         """Whole lines after a statement, indented as it is."""
-        self._insert(self.line_span(statement)[1], self.indent(statement), lines)
-
-    def insert_before(self, statement: ast.stmt, lines: list[str]) -> None:
-        self._insert(self.line_span(statement)[0], self.indent(statement), lines)
-
-    def _insert(self, offset: int, indent: str, lines: list[str]) -> None:
+        offset, indent = self.line_span(statement)[1], self.indent(statement)
         body = "".join(f"{indent}{line}".rstrip() + self.newline for line in lines)
         lead = self.newline if offset == len(self.text) and not self.text.endswith("\n") else ""
         before = self._edits.get((offset, offset))
