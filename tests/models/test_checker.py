@@ -1,13 +1,10 @@
 """Our own checker over every network: the skips found are the skips declared, and there is nothing to complain of."""
 
-from collections.abc import Sequence
-
 import pytest
 import torch
 
 from skipstone import models
 from skipstone.checks import check
-from skipstone.core.skip import Skip
 from skipstone.skips import find_skips
 from skipstone.tracing import trace
 
@@ -16,27 +13,6 @@ FAST = [n for n in models.names() if not n.endswith(DEEP)]
 SLOW = [n for n in models.names() if n.endswith(DEEP)]
 # One network of each family for the default run.
 FIRST = [family.names[0] for family in models.families()]
-
-
-# Networks whose own count is not of the finder's skip kinds: how many additions each of their skips makes. Highway
-# layers add two gated branches, RepVGG and FractalNet parallel layers, Shake-Shake two branches and then the shortcut,
-# RevNets and dual path networks join by concatenation what they have added.
-ADDITIONS_PER_SKIP = {
-    "highway": 1,
-    "repvgg": 1,
-    "revnet": 1,
-    "fractalnet": 1,
-    "imagenet_dpn": 1,
-    "shake_shake": 2,
-}
-
-
-def num_found(skips: Sequence[Skip], name: str) -> float:
-    """The found skips as the network's paper counts them."""
-    for start, additions in ADDITIONS_PER_SKIP.items():
-        if name.startswith(start):
-            return sum(skip.merge == "add" for skip in skips) / additions
-    return sum(skip.is_block_skip for skip in skips)
 
 
 def remarks(name: str) -> set[str]:
@@ -57,7 +33,7 @@ def assert_found_as_declared(name: str) -> None:
     network = outline(name)
     report = check(network, (2, *models.family_of(name).input_shape))
     assert report.partial is None
-    assert num_found(report.skips, name) == network.num_skips
+    assert sum(skip.is_block_skip for skip in report.skips) == network.num_skips
     assert [f for f in report.findings if f.severity != "note"] == []
     assert {f.rule for f in report.findings} <= remarks(name)
 

@@ -156,7 +156,7 @@ def test_repvgg_folds_into_plain_convolutions():
     torch.testing.assert_close(folded(x), network(x), rtol=1e-11, atol=1e-12)
     assert sum(p.numel() for p in folded.parameters()) == 8_309_384
     assert folded.num_skips == 0
-    assert network.num_skips == 39
+    assert network.num_skips == 17
 
 
 def test_unet_crops_as_published_and_fits_any_size_else():

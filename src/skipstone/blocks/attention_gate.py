@@ -36,7 +36,7 @@ DESIGN = Design(
     shapes="any sizes and channels",
     fact="every gate lies strictly between 0 and 1; a gate held at 1 gives the plain U-Net skip",
     release=2,
-    skips=(DeclaredSkip("projection", "add"), DeclaredSkip("gate", "mul"), DeclaredSkip("identity", "cat")),
+    skips=(DeclaredSkip("score-bias", "add"), DeclaredSkip("gate", "mul"), DeclaredSkip("identity", "cat")),
 )  # fmt: skip
 
 

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-SkipKind = Literal["identity", "projection", "resample", "norm", "gate", "parallel", "score-bias", "trivial"]
+SkipKind = Literal[
+    "identity", "projection", "resample", "norm", "bridge", "gate", "parallel", "conditioning", "score-bias", "trivial"
+]
 Merge = Literal["add", "mul", "cat", "max", "mean"]
 
 
@@ -37,4 +39,4 @@ class Skip:
     @property
     def is_block_skip(self) -> bool:
         """Is it a skip connection in the papers' sense, rather than a gate, a parallel branch or arithmetic?"""
-        return self.kind in ("identity", "projection", "resample", "norm")
+        return self.kind in ("identity", "projection", "resample", "norm", "bridge")

@@ -1,38 +1,47 @@
 """Who descends from whom in a recorded pass: activity, ancestors, dominators, layers on the way."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from skipstone.core.graph import Graph
+from skipstone.core.graph import Graph, Node
 from skipstone.graphs.operations import MERGES, has_role
-from skipstone.graphs.roles import SHAPE_ONLY, TRANSPARENT, is_layer
+from skipstone.graphs.roles import is_layer, is_transparent, value_operands
+from skipstone.graphs.walks import back
 
 
 @dataclass
 class Ancestry:
     """Facts about every node of a graph, filled in one sweep over the nodes in their order.
 
-    `active[i]`: node i carries values of the model's input. `ancestors[i]`: bit j is set where node j leads to node i
-    (i itself included). `dominator[i]`: the nearest active node that every path from an input to i passes, -1 for none.
-    `layers[i]`: 1 where node i is a layer.
+    `active[i]`: node i carries values of the model's input; `values[i]`: the operands whose values it takes.
+    `ancestors[i]`: bit j is set where node j leads to node i (i itself included); `carried[i]`: the same, where it does
+    so otherwise than as a gate on other values; `gates[i]`: the factors of product i that are gates. `dominator[i]`:
+    the nearest active node that every path from an input to i passes, -1 for none. `layers[i]`: 1 where node i is one.
     """
 
     graph: Graph
     active: list[bool] = field(default_factory=list)
+    values: list[tuple[int, ...]] = field(default_factory=list)
     ancestors: list[int] = field(default_factory=list)
+    carried: list[int] = field(default_factory=list)
     dominator: list[int] = field(default_factory=list)
     depth: list[int] = field(default_factory=list)
     layers: list[int] = field(default_factory=list)
+    gates: dict[int, set[int]] = field(default_factory=dict)
+    _active_bits: int = 0
 
     def __post_init__(self) -> None:
         for node in self.graph:
-            silent = node.op in SHAPE_ONLY
-            sources = [] if silent else list(dict.fromkeys(node.inputs))
+            sources = value_operands(self.graph, node, self.active.__getitem__)
+            self.values.append(sources)
             active_sources = [i for i in sources if self.active[i]]
             self.active.append(node.kind == "input" or bool(active_sources))
-            bits = 1 << node.index
-            for i in sources:
-                bits |= self.ancestors[i]
-            self.ancestors.append(bits)
+            self.ancestors.append(_union(1 << node.index, (self.ancestors[i] for i in sources)))
+            gates = self._gates(node, sources)
+            if gates:
+                self.gates[node.index] = gates
+            self.carried.append(_union(1 << node.index, (self.carried[i] for i in sources if i not in gates)))
+            self._active_bits |= int(self.active[-1]) << node.index
             dominator = active_sources[0] if active_sources else -1
             for i in active_sources[1:]:
                 dominator = self.common(dominator, i)
@@ -40,6 +49,16 @@ class Ancestry:
             self.depth.append(self.depth[dominator] + 1 if dominator >= 0 else 1)
             is_one = self.active[-1] and bool(active_sources) and is_layer(self.graph, node, self.active.__getitem__)
             self.layers.append(int(is_one))
+
+    def _gates(self, node: Node, sources: Sequence[int]) -> set[int]:
+        """The factors of a product that only say how much of the other one passes."""
+        if node.op != "mul" or len(sources) != 2 or not all(self.active[i] for i in sources):
+            return set()
+        squashed = {i for i in sources if self._is_squashed(i)}
+        return squashed if len(squashed) == 1 else set()
+
+    def _is_squashed(self, index: int) -> bool:
+        return self.graph[back(self.graph, index, _resized)].op in ("sigmoid", "hardsigmoid", "softmax", "tanh")
 
     def common(self, a: int, b: int) -> int:
         """The nearest node on every path to both, -1 for none."""
@@ -54,34 +73,69 @@ class Ancestry:
                 a, b = self.dominator[a], self.dominator[b]
         return a
 
+    def latest(self, nodes: Sequence[int], relation: Sequence[int]) -> int:
+        """The latest active tensor that all the nodes come from, by whichever of several inputs; -1 for none.
+
+        Of several of which none leads to another (a stream and the mask on it, a map and the vector that conditions it)
+        the one that holds most values.
+        """
+        shared = self._active_bits
+        for i in nodes:
+            shared &= relation[i]
+        best, most = -1, (False, -1)
+        while shared:
+            index = shared.bit_length() - 1
+            spec = self.graph[index].spec
+            amount = ("int" not in spec.dtype and spec.dtype != "bool", spec.nbytes)
+            if amount > most:
+                best, most = index, amount
+            shared &= ~self.ancestors[index]
+        return best
+
     def leads_to(self, a: int, b: int) -> bool:
         return bool(self.ancestors[b] >> a & 1)
 
     def active_inputs(self, index: int) -> list[int]:
-        return [i for i in dict.fromkeys(self.graph[index].inputs) if self.active[i]]
+        return [i for i in self.values[index] if self.active[i]]
 
     def strip(self, index: int) -> int:
         """Back over what leaves values as they are but for a factor that is not the input's: views, dropout, scales."""
         while True:
             node = self.graph[index]
-            sources = self.active_inputs(index) if self.active[index] else list(dict.fromkeys(node.inputs))
+            sources = self.active_inputs(index) if self.active[index] else self.values[index]
             if node.kind != "op" or len(sources) != 1:
                 return index
-            scaled = has_role(node, "scale") or (
+            scaled = has_role(node, "scale", "masking") or (
                 node.op in MERGES and MERGES[node.op] == "add" and len(node.inputs) == 1
             )
-            if not (node.op in TRANSPARENT or scaled):
+            if not (is_transparent(node) or scaled):
                 return index
             index = sources[0]
 
-    def longest(self, source: int, target: int) -> dict[int, tuple[int, int]]:
-        """For each node on a path source -> target: the most layers after `source` up to it, then the most nodes."""
+    def longest(
+        self, source: int, targets: Sequence[int], relation: Sequence[int] | None = None
+    ) -> dict[int, tuple[int, int]]:
+        """For each node on a path from `source` to a target: the most layers after it, then the most nodes."""
+        relation = self.ancestors if relation is None else relation
+        wanted = _union(0, (relation[i] for i in targets))
         best = {source: (0, 0)}
-        for index in range(source + 1, target + 1):
-            if not self.ancestors[target] >> index & 1 or not self.leads_to(source, index):
+        for index in range(source + 1, max(targets) + 1):
+            if not wanted >> index & 1 or not relation[index] >> source & 1:
                 continue
-            reached = [best[i] for i in self.graph[index].inputs if i in best]
+            reached = [best[i] for i in self.values[index] if i in best and relation[index] >> i & 1]
             if reached:
                 layers = max(count for count, _ in reached) + self.layers[index]
                 best[index] = (layers, max(count for _, count in reached) + 1)
         return best
+
+
+def _union(start: int, bits: Iterable[int]) -> int:
+    for one in bits:
+        start |= one
+    return start
+
+
+def _resized(node: Node) -> bool:
+    """Is a gate still a gate behind it: viewed, cut, resized, or taken from one (a carry gate is `1 - T`)?"""
+    complement = node.op in ("sub", "rsub") and len(node.inputs) == 1
+    return complement or has_role(node, "transparent") or node.op in ("getitem", "interpolate")

@@ -315,6 +315,27 @@ def _matmul(graph: Graph, node: Node, found: Found) -> Axes:
     return (*longer[:-2], left[-2], last)
 
 
+def _einsum(graph: Graph, node: Node, found: Found) -> Axes:
+    """Each letter is an axis of the operand that has it; of several the one that says most names it."""
+    terms, result = einsum_letters(node)
+    if len(terms) != len(node.inputs) or len(result) != len(node.shape):
+        return (UNKNOWN,) * len(node.shape)
+    best: dict[str, Axis] = {}
+    for term, index in zip(terms, node.inputs, strict=True):
+        if len(term) != len(found[index]):
+            return (UNKNOWN,) * len(node.shape)
+        for letter, axis in zip(term, found[index], strict=True):
+            best[letter] = max(axis, best.get(letter, UNKNOWN), key=_strength)
+    return tuple(best.get(letter, UNKNOWN) for letter in result)
+
+
+def einsum_letters(node: Node) -> tuple[list[str], str]:
+    """The operands' letters and the result's, axis by axis; none where the equation is not written out."""
+    equation = next((value for value in node.arguments.values() if isinstance(value, str)), "")
+    terms, arrow, result = equation.replace(" ", "").partition("->")
+    return (terms.split(","), result) if arrow and "." not in equation else ([], "")
+
+
 def _attention(graph: Graph, node: Node, found: Found) -> Axes:
     source = found[node.inputs[0]]
     if node.output or len(source) != len(node.shape):
@@ -359,6 +380,7 @@ _RULES: Mapping[str, Callable[[Graph, Node, Found], Axes]] = {
     "expand": _expand,
     "matmul": _matmul,
     "attention": _attention,
+    "einsum": _einsum,
     "embedding": _embedding,
     "shuffle": _shuffle,
 }

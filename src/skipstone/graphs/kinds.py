@@ -1,90 +1,146 @@
 """What kind of skip a fork of paths is, told by the operations on its shorter branch."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from math import prod
 
 from skipstone.core.graph import Graph, Node
-from skipstone.core.skip import Merge, SkipKind
-from skipstone.graphs.ancestry import Ancestry
+from skipstone.core.skip import SkipKind
+from skipstone.graphs.conditioning import is_conditioning, scores_attention
+from skipstone.graphs.forks import Fork
+from skipstone.graphs.merges import cancels
 from skipstone.graphs.operations import MERGES, has_role, names
-from skipstone.graphs.roles import CONV, NORM, RECTIFIER, SLICES, TRANSPARENT
+from skipstone.graphs.roles import CONV, NORM, POOL, RECTIFIER, SLICES, TRANSPARENT, mixes_places
+from skipstone.graphs.streams import is_coupling, mixes_streams
+from skipstone.graphs.walks import readers
 
 # Pooling may be written as a reduction over axes that a view has split off.
 _STRAIGHT = names("norm", "resample", "layer", "averaging") | frozenset(MERGES)
 _SMALLER = names("resample", "averaging")
-
-
-@dataclass(frozen=True)
-class Fork:
-    """A merge and the two of its operands that make the skip, with the paths that lead to them from the source.
-
-    `common` is the nearest node before all operands, -1 for none; `source` that, or the operand (or term of an operand)
-    that another was computed from, in which case `is_identity` is set.
-    """
-
-    graph: Graph
-    ancestry: Ancestry
-    node: Node
-    merge: Merge
-    operands: tuple[int, ...]
-    source: int
-    common: int
-    span: int
-    short: int
-    main: int
-    short_path: tuple[int, ...]
-    main_path: tuple[int, ...]
-    is_identity: bool
+_REDUCTIONS = names("averaging")
+_LONGEST_UNIT = 3  # layers of the unit on a bridge: stacked hourglasses (1603.06937) put a bottleneck there
 
 
 def kind_of(fork: Fork) -> SkipKind:
-    """The kind of a fork; see the architecture's rules 5 and 6."""
-    graph, ancestry = fork.graph, fork.ancestry
-    if fork.span == 0 or _takes_identity_away(fork):
+    """The kind of a fork; docs/design/skips.md says what each is."""
+    if _is_arithmetic(fork):
         return "trivial"
     if fork.merge == "mul":
         return "gate"
-    if fork.merge == "add" and _reaches_softmax(fork):
+    if fork.merge == "add" and (_reaches_softmax(fork) or scores_attention(fork)):
         return "score-bias"
-    ops = [graph[i].op for i in fork.short_path if graph[i].op not in TRANSPARENT]
-    is_identity = fork.is_identity or (not ops and ancestry.strip(fork.short) == fork.source)
-    if fork.merge == "cat" and (_joins_tokens(fork) or _slices_apart(fork)):
+    if is_conditioning(fork):
+        return "conditioning"
+    ops = _operations(fork)
+    if fork.merge == "cat" and (_joins_tokens(fork) or _slices_apart(fork) or _lists_outputs(fork)):
         return "parallel"
-    if is_identity:
+    if fork.is_identity or (not ops and fork.ancestry.strip(fork.short) == fork.source):
         return "identity"
     if _slices_apart(fork):
-        return "parallel"
-    if fork.merge == "cat" and (len(fork.operands) > 2 or _num_layers(fork, fork.main_path) < 2):
+        if not is_coupling(fork):
+            return "parallel"
+        return "identity" if all(op in SLICES for op in ops) else "resample"
+    if fork.merge == "cat" and (len(fork.operands) > 2 or len(fork.layers(fork.main_path)) < 2):
         return "parallel"  # the branches of an Inception module, some of which only pool
     return _by_operations(fork, ops)
+
+
+def _is_arithmetic(fork: Fork) -> bool:
+    """Is there no branch: no layer, nor (but for `cat`) a mixing of places without weights as in DANet (1809.02983)?"""
+    if _takes_identity_away(fork) or cancels(fork.graph, fork.node):
+        return True
+    mixed = fork.merge in ("add", "mul") and any(mixes_places(fork.graph[i]) for i in fork.main_path)
+    return fork.span == 0 and not mixed
+
+
+def _operations(fork: Fork) -> list[str]:
+    """What changes values on the shortcut, by name; a concatenation with nothing but zeros (option A) is a `pad`."""
+    found = []
+    for node in fork.operations(fork.short_path):
+        others = set(node.inputs) - {fork.source, *fork.short_path}
+        pads = node.op == "cat" and not any(
+            fork.ancestry.active[i] or fork.graph[i].kind == "parameter" for i in others
+        )
+        found.append("pad" if pads else node.op)
+    return found
 
 
 def _by_operations(fork: Fork, ops: Sequence[str]) -> SkipKind:
     if not ops:
         return "identity"
-    if not _num_layers(fork, fork.short_path):
+    if not fork.layers(fork.short_path):
         if all(op in NORM for op in ops):
             return "norm"
-        return "resample" if all(op in _SMALLER or op in NORM for op in ops) else "parallel"
-    return "projection" if _is_projection(fork, ops) else "parallel"
-
-
-def _num_layers(fork: Fork, path: Sequence[int]) -> int:
-    return sum(fork.ancestry.layers[i] for i in path)
+        if all(op in _SMALLER or op in NORM for op in ops):
+            return "resample"
+    elif _is_projection(fork, ops):
+        return "projection"
+    if _mixes_streams(fork):
+        return "projection"
+    return "bridge" if _is_bridge(fork) else "parallel"
 
 
 def _is_projection(fork: Fork, ops: Sequence[str]) -> bool:
     """At most one layer that mixes channels, none but resampling before it, no bend, and less than the main branch."""
-    graph, layers = fork.graph, fork.ancestry.layers
-    if len(ops) > 2 and ops[0] in NORM and ops[1] in RECTIFIER:
-        ops = ops[2:]  # pre-activation (1603.05027): the bend comes before the projection, as before the main branch
-    short = [graph[i] for i in fork.short_path if layers[i]]
-    main = [graph[i] for i in fork.main_path if layers[i]]
-    if not all(op in _STRAIGHT for op in ops) or any(not _is_depthwise(graph, node) for node in short[:-1]):
+    graph = fork.graph
+    ops = _behind_activation(fork, ops)
+    if any(op in _REDUCTIONS for op in ops) and len(graph[fork.short].shape) < len(graph[fork.source].shape):
+        return False  # the sum of several heads (EfficientViM, 2411.15241): each has a vector of its own map
+    short, main = fork.layers(fork.short_path), fork.layers(fork.main_path)
+    if not all(op in _STRAIGHT for op in ops) or any(not _only_resamples(graph, node) for node in short[:-1]):
         return False
     if len(main) > len(short):
         return True
     return fork.merge == "add" and is_pointwise(graph, short[0]) and not is_pointwise(graph, main[0])
+
+
+def _mixes_streams(fork: Fork) -> bool:
+    """Is the shortcut nothing but a weighing of streams, beside a branch with layers of its own?"""
+    found = list(fork.operations(fork.short_path))
+    products = [node for node in found if has_role(node, "product")]
+    others = [node for node in found if node not in products]
+    if not products or any(node.op not in _SMALLER for node in others):
+        return False
+    before = (fork.source, *fork.short_path)
+    return len(fork.layers(fork.main_path)) > len(products) and all(
+        any(i in before and mixes_streams(fork.graph, node, i) for i in node.inputs) for node in products
+    )
+
+
+def _is_bridge(fork: Fork) -> bool:
+    """Does a unit of a few layers cross over at full size, while the main branch goes down and up again (a U)?"""
+    size = _places(fork.node)
+    if fork.merge not in ("add", "cat") or size is None:
+        return False
+    short, main = fork.layers(fork.short_path), fork.layers(fork.main_path)
+    if len(short) > _LONGEST_UNIT or len(main) <= len(short):
+        return False
+    across, along = (
+        [_places(node) for node in map(fork.graph.__getitem__, path) if has_role(node, "features first", "spatial")]
+        for path in (fork.short_path, fork.main_path)
+    )
+    lowest = min((k for k, places in enumerate(along) if places is not None and places < size), default=None)
+    return lowest is not None and size in along[lowest:] and all(places == size for places in across)
+
+
+def _places(node: Node) -> int | None:
+    """How many places a map (N, C, *places) has."""
+    return prod(node.shape[2:]) if len(node.shape) > 2 else None
+
+
+def _lists_outputs(fork: Fork) -> bool:
+    """Is it a stack of results (one a stage of a stacked hourglass) that nothing reads any more?"""
+    if fork.node.op != "stack":
+        return False
+    graph, index = fork.graph, fork.node.index
+    return all(reader.op in TRANSPARENT for reader in readers(graph, index))
+
+
+def _behind_activation(fork: Fork, ops: Sequence[str]) -> Sequence[str]:
+    """Pre-activation (1603.05027): the bend comes before the projection, as before the main branch."""
+    if len(ops) > 2 and ops[0] in NORM and ops[1] in RECTIFIER:
+        return ops[2:]
+    first = next(fork.operations(fork.main_path), None)  # Shake-Shake (1705.07485) bends without a norm
+    return ops[1:] if ops[0] in RECTIFIER and first is not None and first.op == ops[0] else ops
 
 
 def is_pointwise(graph: Graph, layer: Node) -> bool:
@@ -93,9 +149,17 @@ def is_pointwise(graph: Graph, layer: Node) -> bool:
     return all(size == 1 for size in graph[layer.inputs[1]].shape[2:])
 
 
-def _is_depthwise(graph: Graph, layer: Node) -> bool:
-    """A convolution of each channel by itself: a pooling with learned weights."""
-    return layer.op in CONV and graph[layer.inputs[1]].shape[1] == 1 and graph[layer.inputs[0]].shape[1] > 1
+def _only_resamples(graph: Graph, layer: Node) -> bool:
+    """A pooling, or a convolution of each channel by itself: a pooling with weights.
+
+    A blur (StyleGAN2, 1912.04958) may see channels as samples of one channel each, with a kernel that is not learned.
+    """
+    if layer.op in POOL:
+        return True
+    if layer.op not in CONV or graph[layer.inputs[1]].shape[1] != 1:
+        return False
+    weight = graph[layer.inputs[1]]
+    return graph[layer.inputs[0]].shape[1] > 1 or (weight.shape[0] == 1 and weight.kind != "parameter")
 
 
 def _slices_apart(fork: Fork) -> bool:

@@ -19,6 +19,8 @@ Role = Literal[
     "conv",
     "recurrent",
     "product",  # of matrices: a layer where one of them is a weight
+    "aggregating",  # gathers values from other places of the same tensor: messages in a graph
+    "transform",  # every result reads every place: Fourier's
     "norm",
     "features first",  # takes axis 1 for the features, and axis 0 for the samples
     "features last",
@@ -122,8 +124,10 @@ _TABLE: tuple[Iterator[Operation], ...] = (
     _rows("matmul", "product", "input other", axes="matmul", macs="inner"),
     _rows("bmm mm", "product", "input mat2", axes="matmul", macs="inner"),
     _rows("mv dot", macs="inner"),
-    _rows("addmm baddbmm", "product", macs="added"),
-    _rows("einsum", "product", axes="unknown", macs="einsum"),
+    _rows("addmm baddbmm", "product, broadcasting", merge="add", macs="added"),
+    _rows("einsum", "product", axes="einsum", macs="einsum"),
+    _rows("fft_fft fft_fft2 fft_fftn fft_ifft fft_ifft2 fft_ifftn", "transform"),
+    _rows("fft_rfft fft_rfft2 fft_rfftn fft_irfft fft_irfft2 fft_irfftn", "transform"),
     _rows("tensordot", "product", axes="unknown", macs="unknown"),
     # norms
     _rows("batch_norm group_norm instance_norm", "norm, features first", axes="first"),
@@ -153,7 +157,8 @@ _TABLE: tuple[Iterator[Operation], ...] = (
     _rows("tile", "resample", sizes="dims", axes="unknown"),
     _rows("repeat_interleave", "resample", "input repeats dim"),
     _rows("index_select", "resample, select", "input dim index", axes="unknown"),
-    _rows("gather", "select", "input dim index", axes="unknown"),
+    _rows("gather", "resample, select", "input dim index", axes="unknown"),
+    _rows("take_along_dim", "resample, select", "input indices dim", axes="unknown"),
     # parts
     _rows("chunk", "resample, slice", "input chunks dim", axes="parts"),
     _rows("split", "resample, slice", "input split_size_or_sections dim", axes="parts"),
@@ -190,6 +195,7 @@ _TABLE: tuple[Iterator[Operation], ...] = (
     _rows("long int", "keeps largest"),
     _rows("detach", "transparent, pointwise, keeps largest"),
     _rows("requires_grad", "transparent, same"),
+    _rows("complex real view_as_real view_as_complex", "transparent"),
     _rows("dropout", "transparent, pointwise, inplace flag", "input p training inplace"),
     _rows("dropout1d dropout2d dropout3d", "transparent, spatial, inplace flag"),
     _rows("feature_dropout", "transparent, pointwise"),
@@ -215,7 +221,7 @@ _TABLE: tuple[Iterator[Operation], ...] = (
     _rows("clamp", "squash", "input min max"),
     _rows("softmax", "squash", "input dim", axes="first"),
     _rows("log_softmax cumsum", axes="first"),
-    _rows("masked_fill", "masking"),
+    _rows("masked_fill", "masking", "input mask value"),
     # several tensors
     _rows("add", "arithmetic, broadcasting, sum", "input other", merge="add"),
     _rows("sub", "arithmetic, broadcasting, sum", "input other", merge="add"),
@@ -231,6 +237,8 @@ _TABLE: tuple[Iterator[Operation], ...] = (
     _rows("cat", "join", "tensors dim", merge="cat", axes="cat"),
     _rows("stack", "join", "tensors dim", merge="cat", axes="stack"),
     _rows("hstack vstack dstack", "join", merge="cat"),
+    _rows("index_add scatter_add", "aggregating", "input dim index source", merge="add"),
+    _rows("scatter scatter_reduce index_reduce", "aggregating"),
     _rows("setitem", "assigning", "input index value"),
     _rows("copy", "assigning"),
     # over axes

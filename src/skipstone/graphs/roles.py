@@ -3,8 +3,7 @@
 from collections.abc import Callable
 
 from skipstone.core.graph import Graph, Node
-from skipstone.core.skip import Merge
-from skipstone.graphs.operations import MERGES, has_role, names
+from skipstone.graphs.operations import has_role, names
 
 # Values pass through unchanged, or scaled by chance (dropout).
 TRANSPARENT = names("transparent")
@@ -25,27 +24,50 @@ RECTIFIER = names("rectifier")
 JOINS = names("join")
 
 
-def merge_of(graph: Graph, node: Node) -> Merge | None:
-    """How a node merges its operands, None where it does not; a `stack` that is summed at once is an addition."""
-    if node.kind != "op":
-        return None
-    if node.op == "stack":
-        users = [graph[i].op for i in graph.users[node.index]]
-        if users and all(op in ("sum", "mean", "max", "amax") for op in users):
-            return "add" if users[0] == "sum" else "mean" if users[0] == "mean" else "max"
-    return MERGES.get(node.op)
+def is_transparent(node: Node) -> bool:
+    """Do the values pass unchanged: through a view, dropout, or an index that only adds axes (`x[:, None]`)?"""
+    return node.op in TRANSPARENT or (node.op == "getitem" and only_adds_axes(node.arguments.get("index")))
+
+
+def only_adds_axes(index: object) -> bool:
+    items = index if isinstance(index, tuple) else (index,)
+    return all(item is None or item is Ellipsis or item == slice(None) for item in items)
+
+
+def value_operands(graph: Graph, node: Node, active: Callable[[int], bool]) -> tuple[int, ...]:
+    """The operands whose values go into the result, each once: none of a shape, the first of `x.type_as(y)`.
+
+    An index or a mask only says which values: it counts where there are no others, as in a table's lookup.
+    """
+    if has_role(node, "shape only"):
+        return ()
+    operands = tuple(dict.fromkeys(node.inputs))
+    if has_role(node, "like", "masking"):
+        return operands[:1]
+    if has_role(node, "select") and active(operands[0]):
+        return operands[:1]
+    if node.op == "getitem" and active(operands[0]):
+        return operands[:1]
+    return operands
 
 
 def is_layer(graph: Graph, node: Node, active: Callable[[int], bool]) -> bool:
     """Does the node mix values with weights, or across places as a token mixer does?
 
     A layer is a convolution, linear, recurrent, attention or embedding with a weight, a product with a weight, or an
-    average pooling that keeps the size (PoolFormer's token mixer, 2111.11418, section 3).
+    average pooling of several places that keeps the size (PoolFormer's token mixer, 2111.11418, section 3).
     """
     if has_role(node, "layer"):
         return any(not active(i) for i in node.inputs)
     if has_role(node, "product"):
         return any(not active(i) and graph[i].kind != "constant" for i in node.inputs)
     if has_role(node, "average pool") and not node.op.startswith("adaptive"):
-        return node.shape[2:] == graph[node.inputs[0]].shape[2:] and node.shape[2:] != ()
+        window = node.argument("kernel_size", 1)
+        several = window != 1 and set(window if isinstance(window, tuple | list) else (0,)) != {1}
+        return several and node.shape[2:] == graph[node.inputs[0]].shape[2:] and node.shape[2:] != ()
     return False
+
+
+def mixes_places(node: Node) -> bool:
+    """Does the operation read other places without any weight of its own: attention, messages, transforms?"""
+    return has_role(node, "product", "aggregating", "transform") or node.op == "scaled_dot_product_attention"

@@ -48,7 +48,7 @@ def fractalnet(
         None,
         features=widths[-1],
         num_classes=num_classes,
-        num_skips=len(widths) * (2 ** (columns - 1) - 1),
+        num_skips=0,  # columns of layers join: "without residuals", says the title
         dims=dims,
     )
     return initialised(network, init)

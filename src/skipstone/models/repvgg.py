@@ -32,7 +32,7 @@ def repvgg(size: str, *, num_classes: int = 1000, in_channels: int = 3, init: st
         None,
         features=widths[-1],
         num_classes=num_classes,
-        num_skips=1 + sum(sizes) + sum(size - 1 for size in sizes),
+        num_skips=sum(size - 1 for size in sizes),  # the identities; a 1x1 beside a 3x3 is a parallel layer
     )
     return initialised(network, init)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from skipstone.core.graph import Node, NodeRef
 from skipstone.graphs.operations import names
+from skipstone.graphs.roles import only_adds_axes
 from skipstone.sizes.layouts import Mask, Value
 from skipstone.sizes.vector import value_of
 
@@ -67,7 +68,7 @@ def _largest(nodes: Sequence[Node], index: int) -> Value | None:
         return _last_of_range(node)
     if node.op in _VIEWS and node.inputs:
         return _largest(nodes, node.inputs[0])
-    if node.op == "getitem" and _only_adds_axes(node.arguments.get("index")):
+    if node.op == "getitem" and only_adds_axes(node.arguments.get("index")):
         return _largest(nodes, node.inputs[0])
     if node.op in ("add", "sub") and len(node.inputs) == 1:
         other = value_of(node.arguments.get("other"))
@@ -85,8 +86,3 @@ def _last_of_range(node: Node) -> Value | None:
     if start is None or end is None or not isinstance(step, int) or step < 1:
         return None
     return np.add(start, np.multiply(step, np.floor_divide(np.subtract(np.subtract(end, start), 1), step)))
-
-
-def _only_adds_axes(index: object) -> bool:
-    items = index if isinstance(index, tuple) else (index,)
-    return all(item is None or item is Ellipsis or item == slice(None) for item in items)

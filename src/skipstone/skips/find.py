@@ -4,16 +4,19 @@ The rules are those of the architecture's section "The skip connection as a grap
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import reduce
 
 from torch import nn
 
 from skipstone.core.graph import Graph, Node
 from skipstone.core.skip import Merge, Skip
 from skipstone.graphs.ancestry import Ancestry
-from skipstone.graphs.kinds import Fork, is_pointwise, kind_of
+from skipstone.graphs.forks import Fork
+from skipstone.graphs.kinds import is_pointwise, kind_of
+from skipstone.graphs.merges import merge_of, merged_operands
 from skipstone.graphs.operations import MERGES
-from skipstone.graphs.roles import POOL, TRANSPARENT, merge_of
+from skipstone.graphs.roles import POOL, TRANSPARENT
 from skipstone.tracing import trace
 
 
@@ -38,15 +41,57 @@ def _found(graph: Graph, ancestry: Ancestry) -> Iterator[Skip]:
 
 
 def _fork(graph: Graph, ancestry: Ancestry, node: Node, merge: Merge) -> Fork | None:
-    operands = _operands(graph, ancestry, node, merge)
+    operands = merged_operands(graph, ancestry, node, merge)
     stripped = [ancestry.strip(i) for i in operands]
     if len(set(stripped)) < 2:
         return None
-    edge = _identity_edge(graph, ancestry, stripped, merge)
-    source = _common(ancestry, stripped) if edge is None else edge[0]
+    whole, valued = (_start(graph, ancestry, stripped, merge, bits) for bits in (ancestry.ancestors, ancestry.carried))
+    # What reaches an operand as a gate alone is no start of a skip: in `cat(e * psi(e, d), d)` it is `e`.
+    if valued is not None and valued != whole:
+        fork = _between(graph, ancestry, node, merge, operands, stripped, valued, ancestry.carried)
+        if fork.span:
+            return fork
+    if whole is None:
+        return None
+    return _between(graph, ancestry, node, merge, operands, stripped, whole, ancestry.ancestors)
+
+
+Edge = tuple[int, int, tuple[int, ...]]  # a node, its place among the operands, the places of those made from it
+
+
+@dataclass(frozen=True)
+class _Start:
+    """Where the paths leave each other: the `source`, what all come from by every path, the identity edge if any."""
+
+    source: int
+    common: int
+    edge: Edge | None
+
+
+def _start(
+    graph: Graph, ancestry: Ancestry, stripped: Sequence[int], merge: Merge, relation: Sequence[int]
+) -> _Start | None:
+    edge = _identity_edge(graph, ancestry, stripped, merge, relation)
+    latest = ancestry.latest(stripped, relation)
+    source = latest if edge is None else edge[0]
     if source < 0:
         return None
-    best = ancestry.longest(source, node.index)
+    common = reduce(ancestry.common, stripped)
+    return _Start(source, common if common >= 0 else latest, edge)
+
+
+def _between(
+    graph: Graph,
+    ancestry: Ancestry,
+    node: Node,
+    merge: Merge,
+    operands: Sequence[int],
+    stripped: Sequence[int],
+    start: _Start,
+    relation: Sequence[int],
+) -> Fork:
+    source, edge = start.source, start.edge
+    best = ancestry.longest(source, operands, relation)
     lengths = [best.get(i, (0, 0)) for i in stripped]
     paths = [_path(ancestry, best, source, operand) for operand in operands]
     # Of equally deep paths a pooling and a 1x1 (ResNet-D) are the shortcut, though they are more operations.
@@ -64,7 +109,7 @@ def _fork(graph: Graph, ancestry: Ancestry, node: Node, merge: Merge) -> Fork | 
         merge=merge,
         operands=tuple(operands),
         source=source,
-        common=_common(ancestry, stripped),
+        common=start.common,
         span=max(layers for layers, _ in lengths),
         short=operands[short],
         main=operands[main],
@@ -104,57 +149,34 @@ def _kept_bytes(fork: Fork) -> int:
     return fork.graph[held].spec.nbytes
 
 
-def _operands(graph: Graph, ancestry: Ancestry, node: Node, merge: Merge) -> list[int]:
-    """The active operands, and a learned token that the other one was computed from (a class token's own stream)."""
-    operands = list(dict.fromkeys(node.inputs))
-    active = [i for i in operands if ancestry.active[i]]
-    if merge != "add" or len(active) != 1:
-        return active
-    for i in operands:
-        if i != active[0] and _is_token_stream(graph, ancestry, i, active[0]):
-            active.append(i)
-    return active
-
-
-def _is_token_stream(graph: Graph, ancestry: Ancestry, operand: int, other: int) -> bool:
-    origin = ancestry.strip(operand)
-    if graph[origin].kind != "parameter" or not ancestry.leads_to(operand, other):
-        return False
-    # A position table is added again and again; a stream's start is added once.
-    additions = [i for i in graph.users[operand] if MERGES.get(graph[i].op) == "add"]
-    return len(additions) == 1
-
-
 def _identity_edge(
-    graph: Graph, ancestry: Ancestry, stripped: Sequence[int], merge: Merge
-) -> tuple[int, int, tuple[int, ...]] | None:
+    graph: Graph, ancestry: Ancestry, stripped: Sequence[int], merge: Merge, relation: Sequence[int]
+) -> Edge | None:
     """An operand that others were computed from: (its node, its place among the operands, the places of the others).
 
     In a sum of several terms, written as a chain of additions, it may be a term: `x + f(x) + g(f(x))` holds two
     identity edges, one of them the term `f(x)` of its inner sum.
     """
     terms = [[i] for i in stripped]
-    edges = _edges(ancestry, terms)
+    edges = _edges(relation, terms)
     if not edges and merge == "add":
         terms = [_terms(graph, ancestry, i) for i in stripped]
-        edges = _edges(ancestry, terms)[-1:]
+        edges = _edges(relation, terms)[-1:]
     if not edges:
         return None
     term, place = edges[0]
-    led = (
-        k for k, others in enumerate(terms) if k != place and any(ancestry.leads_to(term, other) for other in others)
-    )
+    led = (k for k, others in enumerate(terms) if k != place and any(relation[other] >> term & 1 for other in others))
     return term, place, tuple(led)
 
 
-def _edges(ancestry: Ancestry, terms: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
+def _edges(relation: Sequence[int], terms: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
     """Each term that leads to another operand's term, with its operand's place; the earliest made first."""
     return sorted(
         (term, place)
         for place, own in enumerate(terms)
         for term in own
         for other_place, others in enumerate(terms)
-        if other_place != place and any(term != other and ancestry.leads_to(term, other) for other in others)
+        if other_place != place and any(term != other and relation[other] >> term & 1 for other in others)
     )
 
 
@@ -165,14 +187,6 @@ def _terms(graph: Graph, ancestry: Ancestry, index: int) -> list[int]:
     inner = [ancestry.strip(i) for i in ancestry.active_inputs(index)]
     terms = [term for i in inner for term in _terms(graph, ancestry, i)]
     return [term for term in terms if not any(term != other and ancestry.leads_to(term, other) for other in terms)]
-
-
-def _common(ancestry: Ancestry, stripped: Sequence[int]) -> int:
-    """The nearest node before all operands, -1 for none."""
-    common = stripped[0]
-    for i in stripped[1:]:
-        common = ancestry.common(common, i)
-    return common
 
 
 def _is_pooled_projection(graph: Graph, ancestry: Ancestry, path: Sequence[int]) -> bool:
@@ -187,7 +201,7 @@ def _path(ancestry: Ancestry, best: Mapping[int, tuple[int, int]], source: int, 
     index = operand
     while index != source:
         path.append(index)
-        before = [i for i in ancestry.graph[index].inputs if i in best]
+        before = [i for i in ancestry.values[index] if i in best]
         if not before:
             break
         index = max(before, key=best.__getitem__)

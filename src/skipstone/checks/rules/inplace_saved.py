@@ -22,7 +22,7 @@ from skipstone.checks.mending.writes import out_of_place
 from skipstone.checks.rule import Fault, Proposal, Rule, at
 from skipstone.checks.subject import Subject
 from skipstone.core.graph import Graph, Node
-from skipstone.graphs.roles import merge_of
+from skipstone.graphs.merges import merge_of
 
 RULE = Rule("SK109", "inplace-saved", "error", "an in-place operation overwrites what the backward pass needs")
 

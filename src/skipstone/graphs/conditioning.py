@@ -1,0 +1,73 @@
+"""What is added to a stream from the side: a second input, or a vector made of the whole map and broadcast over it.
+
+Such a sum conditions the stream; nothing goes past layers in it, so that it is no skip connection.
+"""
+
+from skipstone.core.graph import Graph
+from skipstone.graphs.ancestry import Ancestry
+from skipstone.graphs.forks import Fork
+from skipstone.graphs.operations import MERGES, has_role
+from skipstone.graphs.walks import readers
+
+
+def is_conditioning(fork: Fork) -> bool:
+    """Is one operand a vector broadcast over the other, or an input that every layer only adds to the stream?"""
+    if fork.merge != "add" or fork.node.failure is not None:
+        return False
+    if _is_side_input(fork.graph, fork.ancestry, fork.source):
+        return True
+    return not fork.is_identity and any(_is_broadcast(fork, i) for i in (fork.short, fork.main))
+
+
+def _is_broadcast(fork: Fork, operand: int) -> bool:
+    """Has the operand one value for places that the sum tells apart? The samples' axis is not asked."""
+    shape, whole = fork.graph[operand].shape, fork.node.shape
+    padded = (1,) * (len(whole) - len(shape)) + shape
+    return any(own == 1 < size for own, size in zip(padded[1:], whole[1:], strict=True))
+
+
+def _is_side_input(graph: Graph, ancestry: Ancestry, source: int) -> bool:
+    """Is a tensor read by additions alone, first by one to a stream that does not come from it (DETR's positions)?"""
+    found = list(readers(graph, source))
+    if not found or any(MERGES.get(reader.op) != "add" or len(reader.inputs) != 2 for reader in found):
+        return False
+    first = min(found, key=lambda reader: reader.index)
+    others = [i for i in ancestry.active_inputs(first.index) if not ancestry.leads_to(source, i)]
+    return len(others) == 1 and ancestry.latest((source, others[0]), ancestry.ancestors) < 0
+
+
+def scores_attention(fork: Fork) -> bool:
+    """Is the sum turned into one score a place, that is squashed and gates a map (Attention U-Net, 1804.03999)?"""
+    graph = fork.graph
+    for reader in readers(graph, fork.node.index):
+        layer = _next_layer(graph, reader.index)
+        if layer is None or not _narrows_to_one(fork, layer):
+            return False
+    return bool(graph.users[fork.node.index]) and not fork.is_identity
+
+
+def _next_layer(graph: Graph, index: int) -> int | None:
+    """The layer behind norms and rectifiers that are read by one operation each."""
+    while has_role(graph[index], "rectifier", "norm", "transparent"):
+        users = graph.users[index]
+        if len(users) != 1:
+            return None
+        index = users[0]
+    return index if has_role(graph[index], "layer") else None
+
+
+def _narrows_to_one(fork: Fork, layer: int) -> bool:
+    graph = fork.graph
+    axis = -1 if has_role(graph[layer], "features last") else 1
+    if len(graph[layer].shape) < 2 or graph[layer].shape[axis] != 1 or graph[fork.node.index].shape[axis] == 1:
+        return False
+    index = layer
+    while True:
+        users = list(readers(graph, index))
+        if len(users) != 1:
+            return False
+        if has_role(users[0], "squash"):
+            return True
+        if not has_role(users[0], "norm"):
+            return False
+        index = users[0].index
