@@ -175,6 +175,7 @@ class FakeClone(Clone):
 
     def __init__(self, model: nn.Module, fake: FakeTensorMode) -> None:
         self.fake = fake
+        self._originals: dict[int, torch.Tensor] = {}
         # A weight without a place of its own (on "meta") is taken to be where the others are.
         self._home = next((p.device for p in model.parameters() if not p.is_meta), _CPU)
         super().__init__(model)
@@ -187,8 +188,27 @@ class FakeClone(Clone):
         meta = torch.empty_strided(tensor.shape, tensor.stride(), dtype=weight.dtype, device="meta")
         return FakeTensor(self.fake, meta, weight.device)
 
+    def original(self, twin: torch.Tensor) -> torch.Tensor | None:
+        """The model's own tensor that a fake one stands for, None where it stands for none."""
+        return self._originals.get(id(twin))
+
+    def cast(self, twin: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        """A twin of another dtype that takes the place, and the name, of one."""
+        meta = torch.empty(tuple(twin.shape), dtype=dtype, device="meta")
+        cast = fake_tensor(
+            nn.Parameter(meta, twin.requires_grad) if isinstance(twin, nn.Parameter) else meta, self.fake
+        )
+        self._keep += [twin, cast]
+        if id(twin) in self.names:
+            self.names[id(cast)] = self.names[id(twin)]
+        return cast
+
     def _twin(self, tensor: torch.Tensor) -> torch.Tensor:
-        return tensor if isinstance(tensor, FakeTensor) else fake_tensor(tensor, self.fake, self._home)
+        if isinstance(tensor, FakeTensor):
+            return tensor
+        twin = fake_tensor(tensor, self.fake, self._home)
+        self._originals[id(twin)] = tensor
+        return twin
 
     def _deep_copy(self, value: object) -> object:
         return copied(value, self.fake, self._memo)

@@ -19,11 +19,12 @@ from skipstone.graphs.operations import canonical, is_augmented, is_inplace, may
 from skipstone.tracing.blame import pass_on, raise_if_ours
 from skipstone.tracing.calls import Calls
 from skipstone.tracing.clone import FakeClone
-from skipstone.tracing.data import made_up
+from skipstone.tracing.data import Dataless, overwrite
 from skipstone.tracing.deadline import demand_time
 from skipstone.tracing.devices import at_home
 from skipstone.tracing.guards import REFUSALS, Shapes, guard
 from skipstone.tracing.memory import Memory
+from skipstone.tracing.moves import let_move
 from skipstone.tracing.nests import map_tensors, tensors_in
 from skipstone.tracing.position import is_augmented_assignment, places
 from skipstone.tracing.recovery import Refused, candidates, operands
@@ -37,6 +38,7 @@ from skipstone.tracing.torch_internals import (
     version,
 )
 from skipstone.tracing.unseen import Link, wrapped
+from skipstone.tracing.values import SCALARS, Values
 
 __all__ = ["Recorder", "map_tensors", "tensors_in"]
 
@@ -80,6 +82,8 @@ class Recorder(TorchFunctionMode):
         self.packages = frozenset(type(module).__module__.partition(".")[0] for module in clone.model.modules())
         self._wrappers: dict[int, int] = {}
         self._memory = Memory()
+        self.values = Values(clone.original)
+        self._dataless = Dataless(self.values, clone.fake, self.assume, self._assumed)
         self._keep: list[object] = []
         self._calls = Calls(clone.paths, lambda t: self._index.get(id(t)), self.look_up, lambda: len(self.nodes))
         self._last_path = ""
@@ -91,6 +95,7 @@ class Recorder(TorchFunctionMode):
         self._calls.watch(modules)
         for module in modules:
             guard(module, self._assume_result)
+            let_move(module, self.clone)
 
     def finish(self) -> tuple[ModuleCall, ...]:
         """Close what an error left open; the calls in the order they began."""
@@ -199,15 +204,18 @@ class Recorder(TorchFunctionMode):
         failure: Failure | None = None
         self.link.watching = False
         try:
+            if name in SCALARS and self.values.can_compute(func, args, kwargs):
+                return self.values.compute(func, args, kwargs)
             result = pass_on(func, args, kwargs)
         except DATA_DEPENDENT as error:
-            result = self._make_up(name, operands, kwargs, error)
+            result = self._dataless.result(func, args, kwargs, error)
         except REFUSALS as error:
             raise_if_ours(error)
             result, failure = self._recover(canonical(name), func, args, kwargs, operands, error)
         finally:
             self.link.watching = True
         changed = [t for t, v in zip(operands, versions, strict=True) if version(t) != v and not copied]
+        self._follow(func, args, kwargs, tensors_in(result), changed)
         self._write(name, (func, args, kwargs), tensors_in(result), operands, changed, failure, where)
         return result
 
@@ -219,6 +227,7 @@ class Recorder(TorchFunctionMode):
         if name == "__get__" and isinstance(result, torch.Tensor) and not self.known(result) and self.known(args[0]):
             source = self.look_up(args[0])
             self._add_derived(canonical(attribute), (source,), result, arguments={"input": NodeRef(source)})
+            self._follow(func, args, kwargs, [result], [])
         return result
 
     def _without_inplace(self, name: str, args: Args, kwargs: Keywords) -> tuple[Args, bool]:
@@ -232,6 +241,7 @@ class Recorder(TorchFunctionMode):
         self.link.watching = False
         with no_torch_function():
             twin = args[0].clone()
+        self.values.copy(args[0], twin)
         self.link.watching = True
         self._stand(twin, index)
         return (twin, *args[1:]), True
@@ -308,15 +318,12 @@ class Recorder(TorchFunctionMode):
 
     # ---- going on
 
-    def _make_up(self, name: str, operands: Sequence[torch.Tensor], kwargs: Keywords, error: Exception) -> object:
-        made = made_up(name, operands, kwargs)
-        if made is None:
-            raise error
-        self.assume(made[1])
-        # Values keep their gradient: what depends on data is how many there are.
-        return map_tensors(
-            made[0], lambda t: self._assumed(tuple(t.shape), operands) if t.dtype.is_floating_point else t
-        )
+    def _follow(
+        self, func: Function, args: Args, kwargs: Keywords, results: list[torch.Tensor], changed: list[torch.Tensor]
+    ) -> None:
+        watching, self.link.watching = self.link.watching, False
+        self.values.follow(func, args, kwargs, results, changed)
+        self.link.watching = watching
 
     def _recover(
         self, op: str, func: Function, args: Args, kwargs: Keywords, operands_: Sequence[torch.Tensor], error: Exception
@@ -325,7 +332,8 @@ class Recorder(TorchFunctionMode):
             import numpy
 
             self.assume("took a tensor's data as ones")
-            return numpy.ones(tuple(operands_[0].shape)), None
+            kind = str(operands_[0].dtype).removeprefix("torch.")
+            return numpy.ones(tuple(operands_[0].shape), getattr(numpy, kind, numpy.float32)), None
         ages = [self.look_up(t) for t in operands_]
         if op == "embedding" and operands_[0].dtype.is_floating_point and self.nodes[ages[0]].kind == "input":
             self.assume("took a floating-point input as whole numbers, since it indexes an embedding")
@@ -347,7 +355,7 @@ class Recorder(TorchFunctionMode):
         choice = self.refusals.choice(number)
         result = self._assumed(shapes[choice], operands_)
         if inplace and choice == 0 and not self.out_of_place:
-            result = _overwrite(operands_[0], result)
+            result = overwrite(operands_[0], result)
         return (None if op == "setitem" else result), Failure(type(error).__name__, _first_line(error), operands(call))
 
     def _assumed(self, shapes: Shapes, operands_: Sequence[torch.Tensor]) -> Any:
@@ -378,15 +386,6 @@ class Recorder(TorchFunctionMode):
         named = dict(zip(("input", "weight"), tensors, strict=False))
         self._write(op, (_no_function, (), named), tensors_in(result), tensors, [], failure, places())
         return result
-
-
-def _overwrite(target: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-    """The refused in-place operation's target, as changed by it; a new tensor where autograd forbids the change."""
-    with no_torch_function():
-        try:
-            return target.copy_(value)
-        except RuntimeError:
-            return value
 
 
 def _no_function() -> None:

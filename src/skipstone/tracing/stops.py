@@ -37,7 +37,8 @@ def _is_mistake(error: BaseException, frames: list[tuple[FrameType, int]]) -> bo
     """Is it raised by the code of torch's modules, or by a call of torch with arguments of the wrong types?"""
     if not isinstance(error, _MISTAKES) or not frames:
         return False
-    if frames[-1][0].f_code.co_filename.startswith(_MODULES):
+    file = frames[-1][0].f_code.co_filename
+    if file.startswith(_MODULES) and not file.endswith("flex_attention.py"):  # that one refuses devices, not networks
         return True
     return isinstance(error, TypeError) and ("must be" in str(error) or "invalid combination of arg" in str(error))
 
