@@ -1,12 +1,13 @@
 """What the README and CONTRIBUTING tell a reader to type exists."""
 
 import re
+import textwrap
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from skipstone.cli import COMMANDS
+from skipstone.cli import COMMANDS, run
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "docs/comparing.md", "docs/design/architecture.md")]
@@ -40,3 +41,34 @@ def test_every_make_target_exists():
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for page in PAGES:
         assert set(re.findall(r"(?:^ {4}|`)make ([a-z]+)", page.read_text(), re.MULTILINE)) <= targets
+
+
+NET = """from torch import nn
+
+
+class Block(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.conv1 = nn.Conv2d(c, c, 3, padding=1, bias=False)
+        self.relu = nn.ReLU()
+        self.conv2 = nn.Conv2d(c, c, 3, padding=1, bias=False)
+
+    def forward(self, x):
+        return x + self.conv2(self.relu(self.conv1(x)))
+
+
+class Net(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Conv2d(3, 8, 3, padding=1), Block(8))
+"""
+
+
+def test_the_listing_in_the_readme_is_what_show_prints(tmp_path, monkeypatch, capsys):
+    (tmp_path / "net.py").write_text(NET)
+    monkeypatch.chdir(tmp_path)
+    assert run(["show", "net.py:Net", "--input", "3x8x8"]) == 0
+    _, _, rest = (
+        (ROOT / "README.md").read_text(encoding="utf-8").partition("$ skipstone show net.py:Net --input 3x8x8\n")
+    )
+    listing, _, _ = rest.partition("\nThe same from Python")
+    assert textwrap.dedent(listing) == capsys.readouterr().out

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 ENDED = 143  # by SIGTERM, as a shell would say it
 
-# Command -> one-line summary. The module is `skipstone.cli.<name>`.
+# Command -> one-line summary. The module is `skipstone.cli.<name>`, but for `run`: a module of that name would take the
+# place of this package's own function once it is imported.
 COMMANDS = {
     "check": "find what is wrong with a network's skip connections, and how to mend it",
     "run": "run a program as it is; under its traceback, what is wrong in its network and how to mend it",
@@ -36,6 +37,8 @@ COMMANDS = {
     "demo": "check the tutorials' networks, train plain / residual / dense, write a report",
 }
 
+_FILES = {"run": "program"}
+
 _process = {"ours": False}  # whether this process runs the command line and nothing else
 
 
@@ -44,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = sys.argv[1:] if arguments is None else list(arguments)
     if given[:1] == ["run"]:
         # A program that ends by an exception or a signal ends this process as it would have ended its own.
-        from skipstone.cli.run import main as run_program
+        from skipstone.cli.program import main as run_program
 
         run_program(given[1:])
         sys.exit(CLEAN)
@@ -94,5 +97,5 @@ def _app() -> "App":
         default_parameter=Parameter(negative=""),  # no --no-flag and --empty-list beside each option
     )
     for name, summary in COMMANDS.items():
-        app.command(f"skipstone.cli.{name}:run", name=name, help=summary)
+        app.command(f"skipstone.cli.{_FILES.get(name, name)}:run", name=name, help=summary)
     return app

@@ -28,7 +28,7 @@ _MAX_GRID = 600
 def legal_sizes(
     model: nn.Module, inputs: object, *, seconds: float = _SECONDS, method: Method = "auto", **ranges: Sequence[int]
 ) -> SizeReport:
-    """The sizes at which `model` runs, by torch's own shape rules; no weights are read and nothing is computed.
+    """The sizes at which `model` runs, by torch's own shape rules, on tensors without values.
 
     Args:
         model: any module; its training mode counts (batch norm refuses one value per channel in training).

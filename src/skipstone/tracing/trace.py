@@ -33,7 +33,8 @@ def trace(
     """Record one forward pass of `model`.
 
     Args:
-        model: any module; it is not run, copied or changed. Its `requires_grad` flags are respected.
+        model: any module; a twin of it runs on tensors without values, and it stays as it was. Its
+            `requires_grad` flags are respected.
         example: a shape `(2, 3, 32, 32)`, a tensor, a tuple of them, or a dict of keyword arguments.
         out_of_place: treat `inplace=True` and augmented assignments as if they made new tensors.
         training: record as if `train(training)` had been called; by default in the mode that the model is in.

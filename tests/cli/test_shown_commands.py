@@ -1,0 +1,136 @@
+"""Every command that a page shows is run, in a folder that holds what the pages speak of."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from skipstone import cli
+
+ROOT = Path(__file__).parents[2]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+_BLOCK = r"^(?: {4}|  then )(?:\$ |\.venv/bin/)?skipstone (\S.*?)(?:   .*)?$"
+_INLINE = r"`(?:\.venv/bin/)?skipstone ([a-z][^`]*)`"
+SHOWN = re.compile(f"{_BLOCK}|{_INLINE}", re.MULTILINE)
+STANDS_FOR = {
+    "TARGET": "net.py:Net", "BEFORE": "net.py:Net", "AFTER": "net.py:Net", "FROM": "conv1", "TO": "conv3", "NAME": "resnet20",
+    "DIR": "cifar", "CODE": "SK102",
+}  # fmt: skip
+TRAINING = ("train", "compare", "demo")
+ELSEWHERE = (
+    "--each",
+    "--costs",
+    "torchvision:",
+)  # in tests of their own: minutes of work, or what may not be installed
+
+NET = """import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 8, 3, padding=1)
+        self.conv2 = nn.Conv2d(8, 8, 3, padding=1)
+        self.conv3 = nn.Conv2d(8, 8, 3, padding=1)
+
+    def forward(self, x):
+        x = self.conv1(x)
+        y = self.conv2(x)
+        y = y + x
+        return self.conv3(y)
+
+
+class ResNetBlock(nn.Module):
+    def __init__(self, width, out):
+        super().__init__()
+        self.conv = nn.Conv2d(width, out, 3, padding=1)
+
+    def forward(self, x):
+        return x + self.conv(x)
+
+
+TheirNet = Net
+"""
+SCRIPT = "import torch\nfrom net import Net\n\nassert Net()(torch.randn(2, 3, 8, 8)).shape == (2, 8, 8, 8)\n"
+
+
+def shown() -> list[str]:
+    """Each command once, without prompt and remarks."""
+    found = [a or b for page in PAGES for a, b in SHOWN.findall(page.read_text(encoding="utf-8"))]
+    return sorted({" ".join(command.split()) for command in found})
+
+
+def tokens_of(command: str) -> list[str]:
+    return [STANDS_FOR.get(token, token) for token in shlex.split(command)]
+
+
+COMMANDS = shown()
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("net.py", "their_file.py", "file.py"):
+        (tmp_path / name).write_text(NET)
+    for name in ("train.py", "script.py"):
+        (tmp_path / name).write_text(SCRIPT)
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "train.py").write_text(SCRIPT)
+    (tmp_path / "pyproject.toml").write_text('[[tool.skipstone.check]]\ntarget = "net.py:Net"\ninputs = ["3x8x8"]\n')
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@t"]
+    for arguments in (["init", "-qb", "main"], ["add", "."], ["commit", "-qm", "a"]):
+        subprocess.run([*git, *arguments], check=True)
+    return tmp_path
+
+
+def test_the_pages_show_commands():
+    assert len(COMMANDS) > 30
+    assert {command.split()[0] for command in COMMANDS} == set(cli.COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_exists(command):
+    tokens = tokens_of(command)
+    if (
+        len(tokens) > 1 and tokens[0] != "run"
+    ):  # what stands behind `run` is the program's; a command by its name alone is named, not shown
+        cli._app().parse_args(tokens, exit_on_error=False, print_error=False)
+
+
+def _runs_here(command: str) -> bool:
+    tokens = tokens_of(command)
+    return len(tokens) > 1 and tokens[0] not in TRAINING and not any(part in command for part in ELSEWHERE)
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if _runs_here(command)])
+def test_every_command_runs(project, command):
+    tokens = tokens_of(command)
+    if tokens[0] == "run":
+        subprocess.run([sys.executable, "-m", "skipstone", *tokens], check=True, timeout=120)
+    else:
+        assert cli.run(tokens) in (cli.CLEAN, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.split()[0] in TRAINING and len(c.split()) > 1])
+def test_every_training_command_runs_on_the_digits(project, command):
+    tokens = tokens_of(command)
+    if "--resume" in tokens:
+        cli.run(["train", "--model", "skipstone:plain8", "--epochs", "1", "--out", tokens[tokens.index("--out") + 1]])
+    small = {
+        "--data": "digits",
+        "--epochs": "1",
+        "--seeds": "1",
+        "--models": "plain8,resnet8",
+        "--model": "skipstone:plain8",
+    }
+    for option, value in small.items():
+        if option in tokens:
+            tokens[tokens.index(option) + 1] = value
+    if "--data-dir" in tokens:
+        del tokens[tokens.index("--data-dir") : tokens.index("--data-dir") + 2]
+    assert cli.run(tokens) == cli.CLEAN
