@@ -72,3 +72,27 @@ def test_the_listing_in_the_readme_is_what_show_prints(tmp_path, monkeypatch, ca
     )
     listing, _, _ = rest.partition("\nThe same from Python")
     assert textwrap.dedent(listing) == capsys.readouterr().out
+
+
+def test_every_file_that_contributing_names_is_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    package, _, _ = text.partition("To run some of the tests")
+    named = re.findall(r"`((?:[a-z_]+/)+[a-z_]*(?:\.py|/)?|tests/[a-z_/.]+|skipstone/__init__.py)`", package)
+    assert len(named) > 15
+    roots = (ROOT / "src" / "skipstone", ROOT / "src", ROOT)
+    assert [name for name in named if not any((root / name).exists() for root in roots)] == []
+
+
+def test_every_module_that_a_page_says_to_run_is_there():
+    for page in (ROOT / "CONTRIBUTING.md", ROOT / "docs" / "releasing.md"):
+        for module in re.findall(r"python -m (skipstone\.[\w.]+)", page.read_text(encoding="utf-8")):
+            assert hasattr(import_module(module), "pages") or hasattr(import_module(module), "page")
+
+
+def test_the_version_is_told_twice_and_is_one():
+    import tomllib
+
+    import skipstone
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == skipstone.__version__

@@ -16,8 +16,8 @@ _BLOCK = r"^(?: {4}|  then )(?:\$ |\.venv/bin/)?skipstone (\S.*?)(?:   .*)?$"
 _INLINE = r"`(?:\.venv/bin/)?skipstone ([a-z][^`]*)`"
 SHOWN = re.compile(f"{_BLOCK}|{_INLINE}", re.MULTILINE)
 STANDS_FOR = {
-    "TARGET": "net.py:Net", "BEFORE": "net.py:Net", "AFTER": "net.py:Net", "FROM": "conv1", "TO": "conv3", "NAME": "resnet20",
-    "DIR": "cifar", "CODE": "SK102",
+    "TARGET": "net.py:Net", "BEFORE": "net.py:Net", "AFTER": "net.py:Net", "FROM": "conv1", "TO": "conv3",
+    "NAME": "resnet20", "DIR": "cifar",
 }  # fmt: skip
 TRAINING = ("train", "compare", "demo")
 ELSEWHERE = (
@@ -121,13 +121,8 @@ def test_every_training_command_runs_on_the_digits(project, command):
     tokens = tokens_of(command)
     if "--resume" in tokens:
         cli.run(["train", "--model", "skipstone:plain8", "--epochs", "1", "--out", tokens[tokens.index("--out") + 1]])
-    small = {
-        "--data": "digits",
-        "--epochs": "1",
-        "--seeds": "1",
-        "--models": "plain8,resnet8",
-        "--model": "skipstone:plain8",
-    }
+    models = {"--models": "plain8,resnet8", "--model": "skipstone:plain8"}
+    small = {"--data": "digits", "--epochs": "1", "--seeds": "1", **models}
     for option, value in small.items():
         if option in tokens:
             tokens[tokens.index(option) + 1] = value

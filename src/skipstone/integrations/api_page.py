@@ -43,8 +43,23 @@ def _parameters(value: object) -> str:
     if isinstance(value, type):
         return ""
     assert callable(value)
-    plain = [p.replace(annotation=p.empty) for p in inspect.signature(value).parameters.values()]
-    return str(inspect.Signature(plain))
+    return str(inspect.Signature(list(map(_plain, inspect.signature(value).parameters.values()))))
+
+
+def _plain(parameter: inspect.Parameter) -> inspect.Parameter:
+    default = parameter.default
+    if inspect.isfunction(default):
+        default = _Named(default.__name__)
+    return parameter.replace(annotation=parameter.empty, default=default)
+
+
+class _Named(str):
+    """A function as a default, shown by its name and not by where it lies in memory."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def _markdown(text: str) -> str:
