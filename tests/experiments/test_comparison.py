@@ -83,3 +83,15 @@ def test_runs_must_be_comparable(tmp_path):
 def test_a_folder_without_comparison_is_named(tmp_path):
     with pytest.raises(RecordError, match=r"comparison\.json"):
         read_comparison(tmp_path)
+
+
+def test_what_the_correction_takes_back_is_not_established():
+    """Two networks a third of a point apart: established by themselves, no longer beside nine pairs that tell nothing."""
+    pair = [*three("plain20", (0.900, 0.901, 0.902)), *three("resnet20", (0.9030, 0.9042, 0.9052))]
+    (alone,) = summarise(pair, []).differences
+    assert alone.established
+    rest = [r for depth in (32, 44, 56, 110) for r in three(f"plain{depth}", (0.5, 0.6, 0.55 + depth / 1e4))]
+    beside = next(d for d in summarise([*pair, *rest], []).differences if d.factor == "family")
+    assert beside.test_accuracy == alone.test_accuracy
+    assert beside.p_corrected > alone.p_corrected
+    assert not beside.established

@@ -7,6 +7,7 @@ import torch
 
 from skipstone.core.errors import SkipstoneError
 from skipstone.experiments import compare, plan
+from skipstone.report.words import sentence
 from skipstone.runs.records import RunSpec, read_run
 from skipstone.runs.variants import Variant
 from skipstone.skips import find_skips
@@ -61,7 +62,10 @@ def test_variants_are_planned_trained_and_compared(tmp_path):
     comparison = compare(specs, tmp_path, workers=2)
     assert comparison.complete
     assert [(g.label, g.variant) for g in comparison.groups] == [("resnet8 as-is", "as-is"), ("resnet8 plain", "plain")]
-    assert [d.factor for d in comparison.differences] == ["variant"]
+    assert [(d.factor, d.paired) for d in comparison.differences] == [("variant", True)]
+    assert comparison.differences[0].p_corrected == comparison.differences[0].test_accuracy.p
+    said = sentence(comparison, comparison.differences[0])
+    assert ", paired by seed, n = 2 and 2)" in said
     assert comparison.groups[1].num_parameters < comparison.groups[0].num_parameters
 
 

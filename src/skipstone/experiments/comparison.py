@@ -2,13 +2,13 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from skipstone.core.codec import Json, decode, encode
 from skipstone.experiments.plan import RUNS_FOLDER, family_of, run_label
-from skipstone.experiments.statistics import Interval, Sample, sample, seed_warnings, welch
+from skipstone.experiments.statistics import CONFIDENCE, Interval, Sample, holm, paired, sample, seed_warnings, welch
 from skipstone.runs.outcome import Outcome
 from skipstone.runs.records import RunRecord, read_json, read_run
 
@@ -44,17 +44,24 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Test accuracy of group `first` less that of group `second`; they differ in `factor` alone."""
+    """Test accuracy of group `first` less that of group `second`; they differ in `factor` alone.
+
+    `paired`: taken seed by seed, of two variants of one network. `p_corrected` is the interval's p after Holm's
+    correction for all the differences of the comparison.
+    """
 
     first: str
     second: str
     factor: str
     test_accuracy: Interval
+    paired: bool = False
+    p_corrected: float | None = None
 
     @property
     def established(self) -> bool:
-        """Does the 95 % interval leave out zero?"""
-        return self.test_accuracy.excludes_zero
+        """Does the 95 % interval leave out zero, and does it still after the correction for many pairs?"""
+        corrected = self.p_corrected is None or self.p_corrected < 1 - CONFIDENCE
+        return self.test_accuracy.excludes_zero and corrected
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +161,11 @@ def _differences(groups: Sequence[Group]) -> list[Difference]:
         differing = [key for key in ours | theirs if ours.get(key) != theirs.get(key)]
         if len(differing) == 1:
             better, worse = (a, b) if a.test_accuracy.mean >= b.test_accuracy.mean else (b, a)
-            interval = welch(better.test_accuracy, worse.test_accuracy)
-            differences.append(Difference(better.label, worse.label, differing[0], interval))
-    return differences
+            seed_by_seed = differing[0] == "variant" and a.seeds == b.seeds
+            interval = (paired if seed_by_seed else welch)(better.test_accuracy, worse.test_accuracy)
+            differences.append(Difference(better.label, worse.label, differing[0], interval, seed_by_seed))
+    corrected = holm([difference.test_accuracy.p for difference in differences])
+    return [replace(d, p_corrected=p) for d, p in zip(differences, corrected, strict=True)]
 
 
 def _factors(group: Group) -> dict[str, object]:

@@ -2,7 +2,9 @@
 
 A seed is one draw of initialisation and order, so n counts seeds. Intervals are Student's for one mean and Welch's
 for a difference of two (B. L. Welch, Biometrika 34, 1947): they take the accuracies as normally distributed about
-their mean and do not take the two spreads as equal.
+their mean and do not take the two spreads as equal. Two variants of one network share a seed's first weights and
+batches, so their difference is taken seed by seed (Student's paired interval). Where many pairs are compared, S. Holm's
+step-down correction (Scand. J. Statist. 6, 1979) keeps the chance of one false difference among all below 5 %.
 """
 
 import math
@@ -38,11 +40,12 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A difference of two means and its 95 % Welch interval; None, None where no interval can be given."""
+    """A difference of two means, its 95 % interval and two-sided p; all None but the difference where none is known."""
 
     estimate: float
     low: float | None
     high: float | None
+    p: float | None = None
 
     @property
     def excludes_zero(self) -> bool:
@@ -79,8 +82,39 @@ def welch(first: Sample, second: Sample) -> Interval:
     with warnings.catch_warnings():
         # scipy warns of lost precision where one side has no spread; the other side's spread still gives an interval.
         warnings.simplefilter("ignore", RuntimeWarning)
-        interval = ttest_ind(first.values, second.values, equal_var=False).confidence_interval(CONFIDENCE)
-    return Interval(estimate, max(-1.0, float(interval.low)), min(1.0, float(interval.high)))
+        test = ttest_ind(first.values, second.values, equal_var=False)
+        interval = test.confidence_interval(CONFIDENCE)
+    return Interval(estimate, max(-1.0, float(interval.low)), min(1.0, float(interval.high)), float(test.pvalue))
+
+
+def paired(first: Sample, second: Sample) -> Interval:
+    """The mean of `first` less `second`, seed by seed; no interval with a single pair, or one difference for all.
+
+    Raises:
+        ValueError: the samples are not of one length.
+    """
+    differences = sample([a - b for a, b in zip(first.values, second.values, strict=True)], floor=-1.0)
+    if differences.low is None:
+        return Interval(differences.mean, None, None)
+    from scipy.stats import ttest_1samp
+
+    p = float(ttest_1samp(differences.values, 0.0).pvalue)
+    return Interval(differences.mean, differences.low, differences.high, p)
+
+
+def holm(ps: Sequence[float | None]) -> list[float | None]:
+    """Each p as Holm corrects it for the number of those that are known.
+
+    >>> holm([0.01, None, 0.03])
+    [0.02, None, 0.03]
+    """
+    known = sorted((p, i) for i, p in enumerate(ps) if p is not None)
+    corrected: list[float | None] = [None] * len(ps)
+    worst = 0.0
+    for rank, (p, i) in enumerate(known):
+        worst = max(worst, min(1.0, p * (len(known) - rank)))
+        corrected[i] = worst
+    return corrected
 
 
 def seed_warnings(num_seeds: int) -> tuple[str, ...]:

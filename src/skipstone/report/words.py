@@ -11,6 +11,9 @@ from skipstone.report.figures import FlowLine
 SAME_ORDER = 10.0
 """A gradient whose first and last layer differ by less than this factor is said to be of one order of magnitude."""
 
+MAIN_FACTORS = ("family", "variant")
+"""What a comparison is usually made for: it stands before differences between depths and options."""
+
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -44,8 +47,8 @@ def points(value: float) -> str:
 
 
 def ordered(comparison: Comparison) -> list[Difference]:
-    """The differences between families first, then those between depths and options."""
-    return sorted(comparison.differences, key=lambda d: d.factor != "family")
+    """The differences between families and variants first, then those between depths and options."""
+    return sorted(comparison.differences, key=lambda d: d.factor not in MAIN_FACTORS)
 
 
 def interval_text(difference: Difference) -> str:
@@ -56,7 +59,7 @@ def interval_text(difference: Difference) -> str:
 
 def lead(comparison: Comparison) -> str:
     """The differences between families in a few sentences, one a set of networks that differ in nothing else."""
-    between = [d for d in comparison.differences if d.factor == "family"]
+    between = [d for d in comparison.differences if d.factor in MAIN_FACTORS]
     if not between:
         return "No two groups differ in their family alone."
     settings = dict.fromkeys(_setting(comparison.group(d.first)) for d in between)
@@ -156,9 +159,13 @@ def sentence(comparison: Comparison, difference: Difference) -> str:
     if interval.low is None or interval.high is None:
         why = "a single seed" if min(first.test_accuracy.n, second.test_accuracy.n) < 2 else "no spread between seeds"
         return f"{means}: {points(interval.estimate)} apart, without an interval ({why}; {n})."
-    bounds = f"95 % interval {_signed(interval.low)} to {_signed(interval.high)}, {n}"
+    how = ", paired by seed" if difference.paired else ""
+    bounds = f"95 % interval {_signed(interval.low)} to {_signed(interval.high)}{how}, {n}"
     if difference.established:
         return f"{means}: {first.label} is {points(interval.estimate)} higher ({bounds})."
+    if interval.excludes_zero and difference.p_corrected is not None:
+        many = f"once all {len(comparison.differences)} pairs are counted (Holm: p = {difference.p_corrected:.2g})"
+        return f"{means}: no difference established {many}; {points(interval.estimate)} apart ({bounds})."
     return f"{means}: no difference established; {points(interval.estimate)} apart ({bounds})."
 
 
