@@ -86,7 +86,7 @@ def test_a_folder_without_comparison_is_named(tmp_path):
 
 
 def test_what_the_correction_takes_back_is_not_established():
-    """Two networks a third of a point apart: established by themselves, no longer beside nine pairs that tell nothing."""
+    """A third of a point apart: established by themselves, and no longer beside pairs that tell nothing."""
     pair = [*three("plain20", (0.900, 0.901, 0.902)), *three("resnet20", (0.9030, 0.9042, 0.9052))]
     (alone,) = summarise(pair, []).differences
     assert alone.established
