@@ -1,4 +1,4 @@
-"""Repairs: proposed for a finding, each verified by recording the mended network before it is shown."""
+"""Repairs: proposed for a finding, each verified on the mended network: by its record, and a run where it is cheap."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -8,6 +8,8 @@ from itertools import islice
 from torch import nn
 
 from skipstone import surgery
+from skipstone.checks.codes import CODES
+from skipstone.checks.probes import refused_in_run
 from skipstone.checks.rule import Proposal, repairs_of
 from skipstone.checks.run import Found, faults_of
 from skipstone.checks.subject import Subject
@@ -16,6 +18,7 @@ from skipstone.core.cost import Cost
 from skipstone.core.edit import Edits
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.sources import SourceChange
+from skipstone.execution import NotRun, Witness, plan
 from skipstone.graphs.costs import cost
 
 Key = tuple[str, str, int, int]  # code, module, line, column: what makes the faults of two records the same
@@ -23,6 +26,8 @@ _MAX_SHOWN = 4  # verified repairs a finding
 _MAX_TRIED = 10
 _MAX_ROUNDS = 4  # follow-up faults that one repair may mend on its way
 _EFFORT = 6000  # nodes that all repairs of one check may record: about a second
+_NOT_RUN = "; not run"
+_ERRORS = frozenset(rule.code for rule in CODES if rule.severity == "error")
 _MAX_PASSES = 9  # a network with refused calls is recorded once more for each of them, up to here
 
 
@@ -62,6 +67,8 @@ def verified_repairs(subject: Subject, found: Found, others: Sequence[Found], ef
 
     `others` are all of the network's faults.
     """
+    if any(other.rule == refused_in_run.RULE and other.fault.where.node < found.fault.where.node for other in others):
+        return ()  # the run never came to this fault: what stands here then is not known
     # What stems from this fault is to be mended with it; what stands on its own is not its affair.
     alone = {_key(other) for other in others if _stands_alone(subject, found, other)} - {_key(found)}
     repairs: list[Repair] = []
@@ -87,12 +94,16 @@ def _verified(subject: Subject, found: Found, proposal: Proposal, alone: set[Key
     if settled is None:
         return None
     edits, mended = settled
+    effort.spend()
+    proof = _NOT_RUN if any(code in _ERRORS for code, *_ in alone) else _proof(subject, edits, mended)
+    if proof is None:
+        return None
     extra = cost(mended.graph) - cost(subject.graph)
     return Repair(
         title=proposal.title,
         edits=edits,
         cost=Cost(_num_parameters(mended.model) - _num_parameters(subject.model), extra.macs, extra.activation_bytes),
-        effect=proposal.effect + _followed(len(edits) - len(proposal.edits)),
+        effect=proposal.effect + _followed(len(edits) - len(proposal.edits)) + proof,
         suggestion=surgery.suggestion(edits),
         keeps_output=proposal.keeps_output,
         model=subject.model,
@@ -101,6 +112,23 @@ def _verified(subject: Subject, found: Found, proposal: Proposal, alone: set[Key
 
 def _followed(more: int) -> str:
     return f"; with {more} more change{'s' * (more > 1)} behind it" if more else ""
+
+
+def _proof(subject: Subject, edits: Edits, mended: Subject) -> str | None:
+    """Nothing where a real run of the mended network, forward and backward, comes to its end, None where torch refuses;
+    the words for it where no run was made."""
+    if subject.run is False:
+        return ""
+    if isinstance(subject.plan, NotRun):
+        return _NOT_RUN
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", surgery.SurgeryWarning)
+        model = surgery.apply(subject.model, edits)
+    planned = plan(model, subject.example, mended.graph, run=subject.run, budget=subject.budget)
+    if isinstance(planned, NotRun) or not planned.as_asked:
+        return _NOT_RUN
+    own = Witness(model, planned).own
+    return None if own.raised is not None else "" if own.ended else _NOT_RUN
 
 
 def _settle(
@@ -112,7 +140,7 @@ def _settle(
             return None
         effort.spend()
         try:
-            mended = Subject.of(_applied(subject.model, edits), subject.example, run=subject.run, budget=subject.budget)
+            mended = Subject.of(_applied(subject.model, edits), subject.example)
         except SkipstoneError:  # an edit that does not fit here is no repair
             return None
         left = [other for other in _remaining(mended, found) if _key(other) not in alone]
@@ -156,7 +184,7 @@ def _kind(proposal: Proposal) -> tuple[type, ...]:
 
 def _remaining(mended: Subject, found: Found) -> list[Found]:
     """Errors of the mended network, and what the fault's own rule still says."""
-    return [f for f in faults_of(mended) if f.rule.severity == "error" or f.rule == found.rule]
+    return list(faults_of(mended, _ERRORS | {found.rule.code}))
 
 
 def _key(found: Found) -> Key:

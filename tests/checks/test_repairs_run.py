@@ -1,0 +1,76 @@
+"""A repair that is shown was run, forward and backward, where that is cheap; else it says that it was not."""
+
+import torch
+from torch import nn
+
+from skipstone.checks import check
+
+SHAPE = (2, 4, 9, 9)
+
+
+class Halved(nn.Module):
+    """A shortcut of another size than the branch, by which a repair is found."""
+
+    def __init__(self):
+        super().__init__()
+        self.branch, self.short = nn.Conv2d(4, 4, 3, 2, 1), nn.AvgPool2d(2)
+
+    def forward(self, x):
+        return self.branch(x) + self.short(x)
+
+
+class Unpooled(nn.Module):
+    """An unpooled map a row short: fitted to its partner it has the right shape; its indices still point outside."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.pool = nn.Conv2d(4, 4, 3, padding=1), nn.MaxPool2d(2, return_indices=True)
+        self.unpool = nn.MaxUnpool2d(2)
+
+    def forward(self, x):
+        y, where = self.pool(self.conv(x))
+        return self.unpool(y, where) + x
+
+
+class Mixed(nn.Module):
+    """Behind the merge stands a precision that no record of shapes objects to."""
+
+    def __init__(self):
+        super().__init__()
+        self.branch, self.short = nn.Conv2d(4, 4, 3, 2, 1), nn.AvgPool2d(2)
+        self.head = nn.Linear(5, 2).double()
+
+    def forward(self, x):
+        return self.head(self.branch(x) + self.short(x))
+
+
+def effects(model, **how):
+    return [repair.effect for finding in check(model, SHAPE, sizes=False, **how).errors for repair in finding.repairs]
+
+
+def test_a_repair_that_runs_says_nothing_of_it():
+    told = effects(Halved())
+    assert told
+    assert not any("not run" in effect for effect in told)
+
+
+def test_a_repair_that_torch_refuses_is_none():
+    assert effects(Mixed(), run=False)
+    assert effects(Mixed()) == []
+
+
+def test_what_the_run_never_came_to_gets_no_repair():
+    torch.manual_seed(0)
+    assert [f.rule for f in check(Unpooled(), SHAPE, sizes=False).errors] == ["refused-in-run", "spatial-mismatch"]
+    assert effects(Unpooled()) == []
+    assert effects(Unpooled(), run=False)
+
+
+def test_where_no_run_can_be_afforded_the_repair_says_so():
+    told = effects(Halved(), budget=1e-9)
+    assert told
+    assert all(effect.endswith("; not run") for effect in told)
+
+
+def test_where_no_run_is_wanted_nothing_is_said_of_it():
+    assert not any("not run" in effect for effect in effects(Halved(), run=False))
