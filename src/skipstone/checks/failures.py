@@ -1,6 +1,6 @@
 """Sorts the operations torch refused by what went wrong: one fault, one rule."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from skipstone.checks.ledger import branches
 from skipstone.checks.rule import Fault, at
@@ -54,8 +54,18 @@ def _merge_fault(subject: Subject, node: Node) -> str:
         return "refused-operation"
     if node.op in _ARITHMETIC and any(is_table(subject, i) for i in node.inputs[:2]):
         return "fixed-table"
+    if axes == (0,) and _is_folded_batch(subject.graph, shapes):
+        return "batch-mismatch"
     features = subject.layout.feature_axis(node.inputs[0])
     return "channel-mismatch" if features in axes else "spatial-mismatch"
+
+
+def _is_folded_batch(graph: Graph, shapes: Sequence[Shape]) -> bool:
+    """Is one operand's first axis the input's batch, and the other's a multiple or a part of it?"""
+    sizes = {shape[0] for shape in shapes}
+    batch = graph[graph.inputs[0]].shape[:1]
+    others = sizes - {*batch}
+    return len(sizes) == 2 and len(others) == 1 and not (max(sizes) % min(sizes))
 
 
 def parting_axes(node: Node) -> tuple[int, ...]:

@@ -51,7 +51,8 @@ def at(node: Node, *, module: str | None = None, place: Place | None = None) -> 
 class Fault:
     """What a rule saw: where, in words, and the shapes that met. `notes` are shown under the message.
 
-    Faults of one `cause` are one slip of the user's; None: it stands for itself.
+    Faults of one `cause` are one slip of the user's; None: it stands for itself. With `explains_all` every other error
+    of the pass comes of this one.
     """
 
     where: Where
@@ -60,6 +61,7 @@ class Fault:
     branches: tuple[Branch, ...] = ()
     notes: tuple[str, ...] = ()
     cause: Hashable | None = None
+    explains_all: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,8 @@ def faults_of(subject: Subject, select: Iterable[str] | None = None, ignore: Ite
     chosen = set(select) if select is not None else {rule.code for rule in CODES}
     wanted = [module for module in MODULES if module.RULE.code in chosen - set(ignore)]
     told = [found for found in _found(subject, wanted) if not _is_disproved(subject, found)]
+    if any(found.fault.explains_all for found in told):
+        told = [found for found in told if found.fault.explains_all or found.rule.severity != "error"]
     told.sort(key=lambda found: (_ORDER[found.rule.severity], found.fault.where.node))
     return tuple(_slips(told))
 
