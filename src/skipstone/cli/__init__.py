@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from skipstone.cli.boundary import CLEAN, COULD_NOT_RUN, guarded
+from skipstone.cli.boundary import CLEAN, COULD_NOT_RUN, guarded, told_once
 
 if TYPE_CHECKING:
     from cyclopts import App
@@ -75,9 +75,12 @@ def prepare_to_record() -> None:
 def _run(arguments: Sequence[str]) -> int:
     from cyclopts import CycloptsError
 
+    from skipstone.models.importing import PartialImportWarning
+
     os.getcwd()  # raises where the folder is gone, in which torch would end the process while it is imported
     try:
-        status = _app()(list(arguments), exit_on_error=False, print_error=True, result_action="return_value")
+        with told_once(PartialImportWarning):
+            status = _app()(list(arguments), exit_on_error=False, print_error=True, result_action="return_value")
     except CycloptsError:
         return COULD_NOT_RUN
     return status if isinstance(status, int) else CLEAN

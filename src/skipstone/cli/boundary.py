@@ -9,8 +9,11 @@ import os
 import select
 import sys
 import traceback
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from skipstone.core.files import is_partial
 
@@ -55,6 +58,25 @@ def tell(text: str) -> None:
         print(f"skipstone: {text}", file=sys.stderr, flush=True)
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+@contextmanager
+def told_once(kind: type[Warning]) -> Iterator[None]:
+    """Warnings of this kind as a line each, the same one once; all others go where they went."""
+    said: set[str] = set()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", kind)
+        show = warnings.showwarning
+
+        def show_ours(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if not issubclass(category, kind):
+                show(message, category, *where, **more)
+            elif str(message) not in said:
+                said.add(str(message))
+                tell(str(message))
+
+        warnings.showwarning = show_ours
+        yield
 
 
 def in_words(error: BaseException) -> str | None:

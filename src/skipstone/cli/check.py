@@ -1,7 +1,7 @@
 """`skipstone check their_file.py:TheirNet --input 3x32x32`."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -13,6 +13,7 @@ from skipstone.cli import arguments, output, prepare_to_record
 if TYPE_CHECKING:
     from skipstone.checks import Report
     from skipstone.integrations.settings import Job
+    from skipstone.integrations.whole_file import FileNetwork
 
 
 def run(
@@ -34,6 +35,7 @@ def run(
 ) -> int:
     """Find what is wrong with a network's skip connections, and how to mend it.
 
+    A file without a name stands for every network in it that can be built; its input is guessed where none is given.
     Without a target, the targets of [[tool.skipstone.check]] in the nearest pyproject.toml are checked. Exit status:
     0 clean (notes allowed), 1 errors or warnings, 2 could not run or not to the end.
 
@@ -66,15 +68,21 @@ def run(
     from skipstone.integrations.settings import Job, SettingsError, load_settings
 
     settings = load_settings()
-    jobs = [Job(target, input, mode)] if target is not None else list(settings.jobs)
-    if not jobs:
-        raise SettingsError("nothing to check: give a target such as net.py:Net, or list targets in pyproject.toml")
+    built: Mapping[Job, FileNetwork] = {}
+    status = 0
+    if target is not None and target.strip().endswith(".py"):
+        built, status = _whole_file(target.strip(), input, mode)
+        jobs = list(built)
+    else:
+        jobs = [Job(target, input, mode)] if target is not None else list(settings.jobs)
+        if not jobs:
+            raise SettingsError("nothing to check: give a target such as net.py:Net, or list targets in pyproject.toml")
     settings = settings.with_flags(select, ignore, baseline).with_run(run, budget)
     if write_baseline is not None:
         settings = settings.without_baseline()  # what is accepted already is accepted again
     with output.aside():
-        reports = [(job, check_job(job, settings)) for job in jobs]
-    _print(reports, format, skips=skips)
+        reports = [(job, check_job(job, settings, built[job].model if built else None)) for job in jobs]
+    _print(reports, format, {job: network.guessed for job, network in built.items()}, skips=skips)
     if write_baseline is not None:
         from skipstone.checks.baseline import write_baseline as write_accepted
 
@@ -82,10 +90,24 @@ def run(
         return 0
     if diff or write:
         _mend([partial(check_job, job, settings) for job in jobs], write=write)
-    return max(_status(report) for _, report in reports)
+    return max((_status(report) for _, report in reports), default=0) or status
 
 
-def _print(reports: list[tuple["Job", "Report"]], style: str, *, skips: bool) -> None:
+def _whole_file(file: str, inputs: tuple[str, ...], mode: str) -> tuple[Mapping["Job", "FileNetwork"], int]:
+    """The networks of a file, and the status where nothing is found in them."""
+    from skipstone.integrations.whole_file import networks_of
+
+    with output.aside():
+        found = networks_of(file, inputs, mode)
+    if found.stopped:
+        output.note(f"{found.stopped}; what the file defined before that line is checked")
+    for why in found.missing:
+        output.note(f"not checked: {why}")
+    incomplete = bool(found.stopped) or not found.networks
+    return {network.job: network for network in found.networks}, 2 if incomplete else 0
+
+
+def _print(reports: list[tuple["Job", "Report"]], style: str, remarks: Mapping["Job", str], *, skips: bool) -> None:
     from skipstone.integrations.formats import render_all
 
     if style != "text":
@@ -97,7 +119,8 @@ def _print(reports: list[tuple["Job", "Report"]], style: str, *, skips: bool) ->
     for job, report in reports:
         if skips:
             console.print(_skip_table(report))
-        console.print(Text(f"{job.target}\n"))
+        remark = remarks.get(job)
+        console.print(Text(f"{job.target}   {remark}\n" if remark else f"{job.target}\n"))
         styled = Text(str(report))
         for word, style_name in (("error", "bold red"), ("warning", "bold yellow"), ("note", "bold blue")):
             styled.highlight_regex(rf"(?m)^SK\d+  {word}", style_name)

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from torch import nn
+
 from skipstone.checks import Report, check
 from skipstone.checks.baseline import new_findings, read_baseline
 from skipstone.integrations.settings import Job, Settings
@@ -13,12 +15,15 @@ from skipstone.models.target import outline, parse_target, resolve
 from skipstone.tracing import parse_input_text
 
 
-def check_job(job: Job, settings: Settings) -> Report:
-    """Build the job's network and check it, by the settings' codes; findings of its baseline are left out."""
+def check_job(job: Job, settings: Settings, model: nn.Module | None = None) -> Report:
+    """Build the job's network and check it, by the settings' codes; findings of its baseline are left out.
+
+    A `model` that has just been built from the job's target is taken as it is.
+    """
     example = tuple(map(parse_input_text, job.inputs))
     with _on_path(job.folder):
         build = resolve if settings.run is True else outline  # an outline has no weights to run with
-        model = build(_from_folder(job)).train(job.mode == "train")
+        model = (model or build(_from_folder(job))).train(job.mode == "train")
         report = check(
             model, example, select=settings.select, ignore=settings.ignore, run=settings.run, budget=settings.budget
         )

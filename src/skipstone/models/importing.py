@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from hashlib import sha256
@@ -10,6 +11,7 @@ from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import CodeType, ModuleType
+from weakref import WeakKeyDictionary
 
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.sources import SourceChange, read_source, rehearsal, rehearse, rehearsed
@@ -82,9 +84,29 @@ def _load(path: Path, target: str) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        del sys.modules[name]
-        raise TargetError(f"target {target!r}: importing {path.name} raised {one_line(error)}") from error
+        told = f"importing {path.name} raised {one_line(error)}{_line_in(error, path)}"
+        if not any(isinstance(value, type) and value.__module__ == name for value in vars(module).values()):
+            del sys.modules[name]
+            raise TargetError(f"target {target!r}: {told}") from error
+        _STOPPED[module] = told  # the script's own test call, say: what it defined before is whole
     return module
+
+
+class PartialImportWarning(UserWarning):
+    """A file's import raised half-way, and what it had defined by then is used."""
+
+
+_STOPPED: WeakKeyDictionary[ModuleType, str] = WeakKeyDictionary()
+
+
+def why_stopped(module: ModuleType) -> str | None:
+    """What ended the import of a file half-way, with its line; None where it came to its end."""
+    return _STOPPED.get(module)
+
+
+def _line_in(error: BaseException, path: Path) -> str:
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return f" (line {lines[0]})" if lines else ""
 
 
 @contextmanager

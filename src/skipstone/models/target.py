@@ -5,6 +5,7 @@ Arguments are literals (numbers, texts, True, None, tuples, lists, dicts of thes
 
 import ast
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, field
@@ -14,7 +15,14 @@ from types import BuiltinFunctionType, FunctionType, MethodType, MethodWrapperTy
 from typing import TYPE_CHECKING
 
 from skipstone.core.errors import SkipstoneError, UnknownNameError
-from skipstone.models.importing import TargetError, imported_file, imported_module, one_line
+from skipstone.models.importing import (
+    PartialImportWarning,
+    TargetError,
+    imported_file,
+    imported_module,
+    one_line,
+    why_stopped,
+)
 from skipstone.models.zoos import ZOOS, zoo_builder
 
 if TYPE_CHECKING:
@@ -154,8 +162,14 @@ def _from_module(target: Target, module: ModuleType, kwargs: Mapping[str, object
     found: object = module
     for part in target.name.split("."):
         if not hasattr(found, part):
+            if stopped := why_stopped(module):
+                raise TargetError(f"target {target.text!r}: {stopped}, before {target.name} was there")
             raise _no_such_name(target, found, part)
         found = getattr(found, part)
+    if stopped := why_stopped(module):
+        warnings.warn(
+            f"{stopped}; {target.name} was defined before that and is used", PartialImportWarning, stacklevel=4
+        )
     if isinstance(found, nn.Module) and not target.called and not kwargs:
         return found
     if isinstance(found, nn.Module) or not callable(found):

@@ -1,0 +1,110 @@
+"""Every network of a file, for `skipstone check net.py`: those that can be built, and what the others need."""
+
+import inspect
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+
+from torch import nn
+
+from skipstone.core.errors import SkipstoneError
+from skipstone.integrations.guessing import guess_input
+from skipstone.integrations.settings import Job
+from skipstone.models.importing import TargetError, imported_file, one_line, why_stopped
+
+_SAMPLES: Mapping[type, str] = {bool: "True", int: "64", float: "0.1", str: "'...'"}
+
+
+@dataclass(frozen=True, slots=True)
+class FileNetwork:
+    """One network of a file: its job, the module as built, and what was guessed for it."""
+
+    job: Job
+    model: nn.Module
+    guessed: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileNetworks:
+    """The networks of one file, and for each that can't be checked why."""
+
+    networks: tuple[FileNetwork, ...]
+    missing: tuple[str, ...]
+    stopped: str | None  # what ended the import half-way, with its line
+
+
+def networks_of(file: str, inputs: tuple[str, ...], mode: str) -> FileNetworks:
+    """Build each module class of a file that needs no argument, and take each module that it made.
+
+    Where no input is given one is guessed. A file whose import raises half-way is taken as far as it came.
+
+    Raises:
+        TargetError: there is no such file, or nothing in it is a network.
+    """
+    networks: list[FileNetwork] = []
+    missing: list[str] = []
+    with imported_file(file, file) as module:
+        stopped = why_stopped(module)
+        found = dict(_networks(module))
+        for name, value in found.items():
+            try:
+                networks.append(_network(file, name, value, inputs, mode))
+            except SkipstoneError as error:
+                missing.append(str(error))
+    if not found:
+        raise TargetError(stopped or f"{file} defines no torch.nn.Module class and makes no module")
+    return FileNetworks(tuple(networks), tuple(missing), stopped)
+
+
+def _networks(module: ModuleType) -> Iterator[tuple[str, object]]:
+    """Module classes written in the file, in its order; then modules it made, of classes written elsewhere."""
+    for name, value in vars(module).items():
+        if isinstance(value, type) and issubclass(value, nn.Module) and value.__module__ == module.__name__:
+            yield name, value
+    for name, value in vars(module).items():
+        if isinstance(value, nn.Module) and type(value).__module__ != module.__name__:
+            yield name, value
+
+
+def _network(file: str, name: str, value: object, inputs: tuple[str, ...], mode: str) -> FileNetwork:
+    target = f"{file}:{name}"
+    model = value if isinstance(value, nn.Module) else _built(file, name, value)
+    if inputs:
+        return FileNetwork(Job(target, inputs, mode), model, "")
+    needed = _required(type(model).forward)[1:]
+    if len(needed) != 1:
+        raise TargetError(f"{name} takes {', '.join(needed) or 'no input'}: skipstone check {target} --input ...")
+    guess = guess_input(model)
+    if guess is None:
+        raise TargetError(f"{name} does not say what it takes: skipstone check {target} --input 3x32x32")
+    return FileNetwork(Job(target, (guess,), mode), model, f"input guessed: --input {guess}")
+
+
+def _built(file: str, name: str, kind: object) -> nn.Module:
+    assert isinstance(kind, type)
+    needed = _required(kind.__init__)[1:]  # type: ignore[misc]  # of this very class
+    if needed:
+        samples = ", ".join(_sample(kind, argument) for argument in needed)
+        raise TargetError(f"{name} needs {', '.join(needed)}: skipstone check '{file}:{name}({samples})'")
+    try:
+        made = kind()
+    except (Exception, SystemExit) as error:
+        raise TargetError(f"{name} cannot be built: {one_line(error)}") from error
+    assert isinstance(made, nn.Module)
+    return made
+
+
+def _required(function: object) -> list[str]:
+    """The names of the parameters that have no default, `self` among them."""
+    try:
+        parameters = inspect.signature(function).parameters.values()  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return []
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [p.name for p in parameters if p.default is p.empty and p.kind in positional]
+
+
+def _sample(kind: type, argument: str) -> str:
+    """A value to show in the argument's place: of its annotated kind, else a width."""
+    annotation = inspect.signature(kind.__init__).parameters[argument].annotation  # type: ignore[misc]
+    return _SAMPLES.get(annotation, "64")
