@@ -1,5 +1,6 @@
 """skipstone compare: train several networks over seeds, print what came of it, write a report."""
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from skipstone.cli import arguments, output
+from skipstone.core.codec import encode
 from skipstone.runs.records import Recipe, RunSpec
 from skipstone.runs.variants import parse_variant
 
@@ -23,6 +25,7 @@ def run(
     options: Annotated[list[str] | None, Parameter(name=["--option", "--options"], negative="")] = None,
     vary: Annotated[list[str] | None, Parameter(negative="")] = None,
     variant: Annotated[list[str] | None, Parameter(negative="", consume_multiple=False)] = None,
+    plan_only: Annotated[bool, Parameter(name="--plan")] = False,
     workers: int | None = None,
     device: str = "cpu",
     val_fraction: float = 0.1,
@@ -53,6 +56,9 @@ def run(
     variant
         A variant of every network, as name=edit (plain=ablate:all, extra='connect:layer1 layer3'), edits with
         semicolons between; a name alone is the network as it is. To be repeated.
+    plan_only
+        Train nothing: print the runs, their time and memory measured by a few steps, and what difference the seeds
+        could resolve.
     workers
         How many runs at a time; as many as there are cores if not given.
     device
@@ -65,8 +71,9 @@ def run(
         text, or json for the content of comparison.json.
     """
     from skipstone.cli.progress import progress_bars
-    from skipstone.experiments import compare, plan
+    from skipstone.experiments import compare, forecast, plan
     from skipstone.report import write_report
+    from skipstone.report.tables import forecast_text
 
     given: dict[str, Any] = (flags or arguments.RecipeFlags()).given()
     recipe = replace(Recipe(), **given)
@@ -78,6 +85,10 @@ def run(
     names = [name for text in models for name in arguments.split(text)]
     varied = dict(map(arguments.assignments, vary or []))
     specs = plan(names, out=out, base=base, seeds=seeds, vary=varied, variants=list(map(parse_variant, variant or [])))
+    if plan_only:
+        found = forecast(specs, workers=workers)
+        print(json.dumps(encode(found), indent=1) if format == "json" else forecast_text(found))
+        return 0
     print(f"{len(specs)} runs of {epochs} epochs on {data}", file=sys.stderr)
     with progress_bars(specs) as watch:
         comparison = compare(specs, out, workers=workers, watch=watch)
@@ -85,8 +96,6 @@ def run(
         raise KeyboardInterrupt
     report = write_report(out)
     if format == "json":
-        import json
-
         print(json.dumps(comparison.to_dict(), indent=1))
     else:
         output.show_comparison(comparison)

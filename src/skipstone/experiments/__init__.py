@@ -5,6 +5,7 @@ Importing this package imports no torch: the workers do.
 
 from skipstone.experiments.comparing import compare
 from skipstone.experiments.comparison import Comparison, Difference, Group, read_comparison, read_group_runs
+from skipstone.experiments.forecast import Forecast, forecast
 from skipstone.experiments.local import RunProgress, available_cores, run_local
 from skipstone.experiments.plan import plan
 from skipstone.experiments.statistics import Interval, Sample, sample, welch
@@ -13,6 +14,7 @@ from skipstone.runs.outcome import Outcome
 __all__ = [
     "Comparison",
     "Difference",
+    "Forecast",
     "Group",
     "Interval",
     "Outcome",
@@ -20,6 +22,7 @@ __all__ = [
     "Sample",
     "available_cores",
     "compare",
+    "forecast",
     "plan",
     "read_comparison",
     "read_group_runs",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from skipstone.core.codec import Json, decode, encode
-from skipstone.experiments.plan import RUNS_FOLDER, family_of, run_label
+from skipstone.experiments.plan import RUNS_FOLDER, family_of, run_label, varied_options
 from skipstone.experiments.statistics import CONFIDENCE, Interval, Sample, holm, paired, sample, seed_warnings, welch
 from skipstone.runs.outcome import Outcome
 from skipstone.runs.records import RunRecord, read_json, read_run
@@ -107,7 +107,7 @@ def summarise(records: Sequence[RunRecord], outcomes: Sequence[Outcome]) -> Comp
     Raises:
         ValueError: there is no record.
     """
-    varied = _varied_options(records)
+    varied = varied_options([record.spec.options for record in records])
     grouped: dict[str, list[RunRecord]] = {}
     for record in records:
         if record.result is not None:
@@ -123,12 +123,6 @@ def summarise(records: Sequence[RunRecord], outcomes: Sequence[Outcome]) -> Comp
         outcomes=tuple(outcomes),
         warnings=(*_unfinished(outcomes), *_uneven(groups), *_infinite(groups), *_few_seeds(groups)),
     )
-
-
-def _varied_options(records: Sequence[RunRecord]) -> set[str]:
-    """The options that are not the same in every run."""
-    keys = {key for record in records for key in record.spec.options}
-    return {key for key in keys if len({repr(record.spec.options.get(key)) for record in records}) > 1}
 
 
 def _group(label: str, runs: Sequence[RunRecord], varied: set[str]) -> Group:

@@ -60,7 +60,7 @@ def run_local(specs: Sequence[RunSpec], *, workers: int | None = None, watch: Wa
         watch(RunProgress(i, specs[i].epochs, outcome))
     waiting = [i for i in range(len(specs)) if i not in outcomes]
     running: dict[int, _Worker] = {}
-    context = _context()
+    context = one_thread_context()
     try:
         while waiting or running:
             while waiting and len(running) < (workers or available_cores()):
@@ -172,7 +172,8 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _context() -> BaseContext:
+def one_thread_context() -> BaseContext:
+    """Where runs' processes come from: a fork server that has imported the trainer, or fresh interpreters."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")

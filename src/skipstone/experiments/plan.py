@@ -83,6 +83,12 @@ def run_label(model: str, varied: Mapping[str, Any], variant: str = "") -> str:
     return " ".join([model.removeprefix("skipstone:"), *named, *(f"{key}={value}" for key, value in varied.items())])
 
 
+def varied_options(every: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The options that are not the same in all of these runs."""
+    keys = {key for options in every for key in options}
+    return {key for key in keys if len({repr(options.get(key)) for options in every}) > 1}
+
+
 def folder_name(label: str, seed: int) -> str:
     """The label as a file name on every system, and the seed."""
     return f"{re.sub(r'[^A-Za-z0-9=._-]+', '-', label).strip('-')}_seed{seed}"

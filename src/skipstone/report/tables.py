@@ -4,7 +4,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from skipstone.experiments import Comparison, read_group_runs
+from skipstone.experiments import Comparison, Forecast, read_group_runs
 from skipstone.report import words
 
 if TYPE_CHECKING:
@@ -61,3 +61,37 @@ def epoch_table(folder: str | Path, comparison: Comparison) -> "Table":
         ]
         table.add_row(Text(group.label), *(f"{100 * train:.0f}/{100 * val:.0f}" for train, val in means))
     return table
+
+
+def forecast_text(found: Forecast) -> str:
+    """A line a network, then all runs together, and what difference the seeds could resolve."""
+    width = max([len("network"), *(len(network.label) for network in found.networks)])
+    lines = [
+        f"{'network':{width}}  {'runs':>4}  {'parameters':>12}  {'multiply-adds':>14}  {'a run':>9}  {'memory':>8}"
+    ]
+    for network in found.networks:
+        cost = network.cost
+        if cost is None:
+            lines.append(f"{network.label:{width}}  {network.num_runs:>4}  cannot be trained: {network.note}")
+            continue
+        lines.append(
+            f"{network.label:{width}}  {network.num_runs:>4}  {cost.num_parameters:>12,}  {cost.macs:>14,}  "
+            f"{_duration(cost.seconds):>9}  {cost.peak_bytes / 2**20:>5,.0f} MB"
+        )
+    total = sum(network.num_runs for network in found.networks if network.cost)
+    memory = f"{found.peak_bytes / 2**20:,.0f} MB of memory"
+    lines += ["", f"{total} runs, {found.workers} at a time: about {_duration(found.seconds)} and {memory}"]
+    if not found.resolvable:
+        return "\n".join([*lines, "one seed a network shows no spread: no difference could be established"])
+    pairs = ", ".join(f"{words.points(difference)} at {100 * sd:.1f}" for sd, difference in found.resolvable)
+    lines += [
+        f"{found.num_seeds} seeds a network find, in 4 of 5 comparisons, a true difference of",
+        f"  {pairs}  (the spread between seeds, in points)",
+    ]
+    return "\n".join(lines)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

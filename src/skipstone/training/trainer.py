@@ -47,7 +47,7 @@ def train(
     """
     progress = progress or Silent()
     if spec.out is None:
-        return _Run(spec, build).begin(progress).finish(progress, None)
+        return prepare(spec, progress, build).finish(progress, None)
     folder = RunFolder(Path(spec.out))
     continues = resume and holds_work(folder.path)
     if continues:
@@ -57,7 +57,7 @@ def train(
             return record.result
     else:
         demand_free(folder.path)
-    run = _Run(spec, build)
+    run = Run(spec, build)
     try:
         if continues:
             folder.hold()
@@ -70,7 +70,12 @@ def train(
         folder.release()
 
 
-class _Run:
+def prepare(spec: RunSpec, progress: Progress, build: Builder = build_model) -> "Run":
+    """A run that stands before its first step, its network tried, nothing written."""
+    return Run(spec, build).begin(progress)
+
+
+class Run:
     """Everything a run holds in memory."""
 
     def __init__(self, spec: RunSpec, build: Builder) -> None:
@@ -96,7 +101,7 @@ class _Run:
         self.environment = describe(device, augmentation) | {"data": self.data.digest()}
         self.epochs: list[EpochRecord] = []
 
-    def begin(self, progress: Progress) -> "_Run":
+    def begin(self, progress: Progress) -> "Run":
         """Try the network, and stand before the first step."""
         trial = Bench(self.spec, self.data, self.batches, self.fabric, self.build).try_out(self.network)
         for note in trial.notes:
