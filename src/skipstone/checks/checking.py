@@ -42,7 +42,7 @@ def check(
         ExampleError: an example of no known form.
         UnknownNameError: a code that does not exist.
     """
-    with undisturbed(), time_limit(NO_LIMIT):  # no time is left for another record once one took too long
+    with undisturbed(model), time_limit(NO_LIMIT):  # no time is left for another record once one took too long
         subject = Subject.of(model, example, run=run, budget=budget)
         return _check(subject, _codes(select), _codes(ignore) or set(), repairs, sizes)
 

@@ -20,7 +20,7 @@ def method(kind: type[nn.Module], name: str) -> ast.FunctionDef | None:
 
 def _method(kind: type[nn.Module], name: str) -> ast.FunctionDef | None:
     function = inspect.unwrap(getattr(kind, name, None) or kind)
-    if not inspect.isfunction(function) or function.__module__.startswith("torch."):
+    if not inspect.isfunction(function) or (function.__module__ or "").startswith("torch."):
         return None
     try:
         lines, first = inspect.getsourcelines(function)

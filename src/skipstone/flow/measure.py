@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skipstone.core.errors import SkipstoneError
+from skipstone.execution.copying import CopyError, copied
 from skipstone.flow.probe import Handle, Probe
 from skipstone.runs.records import FlowRecord
+from skipstone.tracing.session import undisturbed
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -20,32 +22,30 @@ def gradient_flow(model: nn.Module, batch: tuple[object, Tensor], loss: Loss = F
     """The norms of each layer's gradient and weights for one batch, in the model's present mode.
 
     `batch` is (inputs, targets); inputs may be a tensor, a tuple of positional or a mapping of keyword arguments.
-    `loss(outputs, targets)` must be a scalar. The model is left as it was: its gradients, buffers (batch-norm
-    statistics) and the random state are put back.
+    `loss(outputs, targets)` must be a scalar. A copy is run: the model and the random state are left as they were.
 
     Raises:
         SkipstoneError: the loss is not a scalar, or no parameter has a part in it.
     """
     inputs, targets = batch
-    probe = Probe(model)
-    kept = [parameter.grad for parameter in model.parameters()]
-    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
-    try:
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-            for parameter in model.parameters():
-                parameter.grad = None
-            with torch.enable_grad(), probe.outputs():
-                value = loss(_call(model, inputs), targets)
+    with undisturbed(model):
+        twin = _copied(model)
+        probe = Probe(twin)
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())), torch.enable_grad():
+            with probe.outputs():
+                value = loss(_call(twin, inputs), targets)
             _demand_scalar(value)
             value.backward()  # type: ignore[no-untyped-call]
         probe.gradients()
         return probe.record()
-    finally:
-        for parameter, gradient in zip(model.parameters(), kept, strict=True):
-            parameter.grad = gradient
-        with torch.no_grad():
-            for buffer, value in buffers:
-                buffer.copy_(value)
+
+
+def _copied(model: nn.Module) -> nn.Module:
+    """What is run in the model's place: a pass may write to whatever the model holds."""
+    try:
+        return copied(model).model
+    except CopyError as error:
+        raise SkipstoneError(f"{type(model).__name__} cannot be copied: {error}") from error
 
 
 def _call(model: nn.Module, inputs: object) -> Tensor:

@@ -52,7 +52,7 @@ def legal_sizes(
     if not seconds > 0:
         raise SizesError(f"seconds is {seconds}, expected more than 0")
     self_test("the legal sizes", lambda: sizes_differ(legal_sizes))
-    with undisturbed():
+    with undisturbed(model):
         return _legal_sizes(model, parse_request(inputs, ranges), seconds, method)
 
 

@@ -42,12 +42,12 @@ def _is_ours(error: Exception) -> bool:
         file = frame.f_code.co_filename
         if is_ours(file):
             return True
-        if not _is_library(file):
+        if not is_library(file):
             return False  # code of the user's that skipstone called: a hook, a property
     return False
 
 
 @cache
-def _is_library(file: str) -> bool:
+def is_library(file: str) -> bool:
     """Code that does what it is asked to: to blame is whoever called it."""
     return file.startswith((FOLDER, _STANDARD, "<")) or f"{os.sep}site-packages{os.sep}" in file

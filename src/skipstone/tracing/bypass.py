@@ -17,7 +17,7 @@ from skipstone.tracing.blame import pass_on
 from skipstone.tracing.nests import tensors_in
 from skipstone.tracing.torch_internals import BOOKKEEPER
 
-_RECORDER = "skipstone.tracing.recorder"  # its own assumed results are no functions of the user's
+_ASSUMED = "skipstone.tracing.assumed"  # its own assumed results are no functions of the user's
 Ran = Callable[[object, int], None]
 
 
@@ -56,7 +56,7 @@ def _patched() -> Iterator[None]:
         count, ran = _watcher.current
         first = count()
         result = pass_on(original, args, kwargs)
-        if cls.__module__ not in (_RECORDER, BOOKKEEPER):
+        if cls.__module__ not in (_ASSUMED, BOOKKEEPER):
             ran(result, first)
         return result
 

@@ -1,13 +1,16 @@
 """A stand-in for the user's model: the same modules, with fake tensors for its weights.
 
 Nothing of the user's is copied or touched: each module gets a twin of its own class with a copied `__dict__`, so that
-a forward that stores things on `self` stores them on the twin. Tied weights stay tied, and a function that closed over
-a module, a list or a dict (a hook that collects features, say) gets a twin closed over theirs.
+a forward that stores things on `self` stores them on the twin. Tied weights stay tied. Whatever leads from the model
+to something that can be changed leads from the twin to a twin of that: a function's closure and its default arguments
+(a hook that collects features, or removes itself), a bound method, a partial function, a weak reference.
 """
 
 import copy
+import warnings
+import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from functools import partial
 from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -16,6 +19,16 @@ import torch
 from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 
+from skipstone.tracing.objects import (
+    PLAIN,
+    NotCopied,
+    fill_slots,
+    filled,
+    is_consumed,
+    is_plain_object,
+    is_state,
+    set_state,
+)
 from skipstone.tracing.torch_internals import (
     FakeTensor,
     FakeTensorMode,
@@ -29,10 +42,6 @@ from skipstone.tracing.torch_internals import (
 )
 
 _CPU = torch.device("cpu")
-_PLAIN = frozenset((
-    type(None), bool, int, float, complex, str, bytes, type, torch.dtype, torch.device, torch.Size, BuiltinFunctionType,
-    ModuleType,
-))  # fmt: skip
 
 
 class Clone:
@@ -86,22 +95,40 @@ class Clone:
     def value(self, value: object) -> object:
         """The twin of anything a module may hold; what cannot be copied (a lock, an open file) is shared."""
         kind = type(value)
-        if kind in _PLAIN:
+        if kind in PLAIN:
             return value
         twin = self._memo.get(id(value))
         if twin is not None:
             return twin
+        copier = _COPIERS.get(kind)  # first: a weak proxy passes for an instance of its object's class
+        if copier is not None:
+            return copier(self, value)
         if isinstance(value, torch.Tensor):
             return self.tensor(value)
         if isinstance(value, nn.Module):
             return self._tree(value)
-        copier = _COPIERS.get(kind)
-        if copier is not None:
-            return copier(self, value)
         try:
-            return self._remember(value, self._deep_copy(value))
-        except Exception:  # noqa: BLE001 - copying runs code of the user's that may raise anything; sharing is the fallback
-            return value
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 and 3.13, of itertools
+                return self._object(value) if is_plain_object(kind) else self._remember(value, self._deep_copy(value))
+        except Exception:  # noqa: BLE001 - copying runs code of the user's that may raise anything
+            self._memo.pop(id(value), None)  # half made
+            return value if not is_consumed(value) else self._remember(value, NotCopied(kind.__name__))
+
+    def _object(self, value: object) -> object:
+        """An object copied as `copy` would, but for what it holds."""
+        reduced = value.__reduce_ex__(4)
+        if isinstance(reduced, str):
+            return value  # stands for a name of its module
+        make, args, state, items, pairs = (*reduced, None, None, None)[:5]
+        twin = self._remember(value, make(*map(self.value, args)))
+        if state is not None:
+            set_state(twin, self.value(state))
+        for item in items or ():
+            twin.append(self.value(item))  # type: ignore[attr-defined]
+        for key, item in pairs or ():
+            twin[self.value(key)] = self.value(item)  # type: ignore[index]
+        return twin
 
     def _remember(self, original: object, twin: object) -> object:
         self._memo[id(original)] = twin
@@ -123,7 +150,13 @@ class Clone:
         for module in fresh:
             twin = self._memo[id(module)]
             assert isinstance(twin, nn.Module)
-            twin.__dict__.update({key: self.value(value) for key, value in module.__dict__.items()})
+            twin.__dict__.update(
+                {
+                    key: OrderedDict() if key in _HOOK_TABLES and not value else self.value(value)
+                    for key, value in module.__dict__.items()
+                }
+            )
+            fill_slots(twin, module, self.value)
             self._leave_unsized(twin)
         twin = self._memo[id(root)]
         assert isinstance(twin, nn.Module)
@@ -132,8 +165,6 @@ class Clone:
     def _mapping(self, value: object) -> object:
         assert isinstance(value, dict)
         twin = type(value)()
-        if not value and type(value) is OrderedDict:
-            return twin  # the six empty hook tables of every module: not worth remembering
         self._remember(value, twin)
         twin.update((key, self.value(item)) for key, item in value.items())
         return twin
@@ -146,28 +177,71 @@ class Clone:
         return twin
 
     def _collection(self, value: object) -> object:
-        assert isinstance(value, tuple | set)
+        assert isinstance(value, tuple | set | frozenset)
         return self._remember(value, type(value)(map(self.value, value)))
 
     def _function(self, value: object) -> object:
-        """A function as it is, unless it closed over something that has a twin or can be changed."""
+        """A function as it is, unless it closed over something, or has as a default something that can be changed."""
         assert isinstance(value, FunctionType)
-        if not value.__closure__ or not any(map(_holds_state, value.__closure__)):
+        defaults = (*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values())
+        if not value.__closure__ and not value.__dict__ and not any(map(is_state, defaults)):
             return value
-        cells = tuple(CellType() for _ in value.__closure__)
-        twin = FunctionType(value.__code__, value.__globals__, value.__name__, value.__defaults__, cells)
-        twin.__kwdefaults__ = value.__kwdefaults__
-        twin.__dict__.update(value.__dict__)
+        cells = tuple(map(self._cell, value.__closure__ or ()))
+        twin = FunctionType(value.__code__, value.__globals__, value.__name__, None, cells)
         self._remember(value, twin)
-        for cell, own in zip(value.__closure__, cells, strict=True):
-            if _filled(cell):
+        for cell, own in zip(value.__closure__ or (), cells, strict=True):
+            if filled(cell) and not filled(own):
                 own.cell_contents = self.value(cell.cell_contents)
+        twin.__defaults__ = self.value(value.__defaults__)  # type: ignore[assignment]
+        twin.__kwdefaults__ = self.value(value.__kwdefaults__)  # type: ignore[assignment]
+        twin.__dict__.update({key: self.value(item) for key, item in value.__dict__.items()})
+        twin.__qualname__, twin.__module__ = value.__qualname__, value.__module__
+        return twin
+
+    def _cell(self, cell: CellType) -> CellType:
+        """Functions made together share their cells, and so do their twins."""
+        twin = self._memo.get(id(cell)) or self._remember(cell, CellType())
+        assert isinstance(twin, CellType)
         return twin
 
     def _method(self, value: object) -> object:
         assert isinstance(value, MethodType)
         function: Any = self.value(value.__func__)
         return MethodType(function, self.value(value.__self__))
+
+    def _builtin(self, value: object) -> object:
+        """A function of C, or a method of C bound to something: `self.push = self.items.append`."""
+        assert isinstance(value, BuiltinFunctionType)
+        owner = value.__self__
+        bound = owner is not None and not isinstance(owner, ModuleType | type)
+        return getattr(self.value(owner), value.__name__) if bound else value
+
+    def _partial(self, value: object) -> object:
+        assert isinstance(value, partial)
+        arguments = {key: self.value(item) for key, item in value.keywords.items()}
+        function: Any = self.value(value.func)
+        return self._remember(value, partial(function, *map(self.value, value.args), **arguments))
+
+    def _reference(self, value: object) -> object:
+        assert isinstance(value, weakref.ref)
+        target = value()
+        return value if target is None else self._remember(value, type(value)(self.value(target)))
+
+    def _proxy(self, value: object) -> object:
+        target = value.__repr__.__self__  # type: ignore[attr-defined]  # the bound method holds the object itself
+        return self._remember(value, weakref.proxy(self.value(target)))
+
+    def _weak_mapping(self, value: object) -> object:
+        assert isinstance(value, MutableMapping)
+        twin = self._remember(value, type(value)())
+        assert isinstance(twin, MutableMapping)
+        for key, item in list(value.items()):
+            twin[self.value(key)] = self.value(item)
+        return twin
+
+    def _weak_set(self, value: object) -> object:
+        assert isinstance(value, weakref.WeakSet)
+        return self._remember(value, weakref.WeakSet(map(self.value, value)))
 
 
 class FakeClone(Clone):
@@ -204,7 +278,7 @@ class FakeClone(Clone):
         return cast
 
     def _twin(self, tensor: torch.Tensor) -> torch.Tensor:
-        if isinstance(tensor, FakeTensor):
+        if isinstance(tensor, FakeTensor) and tensor.fake_mode is self.fake:
             return tensor
         twin = fake_tensor(tensor, self.fake, self._home)
         self._originals[id(twin)] = tensor
@@ -231,9 +305,20 @@ _COPIERS: Mapping[type, Callable[[Clone, object], object]] = {
     list: Clone._list,
     tuple: Clone._collection,
     set: Clone._collection,
+    frozenset: Clone._collection,
     FunctionType: Clone._function,
+    BuiltinFunctionType: Clone._builtin,
     MethodType: Clone._method,
+    partial: Clone._partial,
+    weakref.ref: Clone._reference,
+    weakref.WeakMethod: Clone._reference,
+    weakref.ProxyType: Clone._proxy,
+    weakref.CallableProxyType: Clone._proxy,
+    weakref.WeakKeyDictionary: Clone._weak_mapping,
+    weakref.WeakValueDictionary: Clone._weak_mapping,
+    weakref.WeakSet: Clone._weak_set,
 }
+_HOOK_TABLES = frozenset(name for name, table in vars(nn.Module()).items() if type(table) is OrderedDict)
 
 
 def _script_copy(module: nn.Module) -> nn.Module:
@@ -272,26 +357,13 @@ def _unsized(lazy: torch.Tensor, ready: Callable[[torch.Tensor], None]) -> torch
     return Unsized(lazy.requires_grad, device="meta", dtype=lazy.dtype)
 
 
-def _filled(cell: CellType) -> bool:
-    try:
-        return cell.cell_contents is not None
-    except ValueError:  # a cell that nothing was written to yet
-        return False
-
-
-def _holds_state(cell: CellType) -> bool:
-    return _filled(cell) and isinstance(
-        cell.cell_contents, nn.Module | torch.Tensor | dict | list | set | FunctionType | MethodType
-    )
-
-
 def fake_tensor(tensor: torch.Tensor, fake: FakeTensorMode, home: torch.device = _CPU) -> torch.Tensor:
     """A fake tensor of the same shape, strides, dtype, device and `requires_grad`; a parameter stays a parameter.
 
     One on the meta device is taken to be at `home`.
     """
     device = home if tensor.device.type == "meta" else tensor.device
-    if tensor.layout != torch.strided or type(tensor) not in (torch.Tensor, nn.Parameter, nn.Buffer):
+    if tensor.layout != torch.strided or type(tensor) not in (torch.Tensor, nn.Parameter, nn.Buffer, FakeTensor):
         return fake.from_tensor(tensor, static_shapes=True)
     meta = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
     twin = FakeTensor(fake, meta, device)

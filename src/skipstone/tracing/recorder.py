@@ -13,9 +13,9 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from skipstone.core.errors import SkipstoneError
 from skipstone.core.graph import Assumption, Failure, ModuleCall, Node, NodeKind, NodeRef, Place, TensorSpec
 from skipstone.graphs.operations import canonical, is_augmented, is_inplace, may_flag_inplace, named_arguments
+from skipstone.tracing.assumed import assumed
 from skipstone.tracing.blame import pass_on, raise_if_ours
 from skipstone.tracing.calls import Calls
 from skipstone.tracing.clone import FakeClone
@@ -46,18 +46,6 @@ Args = tuple[Any, ...]
 Keywords = Mapping[str, Any]
 
 
-class _Assumed(torch.autograd.Function):
-    """A tensor of an assumed shape that autograd still sees as made from the operands."""
-
-    @staticmethod
-    def forward(ctx, like, shape, *operands):  # type: ignore[no-untyped-def]
-        return like.new_empty(shape)
-
-    @staticmethod
-    def backward(ctx, *gradients):  # type: ignore[no-untyped-def]
-        raise SkipstoneError("a recorded pass has no backward behind an operation that torch refused")
-
-
 class Recorder(TorchFunctionMode):
     """Writes nodes while a cloned model runs; `refusals` says what happens where torch refuses an operation.
 
@@ -83,7 +71,7 @@ class Recorder(TorchFunctionMode):
         self._wrappers: dict[int, int] = {}
         self._memory = Memory()
         self.values = Values(clone.original)
-        self._dataless = Dataless(self.values, clone.fake, self.assume, self._assumed)
+        self._dataless = Dataless(self.values, clone.fake, self.assume, assumed)
         self._keep: list[object] = []
         self._calls = Calls(clone.paths, lambda t: self._index.get(id(t)), self.look_up, lambda: len(self.nodes))
         self._last_path = ""
@@ -194,6 +182,8 @@ class Recorder(TorchFunctionMode):
             self.assume("left on its device what was moved to one this machine lacks")
             func, args, kwargs = staying
             name = func.__name__
+        if is_inplace(name) or is_augmented(name) or "out" in kwargs:
+            args, kwargs = self._without_real(args, kwargs)
         operands = tensors_in((args, kwargs))
         versions = [version(t) for t in operands]
         where = places(packages=self.packages)
@@ -219,7 +209,19 @@ class Recorder(TorchFunctionMode):
         self._write(name, (func, args, kwargs), tensors_in(result), operands, changed, failure, where)
         return result
 
+    def _without_real(self, args: Args, kwargs: Keywords) -> tuple[Args, Keywords]:
+        """A write goes to the twin of a tensor with data: that one is the user's (a global, say)."""
+
+        def twin(tensor: torch.Tensor) -> torch.Tensor:
+            real = not isinstance(tensor, FakeTensor) and wrapped(tensor) is None
+            return self.clone.tensor(tensor) if real else tensor
+
+        changed: Any = map_tensors((args, dict(kwargs)), twin)
+        return changed[0], changed[1]
+
     def _attribute(self, func: Function, name: str, args: Args, kwargs: Keywords) -> Any:
+        if name == "__set__":
+            args, kwargs = self._without_real(args, kwargs)
         result = pass_on(func, args, kwargs)
         attribute = getattr(getattr(func, "__self__", None), "__name__", "get")
         if name == "__set__" and attribute == "data" and isinstance(args[1], torch.Tensor):
@@ -337,7 +339,7 @@ class Recorder(TorchFunctionMode):
         ages = [self.look_up(t) for t in operands_]
         if op == "embedding" and operands_[0].dtype.is_floating_point and self.nodes[ages[0]].kind == "input":
             self.assume("took a floating-point input as whole numbers, since it indexes an embedding")
-            return self._assumed((*operands_[0].shape, *operands_[1].shape[1:]), operands_[1:]), None
+            return assumed((*operands_[0].shape, *operands_[1].shape[1:]), operands_[1:]), None
         if not self.refusals.go_on:
             raise error
         call = Refused(op, func, named_arguments(op, func, args, kwargs), operands_, ages)
@@ -353,19 +355,10 @@ class Recorder(TorchFunctionMode):
         number = len(self.options)
         self.options.append(len(shapes))
         choice = self.refusals.choice(number)
-        result = self._assumed(shapes[choice], operands_)
+        result = assumed(shapes[choice], operands_)
         if inplace and choice == 0 and not self.out_of_place:
             result = overwrite(operands_[0], result)
         return (None if op == "setitem" else result), Failure(type(error).__name__, _first_line(error), operands(call))
-
-    def _assumed(self, shapes: Shapes, operands_: Sequence[torch.Tensor]) -> Any:
-        if shapes is None:
-            return None
-        if any(not isinstance(size, int | torch.SymInt) for size in shapes):
-            return tuple(self._assumed(shape, operands_) for shape in shapes)  # type: ignore[arg-type]
-        like = next((t for t in operands_ if t.dtype.is_floating_point), operands_[0])
-        with no_torch_function():
-            return _Assumed.apply(like, shapes, *operands_)  # type: ignore[no-untyped-call]
 
     def _assume_result(
         self,
@@ -379,7 +372,7 @@ class Recorder(TorchFunctionMode):
         if not self.refusals.go_on:
             raise error
         self.link.watching = False
-        result = self._assumed(shapes, tensors)
+        result = assumed(shapes, tensors)
         self.link.watching = True
         self.options.append(1)
         failure = Failure(type(error).__name__, _first_line(error), met)

@@ -21,6 +21,7 @@ from skipstone.tracing.bypass import watched_functions
 from skipstone.tracing.clone import FakeClone
 from skipstone.tracing.deadline import call_foreign, time_limit
 from skipstone.tracing.nests import tensors_in
+from skipstone.tracing.outside import outside_kept
 from skipstone.tracing.randomness import own_random_numbers
 from skipstone.tracing.recorder import Recorder
 from skipstone.tracing.refusals import GO_ON, Refusals
@@ -65,7 +66,7 @@ def run(
         symbolic: the arguments may have sizes that stand for many; no gradients are followed then.
         seconds: after about this long the pass ends with `OutOfTime` as its error.
     """
-    with undisturbed():
+    with undisturbed(model):
         fake = fake_mode(cached=not symbolic)
         clone = FakeClone(model, fake)
         recorder = Recorder(clone, refusals, out_of_place=out_of_place)
@@ -112,9 +113,13 @@ def _put_into_mode(twin: nn.Module, training: bool, recorder: Recorder) -> None:
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
-    """One at a time; random states, grad mode and torch's settings as they were; torch's own complaints unheard."""
-    with _LOCK, bare_surroundings(), torch.inference_mode(False), own_random_numbers(), _unheard():
+def undisturbed(model: nn.Module | None = None) -> Iterator[None]:
+    """One at a time; random states, grad mode and torch's settings as they were; torch's own complaints unheard.
+
+    What code of the model's writes to besides its instance is put back too.
+    """
+    outside = outside_kept(model) if model is not None else nullcontext()
+    with _LOCK, bare_surroundings(), torch.inference_mode(False), own_random_numbers(), _unheard(), outside:
         yield
 
 

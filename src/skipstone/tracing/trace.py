@@ -51,7 +51,7 @@ def trace(
         raise SkipstoneError(f"a model must be a torch.nn.Module, not {type(model).__name__}: {model!r}")
     _check_initialised(model)
     self_test("the records", lambda: records_differ(trace))
-    with undisturbed(), time_limit(NO_LIMIT):
+    with undisturbed(model), time_limit(NO_LIMIT):
         parsed = parse_example(example)
 
         def recorded(choices: Sequence[int]) -> tuple[Graph, list[int]]:
