@@ -30,7 +30,7 @@ RULE = Rule("SK209", "cut-gradient", "warning", "a skip connection or its branch
 def check(subject: Subject) -> Iterator[Fault]:
     graph = subject.graph
     if not any(graph[i].requires_grad for i in graph.outputs):
-        return  # inference alone: nothing here is meant to learn
+        return  # inference alone (a frozen backbone): nothing here is meant to learn
     reached = {parameter.name: parameter.reached for parameter in graph.parameters}
     for skip in subject.skips:
         if not skip.is_block_skip or skip.merge not in ("add", "cat") or graph[skip.merge_node].tainted:

@@ -32,7 +32,7 @@ def check(subject: Subject) -> Iterator[Fault]:
     graph = subject.graph
     dead = _dead(graph, subject.ancestry)
     if dead:
-        # What one mode alone leaves unused (a variance that only training samples from) is no waste.
+        # What one mode alone leaves unused is no waste: a VAE's variance, GoogLeNet's auxiliary heads.
         other = subject.in_mode(not subject.model.training)
         used = _live_modules(other)
         dead = [i for i in dead if graph[i].module not in used]

@@ -53,5 +53,5 @@ def _is_needless(subject: Subject, skip: Skip) -> bool:
     if len(layers) != 1 or len(shapes) != 1 or layers[0].op not in CONV | {"linear"}:
         return False
     pointwise = set(graph[layers[0].inputs[1]].shape[2:]) == {1} or layers[0].op == "linear"
-    # Beside a single layer a pointwise one is a branch to be folded into it (RepVGG), not a shortcut.
+    # Beside a single layer a pointwise one is a branch to be folded into it (RepVGG, 2101.03697), not a shortcut.
     return pointwise and sum(subject.ancestry.layers[i] for i in skip.main) > 1

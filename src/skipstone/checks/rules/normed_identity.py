@@ -44,6 +44,7 @@ def check(subject: Subject) -> Iterator[Fault]:
     for call, skips in by_call.items():
         yield from _query_alone(subject, skips, call)
         normed = [(skip, norm) for skip in skips if (norm := _norm_of(graph, skip, call)) is not None]
+        # Post-norm blocks (Vaswani et al. 2017) take their identity behind the norm of the sum before, on purpose.
         if not normed or _ends_normed(graph, skips[-1], call):
             continue
         starts = [(skip, norm) for skip, norm in normed if _is_stream(subject, norm, call)]
@@ -77,7 +78,7 @@ def _norm_of(graph: Graph, skip: Skip, call: int) -> int | None:
         index = same_values(graph, graph[index].inputs[0])
     node = graph[index]
     if any(user.op in SLICES for user in readers(graph, skip.short_operand)):
-        return None  # a part of the tokens goes its own way (class attention)
+        return None  # a part of the tokens goes its own way: class attention (CaiT, 2103.17239)
     return index if node.op in NORM and owner_call(graph, node) == call and not graph[skip.merge_node].tainted else None
 
 
@@ -85,11 +86,13 @@ def _is_stream(subject: Subject, norm: int, call: int) -> bool:
     """Is the norm's input the forward's own input or an earlier residual sum, read by the norm alone?"""
     graph = subject.graph
     source = same_values(graph, graph[norm].inputs[0])
+    # Read by others as well: pre-activation blocks that project behind the shared norm (1603.05027, figure 4e).
     if any(reader.index != norm for reader in readers(graph, source, frozenset())) or source in graph.outputs:
         return False
     is_sum = MERGES.get(graph[source].op) == "add"
     if is_sum and owner_call(graph, graph[source]) == call:
         return True
+    # A layer's output given to the block is a stem with its norm behind it (ViT's and Swin's patch embedding).
     given = call >= 0 and source in graph.calls[call].inputs
     return given and (is_sum or graph[source].kind == "input")
 

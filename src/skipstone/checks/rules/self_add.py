@@ -53,7 +53,7 @@ def _is_map(subject: Subject, node: Node, operand: int) -> bool:
 
 
 def _merges_others(graph: Graph, node: Node) -> bool:
-    """Does the same line add different tensors in another round of its loop (the deepest level of a U-Net)?"""
+    """Does the same line add different tensors in another round of its loop (the deepest level of U-Net or FPN)?"""
     return any(
         other.op == node.op and other.place == node.place and len({same_values(graph, i) for i in other.inputs}) > 1
         for other in graph

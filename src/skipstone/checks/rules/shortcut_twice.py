@@ -67,7 +67,7 @@ def _sum_holding(graph: Graph, total: int, term: int) -> int | None:
         if node.op != "add" or len(node.inputs) != 2 or "alpha" in node.arguments:
             continue
         if len(graph.users[node.index]) != 1 or node.index in graph.outputs:
-            continue  # others read the sum: streams that are all added up in the end (dense sums)
+            continue  # others read the sum: streams that are all added up in the end (a dense sum)
         operands = [same_values(graph, i) for i in node.inputs]
         if term in operands and operands[0] != operands[1]:
             return node.index

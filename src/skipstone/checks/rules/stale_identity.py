@@ -36,9 +36,11 @@ def check(subject: Subject) -> Iterator[Fault]:
     for skip in subject.skips:
         merge = graph[skip.merge_node]
         if skip.kind == "identity" and skip.merge == "add" and merge.op == "add" and not merge.tainted:
+            # Per forward: EDSR's outer residual (1707.02921) starts where its first block's does, in another module.
             key = (same_values(graph, skip.short_operand), owner_call(graph, merge))
             by_shortcut.setdefault(key, []).append(skip)
     for skips in by_shortcut.values():
+        # More than two: an initial residual fed in at every step (GCNII, 2007.02133).
         if len(skips) == 2 and _is_stale(subject, *skips):
             first, second = (graph[skip.merge_node] for skip in skips)
             message = (
@@ -58,10 +60,12 @@ def _is_stale(subject: Subject, first: Skip, second: Skip) -> bool:
     if follower is None or not branch >> follower.index & 1:
         return False
     ours, theirs = _weights(graph, first.main), _weights(graph, _after(graph, second.main, stream))
+    # Shared weights: the recurrent convolutions of R2U-Net (1802.06955) add their input at every step.
     if not ours or not theirs or ours & theirs:
         return False
     layers = [sum(ancestry.layers[i] for i in path) for path in (first.main, _after(graph, second.main, stream))]
     if follower.op in NORM:
+        # Single layers of one make may be a chain of sums; a transformer's attention and feed-forward part differ.
         next_one = _only_reader(graph, follower.index, several=True)
         return next_one is not None and (_differ(subject, first, second, stream) or min(layers) > 1)
     alike = {reader.op for reader in readers(graph, second.merge_node)} == {follower.op}
@@ -99,15 +103,9 @@ def _differ(subject: Subject, first: Skip, second: Skip, stream: int) -> bool:
 
 
 def _scaled(graph: Graph, *skips: Skip) -> bool:
-    """Is a sum weighted: a step of a solver, an initial residual, a running average?"""
+    """Is a sum weighted: a step of a solver (the midpoint rule), an initial residual (GCNII), a running average?"""
     for skip in skips:
         ends = [graph[skip.short_operand], graph[skip.main_operand], graph[skip.merge_node]]
         if any(node.op in ("mul", "div") or "alpha" in node.arguments for node in ends):
             return True
     return False
-
-
-def _stream(graph: Graph, merge: int) -> int:
-    """The first residual's output: behind the norm or activation that closes it."""
-    follower = _only_reader(graph, merge)
-    return follower.index if follower is not None else merge

@@ -128,7 +128,7 @@ def _misread(graph: Graph, source: tuple[int, ...], node: Node) -> bool:
     for size in reversed(places):
         total *= size
         if total == features:
-            return False  # whole trailing axes: could be meant
+            return False  # whole trailing axes: rows or columns as tokens, as axial attention reads them
     return node.shape[1] == total > 1 and _read_as_features(graph, node.index)
 
 

@@ -64,7 +64,7 @@ def _is_zero_tensor(subject: Subject, node: Node, factor: int) -> bool:
         return _holds_zeros(subject, node, factor)
     if source.kind not in ("parameter", "buffer") or source.requires_grad or _is_set(subject, source):
         return False
-    # Frozen at zero while the rest is trained; of a wholly frozen network it says nothing.
+    # Frozen at zero while the rest is trained; of a wholly frozen network (BYOL's target) it says nothing.
     stored = dict(subject.model.named_buffers() if source.kind == "buffer" else subject.model.named_parameters())
     tensor = stored.get(source.name)
     trained = any(parameter.requires_grad for parameter in subject.graph.parameters)
