@@ -79,6 +79,7 @@ def refused(capsys, arguments):
     return told.err
 
 
+TRAIN = ["train", "--model", "skipstone:plain8", "--epochs", "1", "--out", "run"]
 CHECK = ["check", "net.py:Net", "-i", "3x8x8"]
 
 
@@ -108,6 +109,8 @@ CHECK = ["check", "net.py:Net", "-i", "3x8x8"]
         (["sizes", "net.py:Net", "-i", "3xHxW", "--range", "1:" + "9" * 30], "is not understood; write FIRST:END"),
         (["sizes", "net.py:Net", "-i", "3xHxW", "--seconds", "nan"], "seconds is nan, expected more than 0"),
         (["sizes", "net.py:Net", "-i", "3xHxW:float99"], "unknown dtype 'float99'"),
+        ([*TRAIN, "--device", "cpu:7"], "device is 'cpu:7', and there is one cpu; write cpu"),
+        ([*TRAIN, "--split-seed", "99999999999"], "split_seed is 99999999999, expected 0 or more and below 2**32"),
         (["explain", ""], "unknown code or design ''"),
         (["models", "resnet20(", "--costs"], "is not written like"),
     ],
@@ -125,6 +128,14 @@ def test_a_network_that_ends_the_program_is_no_clean_network(folder, capsys, com
     out, err = capsys.readouterr()
     assert status in (1, 2)
     assert "SystemExit" in out + err
+
+
+def test_nothing_is_trained_where_nothing_can_be_written(folder, capsys):
+    started = time.monotonic()
+    (folder / "file").write_text("")
+    assert run(["compare", "--models", "plain8", "--seeds", "3", "--epochs", "500", "--out", "file/out"]) == 2
+    assert "Not a directory" in capsys.readouterr().err
+    assert time.monotonic() - started < 60
 
 
 def test_a_network_that_raises_in_mid_training_is_told_with_its_line(folder, capsys):

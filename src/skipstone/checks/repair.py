@@ -19,7 +19,7 @@ from skipstone.core.edit import Edits
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.sources import SourceChange
 from skipstone.execution import NotRun, Witness, plan
-from skipstone.graphs.costs import cost
+from skipstone.graphs.costs import batch_of, cost
 
 Key = tuple[str, str, int, int]  # code, module, line, column: what makes the faults of two records the same
 _MAX_SHOWN = 4  # verified repairs a finding
@@ -98,7 +98,7 @@ def _verified(subject: Subject, found: Found, proposal: Proposal, alone: set[Key
     proof = _NOT_RUN if any(code in _ERRORS for code, *_ in alone) else _proof(subject, edits, mended)
     if proof is None:
         return None
-    extra = cost(mended.graph) - cost(subject.graph)
+    extra = (cost(mended.graph) - cost(subject.graph)).for_one(batch_of(subject.graph))
     return Repair(
         title=proposal.title,
         edits=edits,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Parameters, multiply-adds and activation bytes for a batch of one example input.
+    """Parameters, multiply-adds and activation bytes: of a recorded batch, or `for_one` input of it.
 
     `macs` counts convolutions, linear layers and matrix products only, without bias, as the papers do.
     `activation_bytes` is what the operations' outputs occupy.
@@ -28,6 +28,10 @@ class Cost:
             self.macs - other.macs,
             self.activation_bytes - other.activation_bytes,
         )
+
+    def for_one(self, batch: int) -> "Cost":
+        """Of one input out of a batch: what is computed is shared out, parameters are not."""
+        return Cost(self.num_parameters, round(self.macs / batch), round(self.activation_bytes / batch))
 
     def __str__(self) -> str:
         return f"{self.num_parameters:+,} parameters, {self.macs:+,} MACs, {self.activation_bytes:+,} activation bytes"

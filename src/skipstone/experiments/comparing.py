@@ -27,9 +27,11 @@ def compare(
 
     Raises:
         SkipstoneError: there is no spec, specs do not share data and epochs, or a folder holds another spec's run.
+        OSError: `out` cannot be made.
     """
     placed = [spec if spec.out else replace(spec, out=_folder(spec, out)) for spec in specs]
     _demand_comparable(placed)
+    make_folder(out)  # where nothing can be written nothing is trained
     outcomes = run_local(placed, workers=workers, watch=watch)
     comparison = summarise([_record(spec) for spec in placed], outcomes)
     write_json(Path(out) / COMPARISON_FILE, comparison.to_dict())

@@ -32,6 +32,12 @@ def cost(graph: Graph) -> Cost:
     )
 
 
+def batch_of(graph: Graph) -> int:
+    """How many inputs were recorded at once: the first axis of the first input, 1 where it has none."""
+    shape = graph[graph.inputs[0]].shape if graph.inputs else ()
+    return max(shape[0], 1) if shape else 1
+
+
 def macs(node: Node, graph: Graph) -> int | None:
     """The multiply-adds of one operation; 0 for what multiplies no matrices, None where there is no formula for it."""
     return _MACS[operation(node.op).macs](node, graph)

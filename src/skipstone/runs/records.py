@@ -115,7 +115,8 @@ class RunSpec:
         demand_edits(self.edits)
         _demand(self.epochs >= 1, "epochs", self.epochs, "at least 1")
         _demand(self.seed >= 0, "seed", self.seed, "at least 0")
-        _demand(self.split_seed >= 0, "split_seed", self.split_seed, "at least 0")
+        # The split is drawn by numpy, whose seeds end there.
+        _demand(0 <= self.split_seed < 2**32, "split_seed", self.split_seed, "0 or more and below 2**32")
         _demand(0 < self.val_fraction < 1, "val_fraction", self.val_fraction, "above 0 and below 1")
 
     def to_dict(self) -> Json:

@@ -18,6 +18,8 @@ def make_fabric(device: str, precision: Precision) -> Fabric:
     kind, _, index = device.partition(":")
     if index and not index.isdecimal():
         raise SkipstoneError(f"device is {device!r}, expected auto, cpu, cuda, cuda:1 or mps")
+    if kind == "cpu" and index:
+        raise SkipstoneError(f"device is {device!r}, and there is one cpu; write cpu")
     try:
         return Fabric(
             accelerator=kind,

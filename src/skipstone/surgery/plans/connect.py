@@ -14,7 +14,7 @@ from skipstone.core.edit import AtInit, Connect, ConnectMerge, Edit, Edits, Modu
 from skipstone.core.errors import UnknownNameError
 from skipstone.core.graph import Graph, ModuleCall, shape_text
 from skipstone.graphs.ancestry import Ancestry
-from skipstone.graphs.costs import cost
+from skipstone.graphs.costs import batch_of, cost
 from skipstone.graphs.layout import Layout
 from skipstone.shapes.arithmetic import SizeError
 from skipstone.shapes.plan import Plan
@@ -47,7 +47,7 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionPlan:
-    """What `connect` would do. `cost` is exact: the recorded network with the skips less the one without."""
+    """What `connect` would do. `cost` is exact, for one input: the network with the skips less the one without."""
 
     merge: ConnectMerge
     at_init: AtInit
@@ -69,7 +69,7 @@ class ConnectionPlan:
         wider = [f"{e.module} by {e.count}" for e in self.edits if isinstance(e, WidenInput)]
         if wider:
             lines.append(f"layers widened: {', '.join(wider)}")
-        return "\n".join([*lines, f"cost: {self.cost}"])
+        return "\n".join([*lines, f"cost: {self.cost}, for one input"])
 
 
 def connect(
@@ -126,7 +126,9 @@ def plan_connection(
     trial = preview(model, wanted.edits)
     after = trace(trial, example)
     check_connected(wanted.before, after, wanted.joins(model, trial))
-    return ConnectionPlan(merge, at_init, wanted.connections, wanted.edits, cost(after) - cost(wanted.before))
+    return ConnectionPlan(
+        merge, at_init, wanted.connections, wanted.edits, (cost(after) - cost(wanted.before)).for_one(batch_of(after))
+    )
 
 
 @dataclass(frozen=True)
