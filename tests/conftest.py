@@ -1,5 +1,6 @@
 """Fixtures that any test may use: torchvision and timm, importable beside a torch without its compiled operators."""
 
+import os
 from importlib.util import find_spec
 from types import ModuleType
 
@@ -25,6 +26,16 @@ def torchvision() -> ModuleType:
 def timm(torchvision: ModuleType) -> ModuleType:
     """The timm package, which imports torchvision; skips where it is not installed."""
     return pytest.importorskip("timm")
+
+
+@pytest.fixture(scope="session")
+def keras() -> ModuleType:
+    """Keras on the torch backend."""
+    os.environ["KERAS_BACKEND"] = "torch"
+    import keras
+
+    assert keras.backend.backend() == "torch"
+    return keras
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from skipstone.checks.ledger import branches
+from skipstone.checks.mending.channels_last import keras_advice
 from skipstone.checks.rule import Fault, at
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Shape
@@ -125,7 +126,8 @@ def merge_fault(subject: Subject, node: Node, *, channels: bool) -> Fault:
     if not channels or any(axis in spatial for axis in axes):
         told.append([sizes_text([shape[axis] for axis in spatial]) or shape_text(shape) for shape in shapes])
     message = ", ".join(merge_text(node, words) for words in told)
-    return Fault(at(node), message, met(node), branches=branches(graph, subject.ancestry, node))
+    ledger = branches(graph, subject.ancestry, node)
+    return Fault(at(node), message, met(node), branches=ledger, notes=keras_advice(subject, node))
 
 
 def met(node: Node) -> tuple[tuple[int, ...], ...]:

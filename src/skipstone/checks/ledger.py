@@ -7,7 +7,7 @@ from skipstone.core.finding import Branch, LedgerStep
 from skipstone.core.graph import Graph, Node
 from skipstone.graphs.ancestry import Ancestry
 from skipstone.graphs.kinds import is_pointwise
-from skipstone.graphs.roles import TRANSPARENT
+from skipstone.graphs.roles import LAYER, TRANSPARENT
 
 _SHORT = {"kernel_size": "k", "stride": "s", "padding": "p", "dilation": "d", "output_padding": "op"}
 _DEFAULTS = {"padding": 0, "dilation": 1, "output_padding": 0}
@@ -60,14 +60,31 @@ def _path(graph: Graph, ancestry: Ancestry, fork: int, operand: int) -> list[int
 def _steps(graph: Graph, fork: int, path: Sequence[int]) -> tuple[LedgerStep, ...]:
     steps = []
     before = graph[fork].shape if fork >= 0 else graph[path[0]].shape if path else ()
-    for index in path:
-        node = graph[index]
+    for group in _layers(graph, path):
+        node = group[-1]
         if node.shape[1:] != before[1:] and not (node.op in TRANSPARENT and len(node.shape) == 1):
-            steps.append(
-                LedgerStep(label(graph, node), node.module, node.place, before, node.shape, rounding(before, node))
-            )
+            telling = next((one for one in group if one.op in LAYER), node)
+            said = rounding(before, node) if len(group) == 1 else ""
+            steps.append(LedgerStep(label(graph, telling), node.module, node.place, before, node.shape, said))
         before = node.shape
     return tuple(steps)
+
+
+def _layers(graph: Graph, path: Sequence[int]) -> list[list[Node]]:
+    """The path's operations; those that one call of a Keras layer makes are one step: it turns axes round its own."""
+    groups: list[list[Node]] = []
+    for index in path:
+        node = graph[index]
+        if groups and groups[-1][-1].call == node.call and _is_keras(graph, node):
+            groups[-1].append(node)
+        else:
+            groups.append([node])
+    return groups
+
+
+def _is_keras(graph: Graph, node: Node) -> bool:
+    info = graph.modules.get(node.module)
+    return info is not None and info.module.startswith("keras.")
 
 
 def label(graph: Graph, node: Node) -> str:
@@ -77,7 +94,7 @@ def label(graph: Graph, node: Node) -> str:
         factor, size = node.argument("scale_factor"), node.argument("size")
         geometry = f"x{factor}" if factor else f"to {size}"
     info = graph.modules.get(node.module)
-    if info is not None and node.module and info.module.startswith("torch.nn"):
+    if info is not None and node.module and info.module.startswith(("torch.nn", "keras.")):
         return f"{node.module}: {info.type}({geometry})"
     return f"{node.op}({geometry})"
 

@@ -14,7 +14,7 @@ from skipstone.graphs.ancestry import Ancestry
 from skipstone.graphs.axes import Axes, axes_of
 from skipstone.graphs.layout import Layout
 from skipstone.skips import find_skips
-from skipstone.tracing import Example, parse_example, trace
+from skipstone.tracing import Example, keras, parse_example, trace
 from skipstone.tracing.example import resized
 
 
@@ -51,6 +51,14 @@ class Subject:
     def ran(self) -> str:
         """Whether the network was run, and how far, in words."""
         return str(self.plan) if self.witness is None else str(self.witness)
+
+    def module_at(self, path: str) -> nn.Module:
+        """The module at a dotted path of the record, "" for the model itself."""
+        return self._modules[path]
+
+    @cached_property
+    def _modules(self) -> dict[str, nn.Module]:
+        return dict(keras.named_modules(self.model))
 
     @cached_property
     def ancestry(self) -> Ancestry:

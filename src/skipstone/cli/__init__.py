@@ -37,7 +37,7 @@ COMMANDS = {
     "demo": "check the tutorials' networks, train plain / residual / dense, write a report",
 }
 
-_FILES = {"run": "program"}
+_FILES = {"run": "program"}  # a module named as this package's function would take its place
 
 _process = {"ours": False}  # whether this process runs the command line and nothing else
 

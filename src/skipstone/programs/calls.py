@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensor
 
 from skipstone.tracing import Example
+from skipstone.tracing.torch_internals import FakeTensor
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from torch import nn
 
 from skipstone.programs.calls import Watch
 from skipstone.tracing import Example
+from skipstone.tracing.torch_internals import compiled_from, running_module
 
 Phase = Literal["forward", "backward"]
 
@@ -42,7 +43,7 @@ class Culprit:
 def culprit_of(error: BaseException, watch: Watch | None = None) -> Culprit | None:
     """The network an error came out of, None where no module's call and no watched backward pass stands in its way."""
     frames = list(_frames(error.__traceback__))
-    calls = [number for number, (frame, _) in enumerate(frames) if frame.f_code is nn.Module._call_impl.__code__]
+    calls = [number for number, (frame, _) in enumerate(frames) if running_module(frame) is not None]
     if calls:
         return _in_forward(frames, calls)
     return _in_backward(frames, watch) if watch is not None else None
@@ -92,7 +93,7 @@ def unwrapped(module: nn.Module) -> nn.Module:
     while True:
         if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
             module = module.module
-        elif isinstance(inner := getattr(module, "_orig_mod", None), nn.Module):
+        elif (inner := compiled_from(module)) is not None:
             module = inner
         else:
             return module

@@ -14,6 +14,7 @@ from skipstone.core.errors import SkipstoneError
 from skipstone.core.graph import shape_text
 from skipstone.programs.calls import Watch
 from skipstone.programs.culprit import Culprit, culprit_of
+from skipstone.programs.keras_building import Unfinished, culprit_of_building
 from skipstone.programs.losses import LossFault, loss_fault_of
 from skipstone.tracing.nests import tensors_in
 
@@ -73,7 +74,7 @@ def explain(error: BaseException, watch: Watch | None = None) -> Explanation | N
     fault = loss_fault_of(error)
     if fault is not None:
         return Explanation(fault.title, loss=fault)
-    culprit = culprit_of(error, watch)
+    culprit = culprit_of_building(error) or culprit_of(error, watch)
     return _explained(culprit) if culprit is not None else None
 
 
@@ -97,6 +98,8 @@ def _diff(repair: object) -> str | None:
 def _title(culprit: Culprit) -> str:
     called = ", ".join(_shapes((culprit.example.args, dict(culprit.example.kwargs)))) or "no tensor"
     where = f" at {culprit.place}" if culprit.place else ""
+    if isinstance(culprit.root, Unfinished):
+        return f"the model that is being built{where}"
     if culprit.phase == "backward":
         return f"the backward pass{where} of {type(culprit.root).__name__}, which was called with {called}"
     return f"{type(culprit.root).__name__}, called{where} with {called}"

@@ -19,6 +19,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 
+from skipstone.tracing import keras
 from skipstone.tracing.objects import (
     PLAIN,
     NotCopied,
@@ -54,14 +55,21 @@ class Clone:
         self._memo: dict[int, object] = {}
         self._keep: list[object] = []
         self.model = self._tree(model)
-        self.paths = {id(module): path for path, module in self.model.named_modules()}
+        self.paths = {id(module): path for path, module in keras.named_modules(self.model)}
         self.names: dict[int, str] = {}
         for name, tensor in self._state():
             self._name(tensor, name)
 
+    def modules(self) -> Iterator[nn.Module]:
+        """The twins whose calls can be followed: a scripted one's code is out of reach."""
+        for _, module in keras.named_modules(self.model):
+            if not isinstance(module, torch.jit.ScriptModule):
+                yield module
+
     def _state(self) -> Iterator[tuple[str, torch.Tensor]]:
         # Backwards, so that of several names of a tied weight the first one stays.
         named = [
+            *keras.weights(self.model),
             *self.model.named_parameters(remove_duplicate=False),
             *self.model.named_buffers(remove_duplicate=False),
         ]
@@ -107,6 +115,10 @@ class Clone:
             return self.tensor(value)
         if isinstance(value, nn.Module):
             return self._tree(value)
+        if isinstance(value, tuple) and hasattr(value, "_fields"):
+            return self._remember(value, kind(*map(self.value, value)))
+        if keras.is_part(value):
+            return self._by_attributes(value)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 and 3.13, of itertools
@@ -160,6 +172,18 @@ class Clone:
             self._leave_unsized(twin)
         twin = self._memo[id(root)]
         assert isinstance(twin, nn.Module)
+        return twin
+
+    def _by_attributes(self, value: object) -> object:
+        """A twin of the same class with twins of what the object holds."""
+        kind: Any = type(value)
+        twin = kind.__new__(kind)
+        self._remember(value, twin)
+        if isinstance(value, list):
+            list.extend(twin, map(self.value, value))
+        elif isinstance(value, dict):
+            dict.update(twin, {key: self.value(item) for key, item in value.items()})
+        vars(twin).update({key: self.value(item) for key, item in vars(value).items()})
         return twin
 
     def _mapping(self, value: object) -> object:
@@ -294,9 +318,15 @@ class FakeClone(Clone):
                     table[name] = _unsized(tensor, partial(self._sized, twin, table, name))
 
     def _sized(self, twin: nn.Module, table: dict[str, Any], name: str, meta: torch.Tensor) -> None:
-        table[name] = fake_tensor(meta, self.fake)
-        path = self.paths.get(id(twin), "")
-        self._name(table[name], f"{path}.{name}" if path else name)
+        table[name] = self.adopt(twin, meta, name)
+
+    def adopt(self, module: nn.Module, weight: torch.Tensor, name: str) -> torch.Tensor:
+        """The fake twin of a weight that a module's twin has made only now, under its name."""
+        twin = fake_tensor(weight, self.fake, self._home)
+        path = self.paths.get(id(module), "")
+        self._name(twin, f"{path}.{name}" if path else name)
+        self._keep.append(twin)
+        return twin
 
 
 _COPIERS: Mapping[type, Callable[[Clone, object], object]] = {

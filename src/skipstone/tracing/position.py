@@ -10,6 +10,7 @@ from skipstone.tracing import torch_internals
 from skipstone.tracing.torch_internals import FOLDER, RELAYS
 
 _OURS = os.path.dirname(os.path.dirname(__file__)) + os.sep
+KERAS_FOLDER = os.path.join("site-packages", "keras", "")  # as torch's own layers: no network's code
 # What calls the network: further out stands whoever asked for it.
 _CALLERS = (os.path.join(os.path.dirname(__file__), "session.py"), os.path.join(_OURS, "execution", "passes.py"))
 
@@ -50,7 +51,9 @@ def raised_at(frame: FrameType, last_instruction: int) -> Place | None:
 
 @cache
 def _is_user(file: str) -> bool:
-    return not (is_ours(file) or file.startswith((FOLDER, "<frozen")) or file.endswith("contextlib.py"))
+    return not (
+        is_ours(file) or file.startswith((FOLDER, "<frozen")) or file.endswith("contextlib.py") or KERAS_FOLDER in file
+    )
 
 
 @cache

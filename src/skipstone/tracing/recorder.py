@@ -7,6 +7,7 @@ not lost; forward hooks on the cloned modules (`calls.Calls`) say which module i
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from skipstone.core.graph import Assumption, Failure, ModuleCall, Node, NodeKind, NodeRef, Place, TensorSpec
 from skipstone.graphs.operations import canonical, is_augmented, is_inplace, may_flag_inplace, named_arguments
+from skipstone.tracing import keras
 from skipstone.tracing.assumed import assumed
 from skipstone.tracing.blame import pass_on, raise_if_ours
 from skipstone.tracing.calls import Calls
@@ -84,6 +86,8 @@ class Recorder(TorchFunctionMode):
         for module in modules:
             guard(module, self._assume_result)
             let_move(module, self.clone)
+            if keras.is_layer(module):
+                keras.build_unrecorded(module, partial(self.clone.adopt, module))
 
     def finish(self) -> tuple[ModuleCall, ...]:
         """Close what an error left open; the calls in the order they began."""

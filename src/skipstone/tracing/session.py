@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from skipstone.core.graph import ModuleCall
+from skipstone.tracing import keras
 from skipstone.tracing.blame import pass_on, raise_if_ours
 from skipstone.tracing.bypass import watched_functions
 from skipstone.tracing.clone import FakeClone
@@ -78,8 +79,8 @@ def run(
             stack.enter_context(enable_python_dispatcher() if symbolic else nullcontext())
             if training is not None:
                 _put_into_mode(clone.model, training, recorder)
-            modes = {path: module.training for path, module in clone.model.named_modules()}
-            recorder.watch(module for module in clone.model.modules() if not isinstance(module, torch.jit.ScriptModule))
+            modes = {path: module.training for path, module in keras.named_modules(clone.model)}
+            recorder.watch(clone.modules())
             inputs = tuple(
                 recorder.add("input", "input", (), tensor, name=f"input{i}")
                 for i, tensor in enumerate(tensors_in((args, kwargs)))

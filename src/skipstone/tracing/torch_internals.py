@@ -312,6 +312,13 @@ def running_module(frame: FrameType) -> nn.Module | None:
     return module if isinstance(module, nn.Module) else None
 
 
+# 2.0 to 2.14. Without it: a compiled network is recorded as its wrapper, which the compiler then runs.
+def compiled_from(module: nn.Module) -> nn.Module | None:
+    """The network that `torch.compile` wrapped in this module, None for any other module."""
+    inner = getattr(module, "_orig_mod", None)
+    return inner if isinstance(inner, nn.Module) else None
+
+
 # 1.9 to 2.14. Without it: a stop is told at the last operation's module; an edit without source may act a level off.
 _call_code = getattr(getattr(nn.Module, "_call_impl", None), "__code__", None)
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.graph import Graph, ModuleInfo
+from skipstone.tracing import keras
 from skipstone.tracing.autograd import backward_nodes, parameters, refusals
 from skipstone.tracing.clone import FakeClone
 from skipstone.tracing.deadline import NO_LIMIT, time_limit
@@ -127,7 +128,7 @@ def record(
         nodes=tuple(recorder.nodes),
         inputs=done.inputs,
         outputs=tuple(recorder.look_up(t) for t in outputs if recorder.known(t)),
-        modules={path: _module_info(path, module, done.modes[path]) for path, module in model.named_modules()},
+        modules={path: _module_info(path, module, done.modes[path]) for path, module in keras.named_modules(model)},
         calls=done.calls,
         parameters=parameters(done.clone, recorder, visited),
         refusals=refusals(recorder, visited),

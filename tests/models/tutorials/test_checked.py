@@ -53,7 +53,6 @@ def test_a_repair_makes_the_block_run():
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras beside NumPy 2
 def test_keras_block_has_its_skip(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("KERAS_BACKEND", "torch")
-    pytest.importorskip("keras")
     from skipstone.models.tutorials.keras_block import keras_residual_block
 
     block = keras_residual_block(8, in_channels=8, size=16)

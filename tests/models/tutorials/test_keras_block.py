@@ -7,9 +7,8 @@ import torch
 
 pytest.importorskip("torch")
 os.environ.setdefault("KERAS_BACKEND", "torch")
-keras = pytest.importorskip("keras")
 
-from skipstone.models.tutorials.keras_block import keras_residual_block  # noqa: E402
+from skipstone.models.tutorials.keras_block import keras_residual_block
 
 
 def test_keeps_the_tutorials_shape():

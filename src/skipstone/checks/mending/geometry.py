@@ -21,7 +21,7 @@ def same_rounding(subject: Subject, met: Operands) -> Iterator[Proposal]:
     if not met.are_close:
         return
     for pool in _layers(subject, met, POOL - {"lp_pool1d", "lp_pool2d", "lp_pool3d"}):
-        if pool.op.startswith("adaptive") or "ceil_mode" not in dir(subject.model.get_submodule(pool.module)):
+        if pool.op.startswith("adaptive") or "ceil_mode" not in dir(subject.module_at(pool.module)):
             continue
         up = not pool.argument("ceil_mode", False)
         info = subject.graph.modules[pool.module]
@@ -36,7 +36,7 @@ def same_size(subject: Subject, met: Operands) -> Iterator[Proposal]:
     """Padding for the convolutions of a branch that loses its border, so that the size stays or is halved alone."""
     edits, names = [], []
     for node in _layers(subject, met, _FORWARD_CONV):
-        conv = subject.model.get_submodule(node.module)
+        conv = subject.module_at(node.module)
         if not isinstance(conv, nn.modules.conv._ConvNd) or isinstance(conv.padding, str):
             continue
         full = tuple(d * (k - 1) // 2 for d, k in zip(conv.dilation, conv.kernel_size, strict=True))

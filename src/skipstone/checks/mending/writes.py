@@ -10,7 +10,7 @@ def out_of_place(subject: Subject, index: int) -> Proposal:
     """`inplace=False` on the module that writes, or the call itself written out of place."""
     edit: Edit
     writer = subject.graph[index]
-    module = subject.model.get_submodule(writer.module) if writer.module else None
+    module = subject.module_at(writer.module) if writer.module else None
     if getattr(module, "inplace", False) is True:
         edit = SetAttributes(writer.module, {"inplace": False})
         title = f"{type(module).__name__} {writer.module}: inplace=False"

@@ -48,7 +48,7 @@ def check(subject: Subject) -> Iterator[Fault]:
     told: dict[type[nn.Module], dict[str, list[str]]] = {}
     for path in sorted(idle):
         parent, _, name = path.rpartition(".")
-        kind = type(subject.model.get_submodule(parent))
+        kind = type(subject.module_at(parent))
         if not _is_read(kind, name, subject.model):
             told.setdefault(kind, {}).setdefault(name, []).append(parent)
     for kind, names in told.items():

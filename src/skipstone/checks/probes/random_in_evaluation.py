@@ -84,7 +84,7 @@ def _index(graph: Graph, step: Step) -> int:
 def _reason(subject: Subject, graph: Graph, step: Step, node: Node | None) -> str | None:
     """What is wrong with the first difference; None where it may well be meant."""
     if step.op in _DROPOUT:
-        registered = step.module and not list(subject.model.get_submodule(step.module).children())
+        registered = step.module and not list(subject.module_at(step.module).children())
         if (registered and step.module != "") or _says_training(step.place):
             return None  # the module was left in training, or it is Monte Carlo dropout, spelled out
         return f"{step.op} drops in evaluation too; give it training=self.training"

@@ -40,8 +40,10 @@ def check(subject: Subject) -> Iterator[Fault]:
 
 
 def _of_run(subject: Subject, witness: Witness) -> Iterator[Fault]:
-    leaves, names = witness.own.leaves, witness.own.clone.names
-    if not any(isinstance(leaf, nn.Parameter) and id(leaf) not in names for leaf in leaves):
+    leaves, clone = witness.own.leaves, witness.own.clone
+    # A layer may have made and registered its weights only in this pass (Keras builds a layer at its first call).
+    known = clone.names.keys() | {id(weight) for weight in clone.model.parameters()}
+    if not any(isinstance(leaf, nn.Parameter) and id(leaf) not in known for leaf in leaves):
         return
     stream = Stream()
     again = witness.run(backward=True, see=stream.see)
@@ -60,7 +62,7 @@ def _fault(subject: Subject, module: str, steps: list[Step], *, anew: bool) -> F
     node = recorded(graph, first.op, first.module, first.time, first.place)
     count = len({id(tensor) for step in steps for tensor in step.strangers})
     path = owner(graph, node) if node is not None else module
-    holder = subject.model.get_submodule(path)
+    holder = subject.module_at(path)
     place = first.place
     if anew:
         message = f"{type(holder).__name__} makes {_weights(count)} anew in each call: nothing ever trains them"
@@ -108,6 +110,6 @@ def _unrun(subject: Subject, graph: Graph, node: Node, path: str) -> Fault:
         i for other in graph if owner(graph, other) == path and has_role(other, "layer", "norm") for i in other.inputs
     }
     count = sum(graph[i].kind == "constant" and graph[i].requires_grad for i in constants)
-    holder = subject.model.get_submodule(path)
+    holder = subject.module_at(path)
     message = f"{_weights(count)} of {type(holder).__name__} run and are not registered{_kept_in(holder)}"
     return Fault(at(node, module=path), message)

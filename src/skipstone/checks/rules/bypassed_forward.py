@@ -33,9 +33,7 @@ RULE = Rule("SK211", "bypassed-forward", "warning", "a module's children run in 
 def check(subject: Subject) -> Iterator[Fault]:
     graph = subject.graph
     called = {call.path for call in graph.calls}
-    rows = [
-        call for call in graph.calls if type(subject.model.get_submodule(call.path)) is nn.Sequential and call.inputs
-    ]
+    rows = [call for call in graph.calls if type(subject.module_at(call.path)) is nn.Sequential and call.inputs]
     idle = [(path, module) for path, module in subject.model.named_modules() if path and _is_idle(module, path, called)]
     for path, module in idle:
         children = list(module.children())
@@ -53,7 +51,7 @@ def check(subject: Subject) -> Iterator[Fault]:
             shapes = tuple(graph[i].shape for i in (*chain[0].inputs[:1], *chain[-1].outputs[:1]))
             yield Fault(Where(chain[0].first, runner, chain[0].place), message, shapes)
         for call in rows:
-            row = list(subject.model.get_submodule(call.path))  # type: ignore[call-overload]
+            row = list(subject.module_at(call.path))  # type: ignore[call-overload]
             if len(row) < 2 or row != children[: len(row)] or _restored(subject, call, call):
                 continue
             lost = _own_skips(module, graph[call.inputs[0]].shape)

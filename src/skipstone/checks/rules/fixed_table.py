@@ -66,7 +66,7 @@ def check(subject: Subject) -> Iterator[Short]:
 def repairs(subject: Subject, fault: Short) -> Iterator[Proposal]:
     """The table resampled to the tokens that arrive; of an embedding, one with more rows."""
     node = subject.graph[fault.where.node]
-    module = subject.model.get_submodule(node.module)
+    module = subject.module_at(node.module)
     if fault.rows is not None and type(module) is nn.Embedding:
         spec = ModuleSpec("Embedding", {"num_embeddings": fault.rows, "embedding_dim": module.embedding_dim})
         yield Proposal(f"{node.module} = {spec}", (ReplaceModule(node.module, spec),), "a row for each position")

@@ -33,7 +33,7 @@ def check(subject: Subject) -> Iterator[Fault]:
     call = forgetful(subject)
     if call is None:
         return
-    kind = type(subject.model.get_submodule(call.path))
+    kind = type(subject.module_at(call.path))
     what = "nothing" if call.returned == "NoneType" else f"a module ({call.returned}), not a tensor"
     why = _why(kind, call)
     shapes = tuple(subject.graph[i].shape for i in call.inputs[:1])
@@ -63,7 +63,7 @@ def _is_empty(graph: Graph, call: ModuleCall) -> bool:
 
 def _source(subject: Subject, call: ModuleCall, empty: list[ModuleCall]) -> ModuleCall:
     """The call itself, or the one in it whose result it hands on."""
-    forward = method(type(subject.model.get_submodule(call.path)), "forward")
+    forward = method(type(subject.module_at(call.path)), "forward")
     if forward is None or _returns_value(forward):
         inner = [c for c in empty if c.parent == call.index and c.returned == call.returned]
         if inner and not _for_effect(subject, inner[-1]):
@@ -79,7 +79,7 @@ def _for_effect(subject: Subject, call: ModuleCall) -> bool:
     """Is the call a statement of its own, whose result nobody takes up?"""
     if call.parent < 0 or call.place is None:
         return False
-    kind = type(subject.model.get_submodule(subject.graph.calls[call.parent].path))
+    kind = type(subject.module_at(subject.graph.calls[call.parent].path))
     forward = method(kind, "forward")
     return forward is not None and any(
         covers(place_of(kind, "forward", node), call.place) for node in ast.walk(forward) if isinstance(node, ast.Expr)

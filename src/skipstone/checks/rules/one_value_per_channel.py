@@ -43,7 +43,7 @@ def check(subject: Subject) -> Iterator[Fault]:
 def repairs(subject: Subject, fault: Fault) -> Iterator[Proposal]:
     """A norm that needs no batch."""
     node = subject.graph[fault.where.node]
-    module = subject.model.get_submodule(node.module)
+    module = subject.module_at(node.module)
     channels = subject.graph[node.inputs[0]].shape[1]
     if isinstance(module, NORMS):
         spec = ModuleSpec("GroupNorm", {"num_groups": 1, "num_channels": channels})

@@ -43,7 +43,7 @@ def check(subject: Subject) -> Iterator[Fault]:
     if forgetful(subject) is not None:
         return
     last = len(subject.graph) - 1
-    module = subject.model.get_submodule(stop.module)
+    module = subject.module_at(stop.module)
     place = stop.place or _forward_of(type(module))
     notes = next(([note] for advise in _ADVICE if (note := advise(subject, module, stop))), [])
     yield Fault(Where(last, stop.module, place), f"{stop.error}: {stop.message}", notes=tuple(notes))
@@ -51,7 +51,7 @@ def check(subject: Subject) -> Iterator[Fault]:
 
 def repairs(subject: Subject, fault: Fault) -> Iterator[Proposal]:
     path = fault.where.module
-    holes = _holes(subject.model.get_submodule(path))
+    holes = _holes(subject.module_at(path))
     if holes:
         edits = tuple(ReplaceModule(f"{path}.{name}".lstrip("."), ModuleSpec("Identity")) for name in holes)
         yield Proposal("nn.Identity() in place of None", edits, "the layer that is left out hands its input on")
@@ -132,7 +132,7 @@ def _tuple_for_tensor(subject: Subject, module: nn.Module, stop: Stop) -> str | 
 
 
 def _of_several(subject: Subject, call: ModuleCall) -> str:
-    module = subject.model.get_submodule(call.path)
+    module = subject.module_at(call.path)
     name = f"{'nn.' if type(module).__module__.startswith('torch.nn') else ''}{type(module).__name__}"
     given = "several values"
     if isinstance(module, nn.MultiheadAttention):

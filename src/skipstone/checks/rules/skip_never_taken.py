@@ -51,7 +51,7 @@ def _blocks(subject: Subject) -> dict[type[nn.Module], list[str]]:
     """The classes of the user's own modules that ran, with their paths in the order of the forward pass."""
     found: dict[type[nn.Module], list[str]] = {}
     for call in subject.graph.calls:
-        kind = type(subject.model.get_submodule(call.path))
+        kind = type(subject.module_at(call.path))
         if not kind.__module__.startswith("torch.") and call.path not in found.setdefault(kind, []):
             found[kind].append(call.path)
     return found

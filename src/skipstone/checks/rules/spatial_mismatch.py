@@ -39,7 +39,7 @@ def check(subject: Subject) -> Iterator[Fault]:
             yield merge_fault(subject, node, channels=False)
     if first is not None:
         notes = (f"the next sizes do not meet either, at {', '.join(dict.fromkeys(also))}",) if also else ()
-        yield replace(first, notes=notes)
+        yield replace(first, notes=(*first.notes, *notes))
 
 
 def repairs(subject: Subject, fault: Fault) -> Iterator[Proposal]:

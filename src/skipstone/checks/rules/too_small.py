@@ -50,7 +50,7 @@ def check(subject: Subject) -> Iterator[Fault]:
 def repairs(subject: Subject, fault: Fault) -> Iterator[Proposal]:
     """A pool that keeps its last pixel, a border that is repeated and not mirrored, a convolution with padding."""
     node = subject.graph[fault.where.node]
-    module = subject.model.get_submodule(node.module)
+    module = subject.module_at(node.module)
     if node.op in POOL and node.op[:3] in ("max", "avg") and not node.argument("ceil_mode", False):
         yield Proposal("ceil_mode=True", (_changed(subject, node, module, "ceil_mode"),), "the last pixel is kept")
     if node.op == "pad" and node.argument("mode") == "reflect":

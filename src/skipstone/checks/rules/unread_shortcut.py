@@ -34,7 +34,7 @@ def check(subject: Subject) -> Iterator[Fault]:
     graph = subject.graph
     judged: set[type[nn.Module]] = set()
     for call in graph.calls:
-        kind = type(subject.model.get_submodule(call.path))
+        kind = type(subject.module_at(call.path))
         if kind in judged:
             continue
         judged.add(kind)
@@ -58,7 +58,7 @@ def check(subject: Subject) -> Iterator[Fault]:
 
 def _never_run(subject: Subject, path: str) -> str | None:
     """A shortcut's module that no record runs and no method of its class but `__init__` mentions."""
-    module = subject.model.get_submodule(path)
+    module = subject.module_at(path)
     kind = type(module)
     for name, child in module.named_children():
         ran = any(call.path == f"{path}.{name}".lstrip(".") for call in subject.graph.calls)

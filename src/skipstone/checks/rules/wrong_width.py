@@ -130,7 +130,7 @@ def _remade(subject: Subject, fault: Width) -> Iterator[Proposal]:
         return
     first, maker = fault.readers[0], subject.graph[next(iter(fault.makers))]
     width = maker.shape[_features_out(maker)] + first.wanted - first.got
-    spec = layer_of_output(subject.model.get_submodule(maker.module), width)
+    spec = layer_of_output(subject.module_at(maker.module), width)
     if spec is not None:
         edit = ReplaceModule(maker.module, spec)
         yield Proposal(f"{maker.module} = {spec}", (edit,), f"it gives the {width} that the layers behind it want")
@@ -145,7 +145,7 @@ def _refitted(subject: Subject, fault: Width) -> Iterator[Proposal]:
     edits, titles = {}, []
     for reader in fault.readers:
         path = subject.graph[reader.layer].module
-        spec = layer_of_width(subject.model.get_submodule(path), reader.got)
+        spec = layer_of_width(subject.module_at(path), reader.got)
         if spec is None:
             return
         edits[path] = ReplaceModule(path, spec)

@@ -76,7 +76,7 @@ def _is_set(subject: Subject, stored: Node) -> bool:
     graph = subject.graph
     if len(graph.users[stored.index]) != 1 or any(node.overwrites == stored.index for node in graph):
         return True
-    own = subject.model.get_submodule(stored.name.rpartition(".")[0])
+    own = subject.module_at(stored.name.rpartition(".")[0])
     name = stored.name.rpartition(".")[2]
     others = [method(type(own), other) for other in vars(type(own)) if other not in ("__init__", "forward")]
     return any(f"attr='{name}'" in ast.dump(tree) for tree in others if tree is not None)
@@ -88,7 +88,7 @@ def _holds_zeros(subject: Subject, node: Node, factor: int) -> bool:
     shape = graph[factor].shape
     call = node.call
     while call >= 0:
-        module = subject.model.get_submodule(graph.calls[call].path)
+        module = subject.module_at(graph.calls[call].path)
         fitting = [value for value in vars(module).values() if _is_plain(value) and tuple(value.shape) == shape]
         if fitting:
             return len(fitting) == 1 and fitting[0].device.type != "meta" and not bool(fitting[0].any())

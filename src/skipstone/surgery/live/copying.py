@@ -12,7 +12,9 @@ from types import FunctionType, MethodType, ModuleType
 import torch
 from torch import Tensor, nn
 
+from skipstone.execution.copying import RealClone
 from skipstone.surgery.errors import SurgeryError
+from skipstone.tracing import keras
 from skipstone.tracing.clone import Clone
 
 _CONTAINERS = (dict, list, tuple, set, frozenset)
@@ -25,6 +27,8 @@ def copied(model: nn.Module) -> nn.Module:
     Raises:
         SurgeryError: a module in it refuses to be copied.
     """
+    if keras.is_layer(model):  # its deepcopy goes through a file format that knows no class of the user's
+        return RealClone(model).model
     held = tuple(_reachable(model))
     inner = [value for value in held if isinstance(value, Tensor) and not value.is_leaf]
     ready: dict[int, object] = {id(tensor): tensor.detach().clone() for tensor in inner}

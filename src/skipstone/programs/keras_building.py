@@ -1,0 +1,92 @@
+"""Errors while a functional Keras model is being built: the layers so far are recorded, and the merge that refused.
+
+A symbolic tensor of Keras knows the layer that made it, and that layer its inputs; so both branches of a refused merge
+are known, and the model up to it can be made and recorded like any other.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import PurePath
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import nn
+
+from skipstone.programs.culprit import Culprit
+from skipstone.tracing import Example
+
+_BATCH = 2
+
+
+def culprit_of_building(error: BaseException) -> Culprit | None:
+    """The model so far with the merge that refused, None where no layer of Keras refused symbolic inputs."""
+    keras: Any = sys.modules.get("keras")
+    if keras is None or not hasattr(keras, "KerasTensor"):
+        return None
+    place = ""
+    traceback: TracebackType | None = error.__traceback__
+    while traceback is not None:
+        frame = traceback.tb_frame
+        module = str(frame.f_globals.get("__name__", ""))
+        if module.startswith("keras."):
+            held = _flat(frame.f_locals.get("args", ()))
+            merge = next((value for value in held if isinstance(value, keras.layers.Layer)), None)
+            operands = [value for value in held if isinstance(value, keras.KerasTensor)]
+            if merge is not None and len(operands) > 1:
+                return _culprit(keras, merge, operands, place)
+        else:
+            place = f"{PurePath(frame.f_code.co_filename).name}:{traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    return None
+
+
+def _flat(value: object) -> Iterator[object]:
+    if isinstance(value, tuple | list):
+        for item in value:
+            yield from _flat(item)
+    else:
+        yield value
+
+
+def _culprit(keras: Any, merge: Any, operands: list[Any], place: str) -> Culprit | None:
+    inputs = _inputs_of(operands)
+    try:
+        network = Unfinished(keras.Model(inputs, operands), merge)
+    except ValueError:  # a name used twice, say: Keras has no model of it to record
+        return None
+    shapes = [tuple(_BATCH if size is None else size for size in tensor.shape) for tensor in inputs]
+    kinds = [getattr(torch, keras.backend.standardize_dtype(tensor.dtype)) for tensor in inputs]
+    made = [torch.empty(shape, dtype=kind, device="meta") for shape, kind in zip(shapes, kinds, strict=True)]
+    example = Example((made[0] if len(made) == 1 else made,), {})
+    return Culprit(network, example, "forward", place)
+
+
+def _inputs_of(tensors: list[Any]) -> list[Any]:
+    """The inputs of the model that some symbolic tensors were made from, in the order they are met."""
+    found: dict[int, Any] = {}
+    seen: set[int] = set()
+    pending = list(tensors)
+    while pending:
+        tensor = pending.pop(0)
+        if id(tensor) in seen:
+            continue
+        seen.add(id(tensor))
+        layer, node, _ = tensor._keras_history
+        before = layer._inbound_nodes[node].input_tensors
+        if before:
+            pending.extend(before)
+        else:
+            found[id(tensor)] = tensor
+    return list(found.values())
+
+
+class Unfinished(nn.Module):
+    """The model as far as it was built, and the merge of its outputs."""
+
+    def __init__(self, model: Any, merge: Any) -> None:
+        super().__init__()
+        self.model, self.merge = model, merge
+
+    def forward(self, x: Any) -> Any:
+        return self.merge(self.model(x))
