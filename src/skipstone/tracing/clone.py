@@ -325,7 +325,6 @@ class FakeClone(Clone):
         twin = fake_tensor(weight, self.fake, self._home)
         path = self.paths.get(id(module), "")
         self._name(twin, f"{path}.{name}" if path else name)
-        self._keep.append(twin)
         return twin
 
 
