@@ -64,6 +64,26 @@ def demand_free(path: Path) -> None:
         raise FolderError(f"{path} is not empty and holds no run; choose another --out (found {others[0]})")
 
 
+def demand_only_a_run(path: Path) -> None:
+    """Refuse a folder that holds files which are not a run's; `FolderError` names the first."""
+    if others := sorted(p.name for p in path.iterdir() if not _is_ours(p.name)):
+        raise FolderError(f"{path} holds {others[0]}, which is no file of a run")
+
+
+def is_held(path: Path) -> bool:
+    """Is a process writing this run? Nothing is changed to find out."""
+    try:
+        import fcntl
+
+        with (path / _LOCK_FILE).open(encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except (ImportError, OSError):  # Windows has no such lock; no lock file, no writer
+        return False
+    return False
+
+
 def differences(record: RunRecord, spec: RunSpec) -> dict[str, tuple[object, object]]:
     """Where the folder's run is another than `spec` asks for: field -> (there, here), but for `MAY_DIFFER`."""
     there, here = record.spec.to_dict(), spec.to_dict()
@@ -162,6 +182,14 @@ class RunFolder:
     def checkpoints(self) -> list[Path]:
         """What there is to go on from, the newest first."""
         return [path for name in _CHECKPOINTS if (path := self.path / name).is_file()]
+
+    def remove(self) -> None:
+        """Delete the folder, which must hold nothing but the run; the spec last, so that half a removal is a run."""
+        demand_only_a_run(self.path)
+        with self._told():
+            for path in sorted(self.path.iterdir(), key=lambda p: (p.name == SPEC_FILE, p.name)):
+                path.unlink()
+            self.path.rmdir()
 
     def finish(self, result: RunResult) -> None:
         with self._told():
