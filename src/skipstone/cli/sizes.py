@@ -30,7 +30,7 @@ def run(
     """Tell the exact legal input sizes of a network.
 
     A size is legal when the forward pass raises nothing and no merge rests on an accidental broadcast; sizes that run
-    only by one are listed apart. Nothing is computed: torch's own shape rules decide.
+    only by one are listed apart. Torch's own shape rules decide, and a run at the smallest sizes where it is cheap.
 
     Parameters
     ----------

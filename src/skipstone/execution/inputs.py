@@ -47,8 +47,11 @@ def real_inputs(example: Example, graph: Graph, model: nn.Module, *, seed: int, 
         device = _device(model) if tensor.is_meta else tensor.device
         if dtype.is_floating_point or dtype.is_complex:
             made = torch.randn(tensor.shape, generator=random, dtype=_drawn(dtype)).to(device, dtype)
-            limit = _bound(graph, node)  # a floating-point input that indexes a table
-            return made if limit is None or dtype.is_complex else made.abs().mul(limit / 4).floor().clamp(0, limit - 1)
+            limit = _bound(graph, node)  # of a floating-point input that indexes a table
+            if limit is None or dtype.is_complex:
+                return made
+            whole = made.abs().mul(limit / 4).floor().clamp(0, limit - 1)
+            return whole.long() if _indexes_as_it_is(graph, node) else whole
         if not tensor.is_meta:
             return tensor.flatten()[torch.randperm(tensor.numel(), generator=random)].view(tensor.shape)
         limit = _bound(graph, node) if dtype != torch.bool else None
@@ -83,6 +86,14 @@ def _bound(graph: Graph, node: Node) -> int | None:
     if computed and first and all(reader.op in _COUNTED for reader in first):
         return 256 if node.spec.dtype == "uint8" else _FEW
     return None
+
+
+def _indexes_as_it_is(graph: Graph, node: Node) -> bool:
+    """Does a table get the input without a cast? Then a mere shape was meant to hold whole numbers."""
+    return any(
+        reader.op == "embedding" and graph[index].spec.dtype.startswith(("float", "bfloat"))
+        for reader, index in _readers(graph, node.index)
+    )
 
 
 def _readers(graph: Graph, index: int) -> Iterator[tuple[Node, int]]:

@@ -30,6 +30,7 @@ class Exploration:
     broadcast: Mask
     passes: int = 0
     singles: int = 0
+    really_run: int = 0
     refusals: list[tuple[int, int, str]] = field(default_factory=list)  # example, number of points, reason
     confirmed: set[str] = field(default_factory=set)  # kinds of refusal that a pass at one size showed too
 

@@ -1,6 +1,7 @@
 """`legal_sizes`: exact legal input sizes, per free axis and jointly."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Literal
 
@@ -9,6 +10,8 @@ from torch import nn
 
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.sizes import AxisSizes, Refusal, SizeReport
+from skipstone.execution import Run
+from skipstone.sizes.confirm import confirm
 from skipstone.sizes.explore import Exploration, Points, explore, explore_singly
 from skipstone.sizes.passes import Mask
 from skipstone.sizes.request import Pattern, Request, SizesError, parse_request
@@ -26,7 +29,14 @@ _MAX_GRID = 600
 
 
 def legal_sizes(
-    model: nn.Module, inputs: object, *, seconds: float = _SECONDS, method: Method = "auto", **ranges: Sequence[int]
+    model: nn.Module,
+    inputs: object,
+    *,
+    seconds: float = _SECONDS,
+    method: Method = "auto",
+    run: Run = "auto",
+    budget: float = 0.5,
+    **ranges: Sequence[int],
 ) -> SizeReport:
     """The sizes at which `model` runs, by torch's own shape rules, on tensors without values.
 
@@ -36,6 +46,8 @@ def legal_sizes(
             several inputs as a tuple, keyword arguments as a dict; a shape may end in a dtype.
         seconds: after about this long, the sizes not reached yet are left out and the report says so.
         method: "auto", or "each" for a pass at every single size (slow; an independent check).
+        run: "auto" really runs a copy at the smallest legal sizes where that fits `budget` (seconds), for what no
+            record of shapes sees; True whatever it costs, False does not. `SizeReport.method` says how many were run.
         ranges: the sizes in question for each letter, `h=range(1, 4097)`; 1..512 where none is given.
 
     A size is legal when the forward pass raises nothing and no merge rests on an accidental broadcast (see
@@ -53,26 +65,39 @@ def legal_sizes(
         raise SizesError(f"seconds is {seconds}, expected more than 0")
     self_test("the legal sizes", lambda: sizes_differ(legal_sizes))
     with undisturbed(model):
-        return _legal_sizes(model, parse_request(inputs, ranges), seconds, method)
+        return _legal_sizes(model, parse_request(inputs, ranges), _How(seconds, method, run, budget))
 
 
-def _legal_sizes(model: nn.Module, request: Request, seconds: float, method: Method) -> SizeReport:
+@dataclass(frozen=True, slots=True)
+class _How:
+    """By which method, and how many seconds records and runs may take."""
+
+    seconds: float
+    method: Method
+    run: Run
+    budget: float
+
+    def share(self, seconds: float, budget: float) -> "_How":
+        return replace(self, seconds=self.seconds * seconds, budget=self.budget * budget)
+
+
+def _legal_sizes(model: nn.Module, request: Request, how: _How) -> SizeReport:
     shapes = tuple(_shapes((request.args, tuple(request.kwargs.values()))))
     if len(request.ranges) == 1:
         ((symbol, sizes),) = request.ranges.items()
-        found = _explore(model, request, {symbol: np.array(sizes, dtype=np.int64)}, seconds, method)
+        found = _explore(model, request, {symbol: np.array(sizes, dtype=np.int64)}, how)
         points = {symbol: np.array(sizes, dtype=np.int64)}
         axis = _axis(symbol, sizes, found, {})
-        return SizeReport(shapes, (axis,), _method_text((found,), method), _refusals(found, points))
-    return _several(model, request, shapes, seconds, method)
+        return SizeReport(shapes, (axis,), _method_text((found,), how.method), _refusals(found, points))
+    return _several(model, request, shapes, how)
 
 
-def _explore(model: nn.Module, request: Request, points: Points, seconds: float, method: Method) -> Exploration:
-    return (
-        explore_singly(model, request, points, seconds)
-        if method == "each"
-        else explore(model, request, points, seconds)
-    )
+def _explore(model: nn.Module, request: Request, points: Points, how: _How) -> Exploration:
+    if how.method == "each":
+        return explore_singly(model, request, points, how.seconds)
+    found = explore(model, request, points, how.seconds)
+    confirm(model, request, points, found, how.run, how.budget)
+    return found
 
 
 def _axis(symbol: str, sizes: Sequence[int], found: Exploration, others: Mapping[str, int]) -> AxisSizes:
@@ -88,14 +113,13 @@ def _axis(symbol: str, sizes: Sequence[int], found: Exploration, others: Mapping
     )  # fmt: skip
 
 
-def _several(
-    model: nn.Module, request: Request, shapes: tuple[tuple[int | str, ...], ...], seconds: float, method: Method
-) -> SizeReport:
+def _several(model: nn.Module, request: Request, shapes: tuple[tuple[int | str, ...], ...], how: _How) -> SizeReport:
     """A grid of combinations for a legal one; then each axis on its own with the others held there."""
     names = list(request.ranges)
     grid = _grid(request.ranges)
     table = {name: np.array([point[i] for point in grid], dtype=np.int64) for i, name in enumerate(names)}
-    joint = _explore(model, request, table, seconds / 2, method)
+    runs = 1 / (1 + len(names))
+    joint = _explore(model, request, table, how.share(1 / 2, runs))
     held = _held(grid, joint)
     axes, found = [], [joint]
     for i, name in enumerate(names):
@@ -104,7 +128,7 @@ def _several(
             other: np.array(sizes, dtype=np.int64) if other == name else np.full(len(sizes), held[k], dtype=np.int64)
             for k, other in enumerate(names)
         }
-        found.append(_explore(model, request, line, seconds / 2 / len(names), method))
+        found.append(_explore(model, request, line, how.share(1 / 2 / len(names), runs)))
         axes.append(_axis(name, sizes, found[-1], {other: held[k] for k, other in enumerate(names) if k != i}))
 
     def chosen(mask: Mask) -> frozenset[tuple[int, ...]]:
@@ -116,7 +140,7 @@ def _several(
         all(s in axis.legal for s, axis in zip(point, axes, strict=True)) == (point in legal) for point in known
     )
     return SizeReport(
-        shapes, tuple(axes), _method_text(found, method), _refusals(joint, table), legal,
+        shapes, tuple(axes), _method_text(found, how.method), _refusals(joint, table), legal,
         chosen(joint.known & joint.broadcast), checked, independent if legal else None,
     )  # fmt: skip
 
@@ -152,7 +176,9 @@ def _method_text(explorations: Sequence[Exploration], method: Method) -> str:
     if method == "each":
         return f"torch's shape rules at each size, {singles} passes"
     alone = f", {singles} size{'' if singles == 1 else 's'} one by one" if singles else ""
-    return f"torch's shape rules on all sizes at once, {passes} pass{'' if passes == 1 else 'es'}{alone}"
+    really = sum(e.really_run for e in explorations)
+    run = f"; {really} size{'' if really == 1 else 's'} really run" if really else ""
+    return f"torch's shape rules on all sizes at once, {passes} pass{'' if passes == 1 else 'es'}{alone}{run}"
 
 
 def _shapes(value: object) -> Iterator[tuple[int | str, ...]]:

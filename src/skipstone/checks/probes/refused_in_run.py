@@ -22,18 +22,10 @@ from skipstone.checks.around import recorded
 from skipstone.checks.rule import Fault, Rule, Where
 from skipstone.checks.subject import Subject
 from skipstone.core.graph import Graph, Node
-from skipstone.execution import Raised
-from skipstone.graphs.operations import words
+from skipstone.execution import Raised, is_of_values, is_out_of_range
 
 RULE = Rule("SK401", "refused-in-run", "error", "torch refuses in a real run what the record of shapes allowed")
 
-# What these refuse is a matter of the values: probabilities outside 0..1, a matrix that is not positive definite. Drawn
-# inputs have no such bounds.
-_OF_VALUES = words(
-    """bernoulli multinomial poisson binary_cross_entropy cholesky cholesky_ex cholesky_inverse inverse det slogdet inv
-    solve eigh svd qr lstsq"""
-)
-_INDEXES = words("embedding getitem index_select gather take_along_dim scatter scatter_add index_add one_hot take")
 _LONGEST = 300
 
 
@@ -75,9 +67,9 @@ def _is_of_values(subject: Subject, raised: Raised, node: Node | None) -> bool:
     """May the network run on other values of the same shapes than those drawn here?"""
     if not raised.op:
         return bool(subject.graph.assumptions)  # it looks at values, and may well have raised because of them
-    if raised.op in _INDEXES and "out of" in raised.message:
+    if is_out_of_range(raised):
         return node is None or any(subject.ancestry.active[i] and _is_index(subject.graph, i) for i in node.inputs)
-    return raised.op in _OF_VALUES
+    return is_of_values(raised)
 
 
 def _is_index(graph: Graph, index: int) -> bool:
