@@ -211,3 +211,20 @@ def test_a_lazy_layer_is_sized_on_the_copy_alone():
     model = nn.Sequential(nn.LazyLinear(3), nn.ReLU())
     assert ran(model, (2, 4), backward=True).ran
     assert nn.parameter.is_lazy(model[0].weight)
+
+
+class Tally(nn.Module):
+    """Counts on its class, beside any instance."""
+
+    calls = 0
+    seen: list[int] = []  # noqa: RUF012 - shared by all instances, as such code has it
+
+    def forward(self, x):
+        type(self).calls += 1
+        self.seen.append(1)
+        return x
+
+
+def test_what_the_class_keeps_is_put_back():
+    assert ran(Tally(), (2, 4)).ran
+    assert (Tally.calls, Tally.seen) == (0, [])

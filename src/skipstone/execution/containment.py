@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdo
 from typing import TextIO
 
 import torch
+from torch import nn
 
 from skipstone.tracing.session import undisturbed
 
@@ -28,10 +29,10 @@ class _Muted(io.TextIOBase):
 
 
 @contextmanager
-def contained(seed: int) -> Iterator[None]:
+def contained(model: nn.Module, seed: int) -> Iterator[None]:
     """Random numbers begin at `seed` and are the caller's again behind it; gradients are on; nothing is printed."""
     with ExitStack() as stack:
-        stack.enter_context(undisturbed())
+        stack.enter_context(undisturbed(model))
         stack.enter_context(redirect_stdout(_Muted(sys.stdout)))
         stack.enter_context(redirect_stderr(_Muted(sys.stderr)))
         stack.enter_context(warnings.catch_warnings())

@@ -89,7 +89,7 @@ def execute(
     """
     watch = Watch(clone, see)
     try:
-        with contained(seed), time_limit(seconds):
+        with contained(clone.model, seed), time_limit(seconds):
             done = _forward(watch, arguments, _collects(arguments) or backward)
             return _backward(watch, done) if backward and done.ran and done.learns else done
     except OutOfTime:
