@@ -24,6 +24,7 @@ def run(
     which: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = ("all",),
     parameters: Literal["keep", "remove"] = "keep",
     cat: Literal["drop", "zero"] = "drop",
+    bridges: bool = False,
     diff: arguments.Diff = False,
     write: arguments.Write = False,
     out: Path | None = None,
@@ -51,6 +52,8 @@ def run(
         keep a removed projection's parameters in the state dict, or remove them.
     cat
         Of a concatenation: drop the other operands and narrow what reads it, or put zero in their place.
+    bridges
+        With all, take out long skips that have layers of their own on them, too.
     out
         Save the changed network here, by torch.save.
     each
@@ -74,7 +77,7 @@ def run(
     example = arguments.examples(input)
     model = resolve(target) if out else outline(target)
     with output.aside():
-        plan = surgery.plan_ablation(model, chosen, example, parameters=parameters, cat=cat)
+        plan = surgery.plan_ablation(model, chosen, example, parameters=parameters, cat=cat, bridges=bridges)
     print(plan, file=sys.stderr if diff else sys.stdout)
     status = output.show_source(model, plan.edits, write=write) if diff or write else 0
     if out:

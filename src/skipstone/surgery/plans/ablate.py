@@ -51,6 +51,7 @@ def ablate(
     *,
     parameters: Parameters = "keep",
     cat: Concatenation = "drop",
+    bridges: bool = False,
     copy: bool = True,
 ) -> nn.Module:
     """The network without some of its skips; the main branch stays.
@@ -62,13 +63,14 @@ def ablate(
         parameters: "keep" a removed projection's parameters in the state dict, unused, or "remove" them.
         cat: of a concatenation, "drop" the other operands and narrow the layers that read it, or put "zero" in their
             place and keep every shape.
+        bridges: let "all" take out long skips with layers of their own on them, too.
         copy: leave the model as it is and change a copy.
 
     Raises:
         SurgeryError: nothing matches, a reader of a concatenation cannot be narrowed, or the record of the result is
             not that of the network without these skips; nothing is changed then.
     """
-    wanted = _wanted(model, which, example, parameters, cat)
+    wanted = _wanted(model, _with_bridges(which, bridges), example, parameters, cat)
 
     def prove(edited: nn.Module) -> Record:
         after = wanted.proven(edited, example)
@@ -84,11 +86,19 @@ def plan_ablation(
     *,
     parameters: Parameters = "keep",
     cat: Concatenation = "drop",
+    bridges: bool = False,
 ) -> AblationPlan:
     """What `ablate` would do, checked by recording the network without the skips."""
-    wanted = _wanted(model, which, example, parameters, cat)
+    wanted = _wanted(model, _with_bridges(which, bridges), example, parameters, cat)
     wanted.proven(preview(model, wanted.plan.edits), example)
     return wanted.plan
+
+
+def _with_bridges(which: Which, bridges: bool) -> Which:
+    if not bridges or isinstance(which, int | Skip) or callable(which):
+        return which
+    several = [which] if isinstance(which, str) else list(which)
+    return [*several, "bridge"] if "all" in several else several
 
 
 @dataclass(frozen=True)
@@ -179,7 +189,7 @@ def _matcher(which: Which) -> Callable[[Skip], bool]:
         return lambda skip: skip.merge_node == which.merge_node and skip.target == which.target
     if isinstance(which, str):
         if which == "all":
-            return lambda skip: skip.is_block_skip
+            return lambda skip: skip.is_block_skip and skip.kind != "bridge"
         if which in get_args(SkipKind):
             return lambda skip: skip.kind == which
         return lambda skip: skip.is_block_skip and (fnmatchcase(skip.target, which) or fnmatchcase(skip.module, which))
