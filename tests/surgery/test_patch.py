@@ -286,6 +286,46 @@ def test_shared_class_is_patched_only_for_all_its_instances(tmp_path):
     assert surgery.source_diff(model, (SetAttributes("a.pool", {"ceil_mode": True}),)) is None
 
 
+HELD = (
+    HEAD
+    + """def join(a, b):
+    return a + b
+
+
+class One(nn.Module):
+    def forward(self, x):
+        return join(x.tanh(), x)
+
+
+class Two(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.join = lambda a, b: join(a, b)
+
+    def forward(self, x):
+        return self.join(x.sin(), x)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = One(), Two()
+
+    def forward(self, x):
+        return self.two(self.one(x))
+"""
+)
+
+
+def test_a_function_that_another_instance_holds_is_shared_too(tmp_path):
+    model = load(written(tmp_path, HELD)).Net()
+    graph = trace(model, (2, 4))
+    drops = [DropOperand(site_of(graph, n.index), 1) for n in graph if n.op == "add"]
+    assert [drop.site.module for drop in drops] == ["one", "two"]
+    assert surgery.source_diff(model, drops[:1]) is None
+    assert "two runs net.py" in surgery.why_not(model, drops[:1])
+
+
 def test_shared_class_patched_for_all(tmp_path):
     diff = patched(
         tmp_path, TWO, lambda g: tuple(DropOperand(site_of(g, n.index), 1) for n in g if n.op == "add"), name="Net"

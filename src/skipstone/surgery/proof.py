@@ -30,15 +30,18 @@ def fingerprints(
         same: nodes that are to count as another, earlier one.
     """
     found: list[bytes] = []
+    wholes: dict[bytes, set[bytes]] = {}  # of each part of a tensor, the tensors it is a part of
     for node in graph:
         if same and node.index in same:
             found.append(found[same[node.index]])
         elif gone and node.index in gone:
             found.append(_without(node, found, gone[node.index], zeroed))
-        elif (value := _value(graph, node, found)) is not None:
+        elif (value := _value(graph, node, found, wholes)) is not None:
             found.append(found[value])
         else:
             found.append(_as_it_is(node, found))
+        if node.op in _PARTS and node.inputs:
+            wholes.setdefault(found[-1], set()).add(found[node.inputs[0]])
     return found
 
 
@@ -58,22 +61,17 @@ def _as_it_is(node: Node, found: list[bytes]) -> bytes:
     return _digest(node.op, node.module, node.output, *(found[i] for i in node.inputs))
 
 
-def _value(graph: Graph, node: Node, found: Sequence[bytes]) -> int | None:
+def _value(graph: Graph, node: Node, found: Sequence[bytes], wholes: Mapping[bytes, set[bytes]]) -> int | None:
     """The node whose value this one has, where it is a view of a whole, or a writing that changes nothing or all."""
     if node.op in _PARTS and len(node.inputs) == 1 and node.shape == graph[node.inputs[0]].shape:
         return node.inputs[0]  # `y[:, :4]` of four channels
     if node.op != "setitem":
         return None
-    if node.shape == graph[node.inputs[-1]].shape:
-        return node.inputs[-1]
-    return node.inputs[0] if _is_own_part(graph, node, found) else None
-
-
-def _is_own_part(graph: Graph, node: Node, found: Sequence[bytes]) -> bool:
-    """Is a tensor's part written to where it was, as by `y[:, :4] = y[:, :4] + x` without the sum?"""
-    written = found[node.inputs[-1]]
-    parts = (other for other in graph.nodes[: node.index] if other.op in _PARTS and other.inputs)
-    return any(found[part.index] == written and found[part.inputs[0]] == found[node.inputs[0]] for part in parts)
+    target, written = node.inputs[0], node.inputs[-1]
+    if node.shape == graph[written].shape:
+        return written
+    # A part written to where it was, as by `y[:, :2] = y[:, :2] + x` without the sum.
+    return target if found[target] in wholes.get(found[written], ()) else None
 
 
 def _without(node: Node, found: list[bytes], positions: tuple[int, ...], zeroed: bool) -> bytes:

@@ -28,6 +28,7 @@ from skipstone.core.sources import SourceChange, decode
 from skipstone.surgery.live import modules, widths
 from skipstone.surgery.live.edited import base_class, stages_of
 from skipstone.surgery.live.handlers import SiteEdit
+from skipstone.surgery.live.held import held_by
 from skipstone.surgery.live.locate import definition, locate, spot, spot_of
 from skipstone.surgery.source.constructors import (
     class_function,
@@ -191,7 +192,8 @@ def _function(model: nn.Module, path: str, place: Place) -> tuple[FunctionType, 
 
 
 def _reaches(module: nn.Module, place: Place) -> bool:
-    return locate(base_class(module), place) is not None
+    held = held_by(module, (place,))
+    return locate(base_class(module), place) is not None or bool(held.direct | held.hooked | held.deeper)
 
 
 def _outermost(file: SourceFile, node: ast.AST) -> ast.AST:
