@@ -79,7 +79,7 @@ def product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 def scripted(function):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore")  # torch.jit is deprecated
         return torch.jit.script(function)
 
 

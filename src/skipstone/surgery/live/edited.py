@@ -57,7 +57,10 @@ def set_stages(module: nn.Module, stages: Stages) -> None:
     base = base_class(module)
     module.__class__ = base
     if stages:
-        module.__class__ = edited_class(base, stages, _held(module, _handlers(stages)))
+        held = _held(module, _handlers(stages))
+        module.__class__ = edited_class(base, stages, held)
+        for name in held.names:
+            getattr(module, name)  # made once, before torch's compiler asks: it could not follow the making
 
 
 def obstacle(module: nn.Module, place: Place) -> str:

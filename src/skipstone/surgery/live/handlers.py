@@ -45,6 +45,9 @@ REST: Mapping[str, tuple[str, str]] = {
 }  # fmt: skip
 
 
+_LISTS = (tuple, list)  # the compiler of torch 2.6 does not know `tuple | list`
+
+
 @dataclass(frozen=True)
 class _Change:
     """One `MapOperand` made ready."""
@@ -189,7 +192,7 @@ def tensors_of(value: Any) -> list[Tensor]:
     """The tensors among a call's arguments in order, as the recorder numbers them."""
     if isinstance(value, Tensor):
         return [value]
-    if isinstance(value, tuple | list):
+    if isinstance(value, _LISTS):
         return [tensor for item in value for tensor in tensors_of(item)]
     if isinstance(value, dict):
         return [tensor for item in value.values() for tensor in tensors_of(item)]
@@ -201,7 +204,7 @@ def _with_tensors(value: Any, tensors: list[Tensor], taken: list[int]) -> Any:
     if isinstance(value, Tensor):
         taken.append(0)
         return tensors[len(taken) - 1]
-    if isinstance(value, tuple | list):
+    if isinstance(value, _LISTS):
         items = [_with_tensors(item, tensors, taken) for item in value]
         return items if isinstance(value, list) else tuple(items)
     if isinstance(value, dict):
