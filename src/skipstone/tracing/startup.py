@@ -15,7 +15,9 @@ from types import ModuleType
 from typing import Any
 
 _NAME = "torch._dynamo"
-_SETTINGS = f"{_NAME}.config"  # the one part that is needed, and stands alone
+_SETTINGS = f"{_NAME}.config"
+# Needed, and standing alone; those behind the first in 2.6 only, where functorch's settings ask inductor's.
+_ALONE = (_SETTINGS, "torch._inductor", "torch._inductor.config", "torch._inductor.custom_graph_pass")
 _COMPILER = (f"{_NAME}.", "torch._inductor")
 
 
@@ -35,7 +37,7 @@ class _Watch(MetaPathFinder, Loader):
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if not name.startswith(_COMPILER) or name == _SETTINGS:
+        if not name.startswith(_COMPILER) or name in _ALONE:
             return None
         load_dynamo()
         module = sys.modules.get(name)
@@ -88,7 +90,26 @@ def load_dynamo() -> ModuleType:
         sys.meta_path.remove(_watch)
         del sys.modules[_NAME]
         importlib.import_module("torch").__dict__.pop("_dynamo", None)
+        return _imported_around_settings()
     return importlib.import_module(_NAME)
+
+
+def _imported_around_settings() -> ModuleType:
+    """The package, with its settings in place where they were loaded before it: an import binds no module twice."""
+    spec = importlib.util.find_spec(_NAME)
+    assert spec is not None
+    assert spec.loader is not None
+    package = importlib.util.module_from_spec(spec)
+    if _SETTINGS in sys.modules:
+        package.__dict__["config"] = sys.modules[_SETTINGS]
+    sys.modules[_NAME] = package
+    try:
+        spec.loader.exec_module(package)
+    except BaseException:
+        del sys.modules[_NAME]
+        raise
+    importlib.import_module("torch").__dict__["_dynamo"] = package
+    return package
 
 
 def _unchanged(function: Callable[..., Any] | None = None, *_: object, **__: object) -> Callable[..., Any]:
