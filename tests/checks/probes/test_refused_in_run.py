@@ -29,7 +29,6 @@ class Numpy(nn.Module):
 class TestRefusedInRun(ErrorContract):
     rule = "refused-in-run"
     shape = (2, 8)
-    mends = False
 
     def broken(self):
         return Numpy(cast=False)

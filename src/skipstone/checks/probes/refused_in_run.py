@@ -9,9 +9,10 @@ Why it matters:
 Example:
     Positions made with numpy are float64; added to the features they make the next linear layer refuse.
 Repair:
-    None is proposed: torch's own words are given.
+    For a layer of another number format its input cast to that of its weights; for an output padding that is too large
+    the stride that it belongs to. Else torch's own words are given.
 Effect of the repair:
-    None.
+    A cast rounds to the narrower format; a stride makes the map grow.
 References:
     The operation's page in the PyTorch documentation.
 """
@@ -19,7 +20,8 @@ References:
 from collections.abc import Iterator
 
 from skipstone.checks.around import recorded
-from skipstone.checks.rule import Fault, Rule, Where
+from skipstone.checks.mending.formats import accepted
+from skipstone.checks.rule import Fault, Proposal, Rule, Where
 from skipstone.checks.subject import Subject
 from skipstone.core.graph import Graph, Node
 from skipstone.execution import Raised, is_of_values, is_out_of_range
@@ -39,6 +41,10 @@ def check(subject: Subject) -> Iterator[Fault]:
         return
     where = Where(node.index if node is not None else len(subject.graph) - 1, raised.module, raised.place)
     yield Fault(where, _message(raised), tuple(subject.graph[i].shape for i in node.inputs[:2]) if node else ())
+
+
+def repairs(subject: Subject, fault: Fault) -> Iterator[Proposal]:
+    return accepted(subject, fault)
 
 
 def _message(raised: Raised) -> str:

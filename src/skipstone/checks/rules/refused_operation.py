@@ -7,9 +7,10 @@ Why it matters:
 Example:
     A cross product of vectors of length 8.
 Repair:
-    None is proposed: torch's own words are given.
+    For a layer of another number format its input cast to that of its weights; for an output padding that is too large
+    the stride that it belongs to. Else torch's own words are given.
 Effect of the repair:
-    None.
+    A cast rounds to the narrower format; a stride makes the map grow.
 References:
     The operation's page in the PyTorch documentation.
 """
@@ -17,7 +18,8 @@ References:
 from collections.abc import Iterator
 
 from skipstone.checks.failures import failing, operands
-from skipstone.checks.rule import Fault, Rule, Where, at
+from skipstone.checks.mending.formats import accepted
+from skipstone.checks.rule import Fault, Proposal, Rule, Where, at
 from skipstone.checks.subject import Subject
 
 RULE = Rule("SK110", "refused-operation", "error", "torch refuses an operation", depends_on_size=True)
@@ -30,3 +32,7 @@ def check(subject: Subject) -> Iterator[Fault]:
     stop = subject.graph.stopped
     if stop is not None and stop.refused and not subject.graph.assumptions:
         yield Fault(Where(len(subject.graph) - 1, stop.module, stop.place), stop.message)
+
+
+def repairs(subject: Subject, fault: Fault) -> Iterator[Proposal]:
+    return accepted(subject, fault)
