@@ -18,6 +18,7 @@ from skipstone.execution.watching import See, Watch
 from skipstone.tracing.deadline import OutOfTime, call_foreign, time_limit
 from skipstone.tracing.nests import tensors_in
 from skipstone.tracing.position import raised_at
+from skipstone.tracing.session import is_interrupt
 from skipstone.tracing.torch_internals import running_module
 
 Stage = Literal["forward", "backward"]
@@ -105,7 +106,9 @@ def _forward(watch: Watch, arguments: Arguments, gradients: bool) -> Pass:
     try:
         with torch.set_grad_enabled(gradients), watch.following():
             result = call_foreign(watch.clone.model, *args, **kwargs)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's forward raises is what is asked for
+    except BaseException as error:  # whatever the user's forward raises is what is asked for
+        if is_interrupt(error):
+            raise
         return Pass(watch.clone, raised=_raised(error, watch, "forward"))
     outputs = tuple(tensors_in(result))
     leaves = tuple(_leaves(outputs)) if gradients else ()
@@ -116,7 +119,9 @@ def _backward(watch: Watch, done: Pass) -> Pass:
     try:
         with watch, _without_gradients(watch.clone, done.leaves):
             call_foreign(torch.autograd.backward, _loss(done.outputs))
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - so is what its backward raises
+    except BaseException as error:  # so is what its backward raises
+        if is_interrupt(error):
+            raise
         return replace(done, raised=_raised(error, watch, "backward"))
     return done
 

@@ -16,6 +16,7 @@ from skipstone.graphs.axes import axes_of
 from skipstone.graphs.broadcast import is_accidental, is_pooled_gate, merge_operands, value_inputs
 from skipstone.sizes.passes import single_pass
 from skipstone.sizes.request import Request
+from skipstone.tracing.deadline import OutOfTime
 
 # What is remembered of a node of any record: its number, its operation, how many axes it has, which one is meant.
 _Key = tuple[int, str, int, int]
@@ -42,7 +43,10 @@ def each_size(
     for number, point in enumerate([*others, *points]):
         if number > len(others) and time.monotonic() > end:
             break
-        graph, reason = single_pass(model, request, point)
+        try:
+            graph, reason = single_pass(model, request, point, end)
+        except OutOfTime:
+            break
         graphs.append((graph, reason))
         for node in graph:
             for axis, size in enumerate(node.shape):

@@ -13,6 +13,7 @@ from skipstone.sizes.concrete import each_size
 from skipstone.sizes.passes import Mask, single_pass, sweep_pass
 from skipstone.sizes.request import Request
 from skipstone.sizes.vector import Sweep
+from skipstone.tracing.deadline import OutOfTime
 
 Points = Mapping[str, NDArray[np.int64]]
 # Sizes beyond those asked: an axis that is 1 at all of them too is 1 by design, not by chance.
@@ -54,7 +55,10 @@ def explore(
     focus: int | None = count - 1 if first is None else first
     tiny = 0
     while focus is not None:
-        covered = _one(model, request, padded, focus, count, found, end)
+        try:
+            covered = _one(model, request, padded, focus, count, found, end)
+        except OutOfTime:  # a pass without end: what is not known by now stays unknown
+            break
         tiny = tiny + 1 if covered <= 2 else 0
         left = np.flatnonzero(~found.known)
         if not len(left) or time.monotonic() > end:
@@ -70,11 +74,11 @@ def _one(
     model: nn.Module, request: Request, padded: Points, focus: int, count: int, found: Exploration, end: float
 ) -> int:
     """One pass from `focus`; what it says does not run is confirmed at one size, once for each kind of refusal."""
-    outcome = sweep_pass(model, request, Sweep(padded, focus))
+    outcome = sweep_pass(model, request, Sweep(padded, focus), end)
     covers = outcome.covers[:count] & ~found.known
     found.passes += 1
     if not outcome.runs and _kind(outcome.reason) not in found.confirmed:
-        _, reason = single_pass(model, request, _at(padded, focus))
+        _, reason = single_pass(model, request, _at(padded, focus), end)
         if reason is None or _error(reason) != _error(
             outcome.reason
         ):  # what failed was the pass with many sizes, not the network: look at each size
@@ -90,7 +94,7 @@ def _one(
         refused = np.flatnonzero(mask[:count] & ~found.known)
         if len(refused):
             example = int(refused[len(refused) // 2])
-            _, reason = single_pass(model, request, _at(padded, example))
+            _, reason = single_pass(model, request, _at(padded, example), end)
             if reason is not None:
                 _refuse(found, example, mask[:count] & ~found.known, reason)
     if not found.known[focus]:  # refused on the way, and yet not at one size

@@ -17,6 +17,7 @@ from skipstone.sizes.passes import Mask
 from skipstone.sizes.request import Pattern, Request, SizesError, parse_request
 from skipstone.sizes.rule import describe
 from skipstone.sizes.selftest import sizes_differ
+from skipstone.tracing.deadline import NO_LIMIT, time_limit
 from skipstone.tracing.selftest import self_test
 from skipstone.tracing.session import undisturbed
 
@@ -64,7 +65,7 @@ def legal_sizes(
     if not seconds > 0:
         raise SizesError(f"seconds is {seconds}, expected more than 0")
     self_test("the legal sizes", lambda: sizes_differ(legal_sizes))
-    with undisturbed(model):
+    with undisturbed(model), time_limit(NO_LIMIT):
         return _legal_sizes(model, parse_request(inputs, ranges), _How(seconds, method, run, budget))
 
 

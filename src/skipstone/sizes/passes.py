@@ -1,5 +1,6 @@
 """One pass at many sizes, or at one: does the network run there, and which broadcasts does it rest on?"""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,11 +18,13 @@ from skipstone.sizes.request import Request
 from skipstone.sizes.unseen import unseen_refusals
 from skipstone.sizes.vector import Sweep, values_of
 from skipstone.tracing.clone import FakeClone
+from skipstone.tracing.deadline import OutOfTime
 from skipstone.tracing.refusals import STOP, Refusals
 from skipstone.tracing.session import run
 from skipstone.tracing.torch_internals import FakeTensor
 
 Mask = NDArray[np.bool_]
+_PATIENCE = 5.0  # seconds past the end that a pass may take before it is taken for one without end
 _SWIFT = Refusals(go_on=False, judge=with_rule)
 
 
@@ -39,9 +42,13 @@ class Outcome:
     reason: str = ""
 
 
-def sweep_pass(model: nn.Module, request: Request, sweep: Sweep) -> Outcome:
-    """Run `model` once with every free axis standing for all points of the sweep."""
-    nodes, inputs, error = _record(model, request, sweep.symbol, _SWIFT)
+def sweep_pass(model: nn.Module, request: Request, sweep: Sweep, end: float) -> Outcome:
+    """Run `model` once with every free axis standing for all points of the sweep.
+
+    Raises:
+        OutOfTime: it goes on although the time `end` is past.
+    """
+    nodes, inputs, error = _record(model, request, sweep.symbol, _SWIFT, end)
     if error is not None:
         # An uncertain point might have been spared the refusal: it is passed again.
         return Outcome(sweep.alive & ~sweep.uncertain, False, np.zeros_like(sweep.alive), tuple(sweep.failed), error)
@@ -52,16 +59,20 @@ def sweep_pass(model: nn.Module, request: Request, sweep: Sweep) -> Outcome:
     return Outcome(sweep.alive, True, sweep.alive & _broadcast_points(graph, nodes, sweep), tuple(sweep.failed))
 
 
-def single_pass(model: nn.Module, request: Request, sizes: Mapping[str, int]) -> tuple[Graph, str | None]:
-    """Run `model` once at one size: the record as far as it goes, and why torch refused, None where it did not."""
-    nodes, inputs, error = _record(model, request, sizes.__getitem__, STOP)
+def single_pass(model: nn.Module, request: Request, sizes: Mapping[str, int], end: float) -> tuple[Graph, str | None]:
+    """Run `model` once at one size: the record as far as it goes, and why torch refused, None where it did not.
+
+    Raises:
+        OutOfTime: it goes on although the time `end` is past.
+    """
+    nodes, inputs, error = _record(model, request, sizes.__getitem__, STOP, end)
     if error is None:
         error = next((reason for _, reason in unseen_refusals(nodes, 1)), None)
     return _graph(nodes, inputs), error
 
 
 def _record(
-    model: nn.Module, request: Request, size: Callable[[str], int | torch.SymInt], refusals: Refusals
+    model: nn.Module, request: Request, size: Callable[[str], int | torch.SymInt], refusals: Refusals, end: float
 ) -> tuple[list[Node], tuple[int, ...], str | None]:
     def arguments(clone: FakeClone) -> tuple[tuple[object, ...], Mapping[str, object]]:
         def make(tensor: torch.Tensor, shape: Sequence[int | torch.SymInt]) -> torch.Tensor:
@@ -72,7 +83,10 @@ def _record(
 
         return request.build(size, make)
 
-    done = run(model, arguments, refusals=refusals, symbolic=True)
+    left = max(end - time.monotonic(), 0.0) + _PATIENCE
+    done = run(model, arguments, refusals=refusals, symbolic=True, seconds=left)
+    if isinstance(done.error, OutOfTime):
+        raise done.error
     return done.recorder.nodes, done.inputs, None if done.error is None else _reason(done.error)
 
 

@@ -16,6 +16,8 @@ _NUMBERS = ("item", "__int__", "__index__", "__float__", "__complex__")
 _CONDITION = "took a data-dependent condition as true"
 _NUMBER = "took a data-dependent number as 1"
 _MASK = "took a data-dependent mask as all true"
+# How often one line may ask in one call of a module: a loop that waits for the other answer must get it.
+_REPEATS = 64
 _DISTINCT = "took data-dependent values as all distinct"
 
 
@@ -32,11 +34,19 @@ Assumed = Callable[[tuple[int, ...], Sequence[torch.Tensor]], Any]
 class Dataless:
     """What operations that ask for data give in a record: computed where the data is known, else made up.
 
-    `assume` notes an assumption; `assumed` makes a tensor of a shape that autograd sees as made from the operands.
+    `assume` notes an assumption; `assumed` makes a tensor of a shape that autograd sees as made from the operands;
+    `asked` counts how often the line at work has asked for data in this call of its module.
     """
 
-    def __init__(self, values: Values, fake: FakeTensorMode, assume: Callable[[str], None], assumed: Assumed) -> None:
-        self._values, self._fake, self._assume, self._assumed = values, fake, assume, assumed
+    def __init__(
+        self,
+        values: Values,
+        fake: FakeTensorMode,
+        assume: Callable[[str], None],
+        assumed: Assumed,
+        asked: Callable[[], int],
+    ) -> None:
+        self._values, self._fake, self._assume, self._assumed, self._asked = values, fake, assume, assumed, asked
 
     def result(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], error: Exception
@@ -58,6 +68,8 @@ class Dataless:
             what = _KNOWN_GAPS.get(name.strip("_"), f"what {name} gives")
             error.args = (f"{what} depends on data, which a record does not have",)
             raise error
+        if name in _TRUE or name in _NUMBERS:
+            made = _otherwise(made, self._asked())
         self._assume(made[1])
         # Values keep their gradient: what depends on data is how many there are.
         return map_tensors(
@@ -87,6 +99,20 @@ class Dataless:
         twin = fake_tensor(value, self._fake)
         self._values.know([twin], [value])
         return twin
+
+
+def _otherwise(made: tuple[Any, str], asked: int) -> tuple[Any, str]:
+    """What is made up for a condition or a number that one line has asked for so often.
+
+    First as always, then the other answer; a number, where 0 is not waited for either, grows without end.
+    """
+    value, what = made
+    if asked <= _REPEATS:
+        return made
+    words = f"{what}, and after {_REPEATS} times on one line as "
+    if value is True:
+        return False, f"{words}false"
+    return type(value)(0 if asked <= 2 * _REPEATS else asked**2), f"{words}0, then ever larger"
 
 
 def overwrite(target: torch.Tensor, value: torch.Tensor) -> torch.Tensor:

@@ -99,7 +99,7 @@ class _Outside:
             return list(item)
         if isinstance(item, nn.Module) or (hasattr(item, "__dict__") and _is_user_s(kind)):
             self._mapping(vars(item))
-            return [*vars(item).values(), kind]
+            return [kind, *(value for value in vars(item).values() if type(value) is not OrderedDict or value)]
         return []
 
     def _mapping(self, mapping: MutableMapping[Any, Any]) -> None:

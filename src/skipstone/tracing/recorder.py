@@ -5,6 +5,7 @@ it (`unseen.Link`) sees what goes round that (script functions, custom autograd 
 not lost; forward hooks on the cloned modules (`calls.Calls`) say which module is running.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -73,11 +74,12 @@ class Recorder(TorchFunctionMode):
         self._wrappers: dict[int, int] = {}
         self._memory = Memory()
         self.values = Values(clone.original)
-        self._dataless = Dataless(self.values, clone.fake, self.assume, assumed)
+        self._dataless = Dataless(self.values, clone.fake, self.assume, assumed, self._asked)
         self._keep: list[object] = []
         self._calls = Calls(clone.paths, lambda t: self._index.get(id(t)), self.look_up, lambda: len(self.nodes))
         self._last_path = ""
         self._last_place: Place | None = None
+        self._questions: Counter[tuple[int, Place | None]] = Counter()
 
     def watch(self, modules: Iterable[nn.Module]) -> None:
         """Follow the calls of the cloned modules, past the refusals of torch's own among them."""
@@ -171,6 +173,12 @@ class Recorder(TorchFunctionMode):
     def assume(self, what: str) -> None:
         place, _ = places()
         self.assumptions.append(Assumption(what, self.path, place))
+
+    def _asked(self) -> int:
+        """How often the line at work has asked for data in this call of its module, with this time."""
+        key = self._calls.current, self._last_place
+        self._questions[key] += 1
+        return self._questions[key]
 
     # ---- operations
 

@@ -24,8 +24,7 @@ def stop_at(error: BaseException, recorder: Recorder, seconds: float) -> Stop:
     where = next((spot for spot in reversed(own) if spot), None) or place or recorder._last_place
     refused = error is recorder.refusing and not isinstance(error, NotImplementedError)
     own_code = place is not None or _is_mistake(error, frames)
-    text = f"the pass was not over after {seconds:g} s" if isinstance(error, OutOfTime) else _one_line(error)
-    return Stop(type(error).__name__, text, path, where, own=own_code, refused=refused)
+    return Stop(type(error).__name__, _words(error, seconds), path, where, own=own_code, refused=refused)
 
 
 # What Python, not torch, says of wrong code: a missing attribute, None or a list called, a tuple for a tensor.
@@ -49,6 +48,14 @@ def _frames(error: BaseException) -> Iterator[tuple[FrameType, int]]:
     while traceback is not None:
         yield traceback.tb_frame, traceback.tb_lasti
         traceback = traceback.tb_next
+
+
+def _words(error: BaseException, seconds: float) -> str:
+    if isinstance(error, OutOfTime):
+        return f"the pass was not over after {seconds:g} s"
+    if isinstance(error, SystemExit):
+        return f"it ends the program, with status {error.code!r}"
+    return _one_line(error) if isinstance(error, Exception) else f"it raises {type(error).__name__}"
 
 
 def _one_line(error: BaseException) -> str:
