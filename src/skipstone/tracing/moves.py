@@ -27,7 +27,8 @@ def let_move(module: nn.Module, clone: FakeClone) -> None:
         for table in tables:
             for name, tensor in table.items():
                 if tensor is not None and (dtype := _asked(convert, tensor.dtype)) != tensor.dtype:
-                    table[name] = clone.cast(tensor, dtype)
+                    with no_torch_function():  # no operation of the network's
+                        table[name] = clone.cast(tensor, dtype)
         return module
 
     module.__dict__[_MOVE] = apply
