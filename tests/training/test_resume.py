@@ -13,15 +13,16 @@ from torch import nn
 import skipstone.training.trainer as trainer
 from breaking import breaking, full_disk, in_child, kill
 from skipstone.core.codec import RecordError
-from skipstone.core.errors import SkipstoneError
+from skipstone.core.errors import InternalError, SkipstoneError
 from skipstone.data import load
 from skipstone.runs.folder import FolderError, holds_work
 from skipstone.runs.records import RunSpec, read_run
 from skipstone.training import RunFailed, Silent, train
 from skipstone.training.checkpoint import CheckpointError, pack, seal, unpack
-from skipstone.training.state import read_state, restore_state
+from skipstone.training.state import Unkept, read_state, restore_state
 
 NETWORKS = '''
+import os
 import random
 from collections import deque
 
@@ -123,6 +124,27 @@ class Stream(Base):
         return super().forward(x) + (next(self.noise) if self.training else 0)
 
 
+class Cache(Base):
+    """Remembers by device what it could make anew."""
+
+    def __init__(self):
+        super().__init__()
+        self.made = {}
+
+    def forward(self, x):
+        x = x.flatten(1)
+        scale = self.made.setdefault(x.device, torch.ones((), device=x.device))
+        return self.fc(x) * scale
+
+
+class Once(Base):
+    def __init__(self):
+        super().__init__()
+        if os.environ.get("SKIPSTONE_TEST_BUILT") == str(os.getpid()) + __file__:
+            raise RuntimeError("only once")
+        os.environ["SKIPSTONE_TEST_BUILT"] = str(os.getpid()) + __file__
+
+
 class Raises(Base):
     def __init__(self):
         super().__init__()
@@ -221,11 +243,34 @@ def test_state_besides_the_weights_resumes_bit_for_bit(networks, tmp_path, name)
 def test_without_that_state_the_same_resume_parts(networks, tmp_path, monkeypatch):
     """The counterpart: what the test above finds equal differs where the state is forgotten, and the trial says so."""
     train(networks("Counter", tmp_path / "whole"))
-    monkeypatch.setattr("skipstone.training.checkpoint.read_state", lambda model: ({}, ()))
+    monkeypatch.setattr("skipstone.training.checkpoint.read_state", lambda model: ({}, Unkept()))
     notes = interrupted(networks("Counter", tmp_path / "cut"), 1)
     assert "a resumed run will not be bit-equal to an uninterrupted one: saved and restored" in notes.told[0]
     train(networks("Counter", tmp_path / "cut"), resume=True)
     assert numbers(tmp_path / "cut") != numbers(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("name", ["Cache", "Once"])
+def test_what_holds_no_state_and_what_is_built_once_only(networks, tmp_path, name):
+    """A cache by device is no reason to warn; a network that can't be built again is one, and no reason to refuse."""
+    notes = Notes()
+    train(networks(name, tmp_path / "x", epochs=1), progress=notes)
+    if name == "Cache":
+        assert notes.told == []
+    else:
+        [note] = notes.told
+        assert "saved after one step and built anew, it could not go on: " in note
+        assert "raised RuntimeError: only once" in note
+
+
+def test_a_fault_of_the_checker_stops_nobody_from_training(networks, tmp_path, monkeypatch):
+    def broken(model, shape):
+        raise InternalError("skipstone failed")
+
+    monkeypatch.setattr("skipstone.training.model.check", broken)
+    notes = Notes()
+    train(networks("Counter", tmp_path / "x", epochs=1), progress=notes)
+    assert notes.told == ["it trains, but the checker says: the checker itself failed: skipstone failed"]
 
 
 @pytest.mark.parametrize(
@@ -238,8 +283,7 @@ def test_without_that_state_the_same_resume_parts(networks, tmp_path, monkeypatc
 def test_state_that_no_checkpoint_holds_is_told_before_the_first_step(networks, tmp_path, name, reason):
     notes = Notes()
     train(networks(name, tmp_path / "x", epochs=1), progress=notes)
-    [note] = notes.told
-    assert note.startswith("a resumed run will not be bit-equal to an uninterrupted one: ")
+    [note] = [text for text in notes.told if text.startswith("a resumed run will not be bit-equal to an uninterrupted")]
     assert reason in note
     assert read_run(tmp_path / "x").environment["notes"] == notes.told
 
@@ -257,8 +301,8 @@ def test_shared_objects_stay_shared_and_what_is_no_state_stays_as_built():
     old = Holder()
     old.one["a"].append(4)
     old.unregistered[0](torch.rand(4, 2))
-    kept, unsaved = read_state(old)
-    assert unsaved == ()
+    kept, unkept = read_state(old)
+    assert unkept == Unkept()
     buffer = io.BytesIO()
     torch.save(kept, buffer)
     buffer.seek(0)
@@ -305,8 +349,9 @@ def test_a_checkpoint_that_would_run_code_is_refused_without_advice_to_trust_it(
 
     buffer = io.BytesIO()
     torch.save({"version": 2, "model": Evil()}, buffer)
+    seal(buffer)
     with pytest.raises(CheckpointError, match=r"^it holds something other than tensors and plain values$"):
-        unpack(seal(buffer.getvalue()), *small())
+        unpack(buffer.getvalue(), *small())
 
 
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(networks, tmp_path):

@@ -118,7 +118,8 @@ def test_a_resume_that_forgot_the_momentum_would_be_noticed(finished, tmp_path):
         kept["momentum_buffer"].zero_()
     buffer = io.BytesIO()
     torch.save(checkpoint, buffer)
-    path.write_bytes(seal(buffer.getvalue()))
+    seal(buffer)
+    path.write_bytes(buffer.getvalue())
     train(spec, resume=True)
     assert numbers(tmp_path / "x")[0] == numbers(finished)[0]
     assert numbers(tmp_path / "x")[1] != numbers(finished)[1]

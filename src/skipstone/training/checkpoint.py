@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from skipstone.core.codec import RecordError
-from skipstone.training.state import read_state, restore_state
+from skipstone.training.state import Unkept, read_state, restore_state
 
 _VERSION = 2
 _MARK = b"sha256:"
@@ -30,9 +30,9 @@ class CheckpointError(RecordError):
     """Bytes that are no checkpoint of this network."""
 
 
-def pack(model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int) -> tuple[bytes, tuple[str, ...]]:
+def pack(model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int) -> tuple[memoryview, Unkept]:
     """(the checkpoint after `epoch`, what of the network's state it can't hold)."""
-    hidden, unsaved = read_state(model)
+    hidden, unkept = read_state(model)
     buffer = io.BytesIO()
     torch.save(
         {
@@ -44,10 +44,11 @@ def pack(model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int) -> tupl
         },
         buffer,
     )
-    return seal(buffer.getvalue()), unsaved
+    seal(buffer)
+    return buffer.getbuffer(), unkept
 
 
-def unpack(data: bytes, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+def unpack(data: bytes | memoryview, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
     """Put a checkpoint into a network and an optimizer built alike; its epoch.
 
     Raises:
@@ -70,19 +71,22 @@ def unpack(data: bytes, model: nn.Module, optimizer: torch.optim.Optimizer) -> i
         raise CheckpointError(f"not a checkpoint of this network: {' '.join(str(error).split())}") from error
 
 
-def read_sealed(data: bytes) -> dict[str, Any]:
+def read_sealed(data: bytes | memoryview) -> dict[str, Any]:
     """What a sealed archive holds, on the CPU; `CheckpointError` where its seal is broken."""
-    if data[-_SEAL_BYTES:] != _seal_of(data[:-_SEAL_BYTES]):
+    if data[-_SEAL_BYTES:] != _seal_of(memoryview(data)[:-_SEAL_BYTES]):
         raise CheckpointError(f"damaged: the checksum at its end does not fit its {len(data):,} bytes")
     state: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     return state
 
 
-def seal(archive: bytes) -> bytes:
-    """A zip archive without a comment, with its seal as comment."""
-    body = archive[:-2] + _SEAL_BYTES.to_bytes(2, "little")  # the archive's last field is its comment's length
-    return body + _seal_of(body)
+def seal(archive: io.BytesIO) -> None:
+    """Write the seal of a zip archive that has no comment behind it, as its comment."""
+    with archive.getbuffer() as body:
+        body[-2:] = _SEAL_BYTES.to_bytes(2, "little")  # the archive's last field is its comment's length
+        comment = _seal_of(body)
+    archive.seek(0, io.SEEK_END)
+    archive.write(comment)
 
 
-def _seal_of(body: bytes) -> bytes:
+def _seal_of(body: memoryview) -> bytes:
     return _MARK + sha256(body).hexdigest().encode()

@@ -7,8 +7,7 @@ from torch import nn
 
 from skipstone import surgery
 from skipstone.checks import check
-from skipstone.core.errors import SkipstoneError
-from skipstone.core.finding import Finding
+from skipstone.core.errors import InternalError, SkipstoneError
 from skipstone.models.importing import one_line
 from skipstone.models.target import parse_target, resolve
 from skipstone.runs.records import RunSpec
@@ -80,21 +79,23 @@ def _demand_fit(spec: RunSpec, model: nn.Module, shape: tuple[int, ...], num_cla
 
 def reason(spec: RunSpec, model: nn.Module, shape: tuple[int, ...], said: str) -> str:
     """To follow `said`, why a network can't be trained: what the checker adds, and the command that shows all of it."""
-    found = worst_error(model, shape)
-    adds = f"; {as_line(found)}" if found and found.message not in said else ""
-    return f"{adds}; see: skipstone check {spec.model!r} --input {'x'.join(map(str, shape))}"
+    adds = checker_says(model, shape, besides=said)
+    return f"{f'; {adds}' if adds else ''}; see: skipstone check {spec.model!r} --input {'x'.join(map(str, shape))}"
 
 
-def worst_error(model: nn.Module, shape: tuple[int, ...]) -> Finding | None:
-    """The first error that the checker finds in a network, in train mode; None where it can't be recorded."""
+def checker_says(model: nn.Module, shape: tuple[int, ...], besides: str = "") -> str:
+    """The first error that the checker finds in a network, as `SK101 cannot add 8 channels to 4 channels (net.py:12)`.
+
+    Empty where it finds none, can't record the network, or `besides` says it already. A fault of the checker's own is
+    said and stops nobody from training.
+    """
     try:
         errors = check(model, (2, *shape)).errors
     except (SkipstoneError, SystemExit):
-        return None
-    return errors[0] if errors else None
-
-
-def as_line(finding: Finding) -> str:
-    """`SK101 cannot add 8 channels to 4 channels (net.py:12)`."""
-    place = f" ({finding.file}:{finding.line})" if finding.file else ""
-    return f"{finding.code} {finding.message}{place}"
+        return ""
+    except InternalError as error:
+        return f"the checker itself failed: {error}"
+    if not errors or errors[0].message in besides:
+        return ""
+    place = f" ({errors[0].file}:{errors[0].line})" if errors[0].file else ""
+    return f"{errors[0].code} {errors[0].message}{place}"

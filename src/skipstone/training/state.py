@@ -51,8 +51,16 @@ _GENERATORS = {
 }
 
 
-def read_state(model: nn.Module) -> tuple[dict[str, Kept], tuple[str, ...]]:
-    """(what each module holds besides its state dict, by the module's name; what was seen and can't be kept, in words).
+@dataclass(frozen=True, slots=True)
+class Unkept:
+    """What was seen and can't be kept, in words: `moving` changes as it is read, `other` may hold no state at all."""
+
+    moving: tuple[str, ...] = ()
+    other: tuple[str, ...] = ()
+
+
+def read_state(model: nn.Module) -> tuple[dict[str, Kept], Unkept]:
+    """(what each module holds besides its state dict, by the module's name; what was seen and can't be kept).
 
     Nothing is changed; tensors are copies on the CPU.
     """
@@ -61,7 +69,7 @@ def read_state(model: nn.Module) -> tuple[dict[str, Kept], tuple[str, ...]]:
     for name, module in model.named_modules():
         if found := reader.module(f"{type(model).__name__}.{name}" if name else type(model).__name__, module):
             kept[name] = found
-    return kept, tuple(reader.unsaved)
+    return kept, Unkept(tuple(reader.moving), tuple(reader.other))
 
 
 def restore_state(model: nn.Module, kept: dict[str, Kept]) -> None:
@@ -80,7 +88,8 @@ class _Reader:
     """Reads values; every object that can be shared is kept at the first place it is met."""
 
     model: nn.Module
-    unsaved: list[str] = field(default_factory=list)
+    moving: list[str] = field(default_factory=list)
+    other: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         # Registered modules, parameters and buffers are kept under their own names, wherever else they are listed.
@@ -134,11 +143,11 @@ class _Reader:
         if _has_attributes(value):
             return "object", [(key, self.read(f"{place}.{key}", item)) for key, item in vars(value).items()]
         if hasattr(value, "__next__"):
-            return self._cannot(place, f"a {type(value).__name__}, which moves on as it is read")
+            self.moving.append(f"{place} is a {type(value).__name__}, which moves on as it is read")
         return AS_BUILT
 
     def _cannot(self, place: str, what: str) -> Kept:
-        self.unsaved.append(f"{place} is {what}")
+        self.other.append(f"{place} is {what}")
         return AS_BUILT
 
 

@@ -22,7 +22,7 @@ from skipstone.runs.records import RunSpec
 from skipstone.training.checkpoint import pack, unpack
 from skipstone.training.evaluate import BATCH
 from skipstone.training.loop import MODEL_STREAM, Loop, RunFailed
-from skipstone.training.model import as_line, reason, worst_error
+from skipstone.training.model import checker_says, reason
 from skipstone.training.seeding import seeded
 
 Rebuild = Callable[[], nn.Module]
@@ -64,8 +64,8 @@ class Bench:
                 refusals.append(error)
                 continue
             unlike = self._unlike_resumed(trained, channels_last)
-            found = worst_error(model, self.data.shape)
-            wrong = () if found is None else (f"it runs, but the checker says: {as_line(found)}",)
+            found = checker_says(model, self.data.shape)
+            wrong = (f"it trains, but the checker says: {found}",) if found else ()
             return Trial(channels_last, (*wrong, *map(_in_own_layout, refusals), *unlike))
         said = str(refusals[-1])
         raise SkipstoneError(f"{said}{reason(self.spec, model, self.data.shape, said)}") from refusals[-1].__cause__
@@ -106,15 +106,21 @@ class Bench:
         """
         if self.spec.out is None or self.fabric.device.type != "cpu":
             return ()
-        saved, unsaved = pack(trained.bare, trained.optimizer, 1)
-        resumed = self._loop(self.rebuild(), channels_last)
-        unpack(saved, resumed.bare, resumed.optimizer)
-        for loop in (trained, resumed):
-            loop.epoch(2, steps=1)
+        saved, unkept = pack(trained.bare, trained.optimizer, 1)
+        try:
+            resumed = self._loop(self.rebuild(), channels_last)
+            unpack(saved, resumed.bare, resumed.optimizer)
+            for loop in (trained, resumed):
+                loop.epoch(2, steps=1)
+        except SkipstoneError as error:
+            return (_not_equal(f"saved after one step and built anew, it could not go on: {error}"),)
         ours, theirs = trained.bare.state_dict(), resumed.bare.state_dict()
         if all(_same(ours[key], theirs[key]) for key in ours):
-            return tuple(_not_equal(f"{what}, which a checkpoint can't hold") for what in unsaved)
-        hidden = "; ".join(unsaved) or "it keeps state outside its modules (a global, a class attribute, a closure)"
+            return tuple(_not_equal(f"{what}, which a checkpoint can't hold") for what in unkept.moving)
+        hidden = (
+            "; ".join((*unkept.moving, *unkept.other))
+            or "it keeps state outside its modules (a global, a class attribute, a closure)"
+        )
         return (_not_equal(f"saved and restored after one step, the next came out otherwise: {hidden}"),)
 
     def _loop(self, model: nn.Module, channels_last: bool) -> Loop:
