@@ -11,13 +11,14 @@ from skipstone.checks.run import Found, faults_of
 from skipstone.checks.subject import Subject
 from skipstone.execution import Run
 from skipstone.tracing.deadline import NO_LIMIT, time_limit
-from skipstone.tracing.session import undisturbed
+from skipstone.tracing.session import Mode, asked_for, undisturbed
 
 
 def check(
     model: nn.Module,
     example: object,
     *,
+    mode: Mode | None = None,
     select: Iterable[str] | None = None,
     ignore: Iterable[str] = (),
     repairs: bool = True,
@@ -28,8 +29,10 @@ def check(
     """Find what is wrong with a network's skip connections.
 
     Args:
-        model: any module, in the mode it is to be used in. It stays as it was: what is run is a copy.
+        model: any module. It stays as it was: what is run is a copy.
         example: a shape with the batch axis `(2, 3, 32, 32)`, a tensor, a tuple of them, or a dict of arguments.
+        mode: "train" or "eval": check the network as in training or in evaluation; by default as it is, which is in
+            training for a network that has just been made.
         select: codes to look for (default: all), `ignore`: codes to leave out; `"SK2"` stands for all SK2xx.
         repairs: propose repairs, each verified on a copy.
         sizes: for a fault that depends on the input's size, give the legal sizes and the nearest ones.
@@ -42,7 +45,11 @@ def check(
         ExampleError: an example of no known form.
         UnknownNameError: a code that does not exist.
     """
-    with undisturbed(model), time_limit(NO_LIMIT):  # no time is left for another record once one took too long
+    with (
+        asked_for(mode),
+        undisturbed(model),
+        time_limit(NO_LIMIT),
+    ):  # no time is left for another record once one took too long
         subject = Subject.of(model, example, run=run, budget=budget)
         return _check(subject, _codes(select), _codes(ignore) or set(), repairs, sizes)
 

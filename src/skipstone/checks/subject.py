@@ -16,6 +16,7 @@ from skipstone.graphs.layout import Layout
 from skipstone.skips import find_skips
 from skipstone.tracing import Example, keras, parse_example, trace
 from skipstone.tracing.example import resized
+from skipstone.tracing.session import asked_training
 
 
 @dataclass
@@ -36,6 +37,12 @@ class Subject:
     def of(cls, model: nn.Module, example: object, *, run: Run = False, budget: float = 0.5) -> "Subject":
         parsed = parse_example(example)
         return cls(model, parsed, trace(model, parsed), run, budget)
+
+    @property
+    def training(self) -> bool:
+        """Is it checked as in training?"""
+        asked = asked_training()
+        return self.model.training if asked is None else asked
 
     @cached_property
     def plan(self) -> Plan | NotRun:
@@ -101,7 +108,7 @@ class Subject:
 
     def in_mode(self, training: bool) -> Graph:
         """The same pass in training or evaluation mode."""
-        if self.model.training == training:
+        if self.training == training:
             return self.graph
         key = ("mode", training)
         if key not in self._variants:

@@ -46,9 +46,9 @@ def run(
     patterns = tuple(map(parse_pattern_text, input))
     letters = dict.fromkeys(axis for pattern in patterns for axis in pattern if isinstance(axis, str))
     prepare_to_record()
-    model = outline(target).train(mode == "train")
+    model = outline(target)
     with output.aside():
-        report = legal_sizes(model, patterns, seconds=seconds, **_ranges(range, letters))
+        report = legal_sizes(model, patterns, mode=mode, seconds=seconds, **_ranges(range, letters))
     if format == "json":
         print(json.dumps(report.to_dict()))
     else:

@@ -15,6 +15,7 @@ from skipstone.execution.passes import Pass, execute
 from skipstone.execution.planning import Plan
 from skipstone.execution.watching import See
 from skipstone.tracing.nests import tensors_in
+from skipstone.tracing.session import asked_training
 
 Result = TypeVar("Result")
 
@@ -71,11 +72,12 @@ class Witness:
     ) -> Pass:
         """One pass of a fresh copy. `seed`: of the random numbers drawn in it; `training`: the mode if not its own."""
         given = self.arguments() if arguments is None else arguments
+        mode = asked_training() if training is None else training
 
         def once() -> Pass:
             clone = copied(self.model)
-            if training is not None:
-                clone.model.train(training)
+            if mode is not None:
+                clone.model.train(mode)
             return execute(clone, given, seed=seed, backward=backward, seconds=self._left, see=see)
 
         return self._timed(once)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 from torch import nn
 
@@ -13,6 +14,7 @@ from skipstone.checks.baseline import new_findings, read_baseline
 from skipstone.integrations.settings import Job, Settings
 from skipstone.models.target import outline, parse_target, resolve
 from skipstone.tracing import parse_input_text
+from skipstone.tracing.session import Mode
 
 
 def check_job(job: Job, settings: Settings, model: nn.Module | None = None) -> Report:
@@ -23,10 +25,11 @@ def check_job(job: Job, settings: Settings, model: nn.Module | None = None) -> R
     example = tuple(map(parse_input_text, job.inputs))
     with _on_path(job.folder):
         build = resolve if settings.run is True else outline  # an outline has no weights to run with
-        model = (model or build(_from_folder(job))).train(job.mode == "train")
+        model = model if model is not None else build(_from_folder(job))
         report = check(
-            model, example, select=settings.select, ignore=settings.ignore, run=settings.run, budget=settings.budget
-        )
+            model, example, mode=cast(Mode, job.mode), select=settings.select, ignore=settings.ignore, run=settings.run,
+            budget=settings.budget,
+        )  # fmt: skip
     if settings.baseline is not None:
         report = replace(report, findings=new_findings(report.findings, read_baseline(settings.baseline)))
     return report

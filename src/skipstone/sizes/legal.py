@@ -1,6 +1,7 @@
 """`legal_sizes`: exact legal input sizes, per free axis and jointly."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Literal
@@ -19,7 +20,7 @@ from skipstone.sizes.rule import describe
 from skipstone.sizes.selftest import sizes_differ
 from skipstone.tracing.deadline import NO_LIMIT, time_limit
 from skipstone.tracing.selftest import self_test
-from skipstone.tracing.session import undisturbed
+from skipstone.tracing.session import Mode, asked_for, undisturbed
 
 Method = Literal["auto", "each"]
 _SECONDS = 30.0
@@ -33,6 +34,7 @@ def legal_sizes(
     model: nn.Module,
     inputs: object,
     *,
+    mode: Mode | None = None,
     seconds: float = _SECONDS,
     method: Method = "auto",
     run: Run = "auto",
@@ -42,9 +44,10 @@ def legal_sizes(
     """The sizes at which `model` runs, by torch's own shape rules, on tensors without values.
 
     Args:
-        model: any module; its training mode counts (batch norm refuses one value per channel in training).
+        model: any module; it stays as it was.
         inputs: a shape with letters for its free axes, `(2, 3, "h", "w")`, the same letter for axes of one size;
             several inputs as a tuple, keyword arguments as a dict; a shape may end in a dtype.
+        mode: "train" or "eval", as for `check`; it counts: batch norm in training refuses one value per channel.
         seconds: after about this long, the sizes not reached yet are left out and the report says so.
         method: "auto", or "each" for a pass at every single size (slow; an independent check).
         run: "auto" really runs a copy at the smallest legal sizes where that fits `budget` (seconds), for what no
@@ -65,7 +68,7 @@ def legal_sizes(
     if not seconds > 0:
         raise SizesError(f"seconds is {seconds}, expected more than 0")
     self_test("the legal sizes", lambda: sizes_differ(legal_sizes))
-    with undisturbed(model), time_limit(NO_LIMIT):
+    with asked_for(mode) if mode is not None else nullcontext(), undisturbed(model), time_limit(NO_LIMIT):
         return _legal_sizes(model, parse_request(inputs, ranges), _How(seconds, method, run, budget))
 
 

@@ -10,11 +10,14 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import nn
 
+from skipstone.core.errors import SkipstoneError
 from skipstone.core.graph import ModuleCall
 from skipstone.tracing import keras
 from skipstone.tracing.blame import pass_on, raise_if_ours
@@ -32,6 +35,29 @@ SECONDS = 60.0  # what one record may take; the largest public networks take abo
 Arguments = tuple[tuple[object, ...], Mapping[str, object]]
 
 _LOCK = threading.RLock()
+
+Mode = Literal["train", "eval"]
+_ASKED: ContextVar[bool | None] = ContextVar("training", default=None)
+
+
+@contextmanager
+def asked_for(mode: Mode | None) -> Iterator[None]:
+    """Within it every record and run is made in this mode; None: in the modes that the model's modules are in.
+
+    The model itself is never put into it: only twins and copies are.
+    """
+    if mode not in (None, "train", "eval"):
+        raise SkipstoneError(f"mode is {mode!r}, expected 'train' or 'eval'")
+    token = _ASKED.set(None if mode is None else mode == "train")
+    try:
+        yield
+    finally:
+        _ASKED.reset(token)
+
+
+def asked_training() -> bool | None:
+    """The mode asked for around here, as `nn.Module.training` says it; None where none is."""
+    return _ASKED.get()
 
 
 @dataclass
@@ -63,10 +89,12 @@ def run(
         arguments: makes what the twin is called with, under its fake mode.
         refusals: what happens where torch refuses an operation.
         out_of_place: treat `inplace=True` and augmented assignments as if they made new tensors.
-        training: the mode the twin is put into; None leaves each of its modules in the mode of its original.
+        training: the mode the twin is put into, by default that of `asked_for`; without any, each of its modules stays
+            in the mode of its original.
         symbolic: the arguments may have sizes that stand for many; no gradients are followed then.
         seconds: after about this long the pass ends with `OutOfTime` as its error.
     """
+    training = _ASKED.get() if training is None else training
     with undisturbed(model):
         fake = fake_mode(cached=not symbolic)
         clone = FakeClone(model, fake)

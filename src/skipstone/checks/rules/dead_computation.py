@@ -33,7 +33,7 @@ def check(subject: Subject) -> Iterator[Fault]:
     dead = _dead(graph, subject.ancestry)
     if dead:
         # What one mode alone leaves unused is no waste: a VAE's variance, GoogLeNet's auxiliary heads.
-        other = subject.in_mode(not subject.model.training)
+        other = subject.in_mode(not subject.training)
         used = _live_modules(other)
         dead = [i for i in dead if graph[i].module not in used]
     ends = [i for i in dead if not any(subject.ancestry.leads_to(i, other) for other in dead if other != i)]

@@ -37,7 +37,7 @@ def check(subject: Subject) -> Iterator[Fault]:
         skip = merge_around(subject, node.index)
         if skip is None or node.index not in skip.main or _scaled(graph, mask) or _branch_scaled(graph, skip):
             continue
-        if not subject.model.training or _scaled_in_evaluation(subject, graph[skip.merge_node]):
+        if not subject.training or _scaled_in_evaluation(subject, graph[skip.merge_node]):
             continue
         merge = graph[skip.merge_node]
         message = "the branch is dropped by chance but never rescaled: evaluation adds more than training has shown"
