@@ -74,3 +74,24 @@ def test_where_no_run_can_be_afforded_the_repair_says_so():
 
 def test_where_no_run_is_wanted_nothing_is_said_of_it():
     assert not any("not run" in effect for effect in effects(Halved(), run=False))
+
+
+class Upsampled(nn.Module):
+    """A transposed convolution with the output padding of a stride that was left out."""
+
+    def __init__(self):
+        super().__init__()
+        self.down, self.up = nn.Conv2d(4, 4, 3, 2, 1), nn.ConvTranspose2d(4, 4, 3, 1, 1, output_padding=1)
+
+    def forward(self, x):
+        return self.up(self.down(x)) + x
+
+
+def test_an_output_padding_gets_its_stride_and_no_size_is_called_legal():
+    model, example = Upsampled(), (2, 4, 8, 8)
+    report = check(model, example)
+    repair = report.errors[0].repairs[0]
+    assert "not run" not in repair.effect
+    assert repair.apply(model)(torch.randn(example)).shape == torch.Size(example)
+    assert not any(finding.sizes for finding in report.errors)
+    assert any(finding.sizes for finding in check(model, example, run=False).errors)

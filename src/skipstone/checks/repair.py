@@ -93,9 +93,9 @@ def _verified(subject: Subject, found: Found, proposal: Proposal, alone: set[Key
     settled = _settle(subject, found, proposal, alone, effort)
     if settled is None:
         return None
-    edits, mended = settled
+    edits, mended, alone_left = settled
     effort.spend()
-    proof = _NOT_RUN if any(code in _ERRORS for code, *_ in alone) else _proof(subject, edits, mended)
+    proof = _NOT_RUN if alone_left else _proof(subject, edits, mended)
     if proof is None:
         return None
     extra = (cost(mended.graph) - cost(subject.graph)).for_one(batch_of(subject.graph))
@@ -133,7 +133,8 @@ def _proof(subject: Subject, edits: Edits, mended: Subject) -> str | None:
 
 def _settle(
     subject: Subject, found: Found, proposal: Proposal, alone: set[Key], effort: Effort
-) -> tuple[Edits, Subject] | None:
+) -> tuple[Edits, Subject, bool] | None:
+    """The edits that mend it, the mended network, and whether an error that stands alone is left in it."""
     edits = proposal.edits
     for _ in range(_MAX_ROUNDS):
         if effort.left <= 0:
@@ -143,9 +144,10 @@ def _settle(
             mended = Subject.of(_applied(subject.model, edits), subject.example)
         except SkipstoneError:  # an edit that does not fit here is no repair
             return None
-        left = [other for other in _remaining(mended, found) if _key(other) not in alone]
+        remaining = _remaining(mended, found)
+        left = [other for other in remaining if _key(other) not in alone]
         if not left:
-            return edits, mended
+            return edits, mended, any(other.rule.severity == "error" for other in remaining)
         # In a loop the next round fails at the same place, with other shapes.
         following = next((f for f in left if _key(f) != _key(found) or f.fault.operands != found.fault.operands), None)
         more = next(_proposals(mended, following), None) if following is not None else None

@@ -94,7 +94,7 @@ class Subject:
         """The legal sizes of each axis that matters, as far as a short search goes."""
         from skipstone.sizes import summaries  # only a network with a fault waits for it
 
-        return summaries(self.model, self.example)
+        return summaries(self.model, self.example, run=self.run, budget=self.budget)
 
     def with_batch(self, size: int) -> Graph:
         """The same pass with another size of the first axis, for every input tensor that shares the first input's."""

@@ -1,17 +1,20 @@
 """What the legal sizes say about one concrete input: for each axis that matters a rule and the nearest legal sizes."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 from torch import nn
 
 from skipstone.core.finding import SizeSummary
-from skipstone.sizes.explore import Exploration, explore
+from skipstone.execution import Run
+from skipstone.sizes.confirm import confirm
+from skipstone.sizes.explore import Exploration, Points, explore
 from skipstone.sizes.request import Pattern, Request
 from skipstone.sizes.rule import describe
-from skipstone.tracing.example import parse_example
+from skipstone.tracing.example import Example, parse_example
 
 _SECONDS = 4.0
 _REACH = 1024  # sizes are looked at up to this, or to twice the size asked
@@ -20,12 +23,15 @@ _NEAREST = 2
 Group = tuple[tuple[int, int], ...]  # (number of the input, axis) of the axes that change together
 
 
-def summaries(model: nn.Module, example: object, *, seconds: float = _SECONDS) -> tuple[SizeSummary, ...]:
+def summaries(
+    model: nn.Module, example: object, *, seconds: float = _SECONDS, run: Run = False, budget: float = 0.5
+) -> tuple[SizeSummary, ...]:
     """The legal sizes of each axis of `example` that matters, with the nearest ones to the size it has.
 
     Axes of one size that are spatial by their place (height and width) are taken together. An axis matters where some
     sizes are legal or run by broadcasting, and not all are; an axis that only its present size suits (the channels)
-    does not. The search goes outward from the present size and ends after about `seconds`.
+    does not. The search goes outward from the present size and ends after about `seconds`. With `run`, what torch
+    refuses in real runs at the smallest sizes is taken away; see `legal_sizes`.
 
     Raises:
         ExampleError: an example of no known form.
@@ -34,10 +40,11 @@ def summaries(model: nn.Module, example: object, *, seconds: float = _SECONDS) -
     tensors = list(_tensors((parsed.args, tuple(parsed.kwargs.values()))))
     end = time.monotonic() + seconds
     found: list[SizeSummary] = []
+    correct = partial(confirm, run=run, budget=budget)
     for alternatives in _plans(tensors):
         for groups in alternatives:
             room = max(0.05, (end - time.monotonic()) / len(groups))
-            told = [_summary(model, parsed.args, parsed.kwargs, tensors, name, g, room) for name, g in groups]
+            told = [_summary(model, parsed, tensors, name, g, room, correct) for name, g in groups]
             found = [summary for summary in told if summary is not None]
             if found or time.monotonic() > end:
                 return tuple(found)
@@ -77,14 +84,15 @@ def _alike(tensors: Sequence[torch.Tensor], lead: torch.Tensor, axis: int) -> Gr
 
 
 def _summary(
-    model: nn.Module, args: Sequence[object], kwargs: Mapping[str, object], tensors: Sequence[torch.Tensor], name: str,
-    group: Group, seconds: float,
+    model: nn.Module, example: Example, tensors: Sequence[torch.Tensor], name: str, group: Group, seconds: float,
+    confirmed: Callable[[nn.Module, Request, Points, Exploration], None],
 ) -> SizeSummary | None:  # fmt: skip
     number, axis = group[0]
     asked = int(tensors[number].shape[axis])
     sizes = np.arange(1, max(_REACH, 2 * asked) + 1, dtype=np.int64)
-    request = _request(args, kwargs, name, group, sizes.tolist())
+    request = _request(example.args, example.kwargs, name, group, sizes.tolist())
     found = explore(model, request, {name: sizes}, seconds, first=asked - 1)
+    confirmed(model, request, {name: sizes}, found)
     low, high = _known_around(found, asked - 1)
     inside = slice(low, high + 1)
     checked = frozenset(sizes[inside].tolist())
