@@ -156,3 +156,13 @@ def test_without_the_run_the_probe_is_silent():
     subject = Subject.of(Numpy(cast=False), (2, 8))
     assert subject.witness is None
     assert subject.ran == ""
+
+
+def test_a_network_that_reads_from_an_iterator_it_holds_is_not_called_wrong():
+    """It can't be run beside the user's own; that it was not seen is said, and it is no error."""
+    model = Calls(lambda m, x: m.f(x) + next(m.noise), f=nn.Linear(8, 8))
+    model.noise = (0.01 * i for i in range(10**6))
+    report = check(model, ROW, repairs=False, sizes=False)
+    assert report.errors == ()
+    assert "of which no copy can be made" in report.partial
+    assert next(model.noise) == 0.0, "nothing was taken from it"

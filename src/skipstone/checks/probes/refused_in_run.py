@@ -25,6 +25,7 @@ from skipstone.checks.rule import Fault, Proposal, Rule, Where
 from skipstone.checks.subject import Subject
 from skipstone.core.graph import Graph, Node
 from skipstone.execution import Raised, is_of_values, is_out_of_range
+from skipstone.tracing.objects import NoCopyError
 
 RULE = Rule("SK401", "refused-in-run", "error", "torch refuses in a real run what the record of shapes allowed")
 
@@ -35,6 +36,9 @@ def check(subject: Subject) -> Iterator[Fault]:
     witness = subject.witness
     raised = witness.own.raised if witness is not None else None
     if witness is None or raised is None or _is_told(subject.graph, raised):
+        return
+    if raised.error == NoCopyError.__name__:
+        # A network that reads from an iterator it holds can't be run twice, and nothing is known to be wrong with it.
         return
     node = _node(subject.graph, raised)
     if not witness.inputs_given and _is_of_values(subject, raised, node):
