@@ -43,7 +43,11 @@ def _has_docstring(node):
 
 
 def _is_private(node):
-    if node.attr.startswith("__") or not node.attr.startswith("_"):
+    if (
+        node.attr.startswith("__")
+        or not node.attr.startswith("_")
+        or (isinstance(node.value, ast.Name) and node.value.id == "self")
+    ):
         return False
     if node.attr in _PRIVATE:
         return True

@@ -19,6 +19,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from skipstone.tracing.torch_internals import buffers_of, parameters_of
+
 Kept = Any
 """A plain value or tensor as it is; of anything else a pair (kind, content)."""
 
@@ -80,7 +82,7 @@ def restore_state(model: nn.Module, kept: dict[str, Kept]) -> None:
         for key, value in attributes["attributes"].items():
             module.__dict__[key] = _restored(module.__dict__.get(key), value)
         for key, value in attributes["buffers"].items():
-            module._buffers[key] = _restored(module._buffers.get(key), value)
+            buffers_of(module)[key] = _restored(buffers_of(module).get(key), value)
 
 
 @dataclass
@@ -103,7 +105,7 @@ class _Reader:
         }
         attributes = {key: value for key, value in attributes.items() if value is not AS_BUILT}
         passing = sorted(module._non_persistent_buffers_set)
-        buffers = {key: _copied(buffer) for key in passing if (buffer := module._buffers[key]) is not None}
+        buffers = {key: _copied(buffer) for key in passing if (buffer := buffers_of(module)[key]) is not None}
         return {"attributes": attributes, "buffers": buffers} if attributes or buffers else None
 
     def read(self, place: str, value: Any) -> Kept:
@@ -152,7 +154,7 @@ class _Reader:
 
 
 def _registered(module: nn.Module) -> list[Any]:
-    return [*module._parameters.values(), *module._buffers.values()]
+    return [*parameters_of(module).values(), *buffers_of(module).values()]
 
 
 def _copied(value: torch.Tensor) -> torch.Tensor:

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator
 
-from torch import nn
-
 from skipstone.checks.mending.operands import Operands
 from skipstone.checks.rule import Proposal
 from skipstone.checks.subject import Subject
@@ -11,6 +9,7 @@ from skipstone.core.edit import SetArgument, SetAttributes
 from skipstone.core.graph import Node
 from skipstone.graphs.roles import CONV, POOL
 from skipstone.surgery import site_of
+from skipstone.tracing.torch_internals import CONVS
 
 _FORWARD_CONV = frozenset(op for op in CONV if "transpose" not in op)
 _UNPOOL = frozenset(f"max_unpool{n}d" for n in (1, 2, 3))
@@ -37,7 +36,7 @@ def same_size(subject: Subject, met: Operands) -> Iterator[Proposal]:
     edits, names = [], []
     for node in _layers(subject, met, _FORWARD_CONV):
         conv = subject.module_at(node.module)
-        if not isinstance(conv, nn.modules.conv._ConvNd) or isinstance(conv.padding, str):
+        if not isinstance(conv, CONVS) or isinstance(conv.padding, str):
             continue
         full = tuple(d * (k - 1) // 2 for d, k in zip(conv.dilation, conv.kernel_size, strict=True))
         if any(k % 2 == 0 for k in conv.kernel_size) or all(p >= f for p, f in zip(conv.padding, full, strict=True)):

@@ -117,8 +117,11 @@ class Reset:
         self.cell.value = None
 
 
+_LISTS = (tuple, list)  # the compiler of torch 2.6 does not know `tuple | list`
+
+
 def _first_tensor(value: Any) -> Tensor:
-    if isinstance(value, tuple | list) and value:
+    if isinstance(value, _LISTS) and value:
         value = value[0]
     if not isinstance(value, Tensor):
         raise SurgeryError(
