@@ -237,7 +237,8 @@ class Clone:
         """A function of C, or a method of C bound to something: `self.push = self.items.append`."""
         assert isinstance(value, BuiltinFunctionType)
         owner = value.__self__
-        bound = owner is not None and not isinstance(owner, ModuleType | type)
+        # Functions of an extension written in C++ are bound to a capsule, which has no attribute of their name.
+        bound = not isinstance(owner, ModuleType | type) and hasattr(owner, value.__name__)
         return getattr(self.value(owner), value.__name__) if bound else value
 
     def _partial(self, value: object) -> object:

@@ -365,3 +365,16 @@ def is_augmented_assignment(frame: FrameType) -> bool:
     """Does the frame stand at `x += y` or its like?"""
     code, at = frame.f_code.co_code, frame.f_lasti
     return code[at] == _BINARY_OP and code[at + 1] in _AUGMENTED
+
+
+# ---- the compiler
+
+
+def unfollowed(function: Any) -> Any:
+    """A property's function, kept out of compiled graphs where the compiler would run in a circle over it.
+
+    Seen with 2.6, where it takes the reading of `self.__dict__` for the property itself; 2.13 and 2.14 follow it.
+    """
+    if torch.torch_version.TorchVersion(torch.__version__) >= "2.13":
+        return function
+    return torch.compiler.disable(function)  # type: ignore[no-untyped-call]

@@ -21,6 +21,7 @@ from skipstone.surgery.live.held import Held, function_of, held_by, rebuilt, rou
 from skipstone.surgery.live.locate import Location, Route, Step, locations
 from skipstone.surgery.live.replay import replaying
 from skipstone.surgery.live.rewriting import rewritten, with_cell
+from skipstone.tracing.torch_internals import unfollowed
 
 Stages = tuple[tuple[SiteEdit, ...], ...]  # one entry for each application of edits
 
@@ -151,7 +152,7 @@ def held_property(name: str, handlers: Mapping[Place, SiteHandler], wrap: Callab
     def delete(self: nn.Module) -> None:
         del self.__dict__[name]
 
-    return property(get, set_, delete)
+    return property(unfollowed(get), set_, delete)
 
 
 def _edited_value(
