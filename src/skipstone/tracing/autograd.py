@@ -1,5 +1,6 @@
 """What autograd will do with a recorded pass: which backward it will refuse, which parameters no gradient reaches."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ import torch
 from skipstone.core.graph import Node, Parameter, Refusal, TensorSpec
 from skipstone.tracing.clone import FakeClone
 from skipstone.tracing.recorder import Recorder
-from skipstone.tracing.torch_internals import SAVED
+from skipstone.tracing.torch_internals import SAVED, gradient_shape, sequence_number
 
 _REFUSED = "modified by an inplace operation"
 
@@ -59,19 +60,46 @@ def refusals(recorder: Recorder, visited: Sequence[Any]) -> tuple[Refusal, ...]:
 
 
 def _refusals(recorder: Recorder, visited: Sequence[Any], writers: Sequence[Node]) -> Iterator[Refusal]:
+    made = sorted((sequence_number(function), index) for function, index in recorder.grad_fns.items())
     for function in visited:
-        saver = recorder.grad_fns.get(function)
+        saver = _saver(recorder, function, made)
         if saver is None or saver in recorder.hooked:
             continue
-        for name in dir(function):
-            if not name.startswith(SAVED) and name != "saved_tensors":
-                continue
-            message = _unpack(function, name)
-            if message is not None:
-                writer = _writer(recorder.nodes, saver, writers)
-                if writer is not None:
-                    yield Refusal(saver, writer, message)
-                break
+        message = _refused(recorder, function, saver)
+        writer = None if message is None else _writer(recorder.nodes, saver, writers)
+        if message is not None and writer is not None:
+            yield Refusal(saver, writer, message)
+
+
+def _saver(recorder: Recorder, function: Any, made: Sequence[tuple[int, int]]) -> int | None:
+    """The node that an autograd function belongs to: its own, or the first made since, for a part of an operation."""
+    own = recorder.grad_fns.get(function)
+    if own is not None and not _is_hidden(function):
+        return own
+    since = bisect_left(made, (sequence_number(function), -1))
+    return made[since][1] if since < len(made) else None
+
+
+def _is_hidden(function: Any) -> bool:
+    """A write through a view that autograd follows: the function that saved something stands inside this one."""
+    return str(function.name()).endswith("CopySlices")
+
+
+def _refused(recorder: Recorder, function: Any, saver: int) -> str | None:
+    """What a backward pass would say of this function's saved tensors, None where they are as they were saved."""
+    if _is_hidden(function):
+        return _carried_out(recorder, function, recorder.nodes[saver].shape)
+    names = (name for name in dir(function) if name.startswith(SAVED) or name == "saved_tensors")
+    return next((message for name in names if (message := _unpack(function, name)) is not None), None)
+
+
+def _carried_out(recorder: Recorder, function: Any, shape: tuple[int, ...]) -> str | None:
+    try:
+        with torch.no_grad(), recorder.clone.fake:
+            function(torch.empty(gradient_shape(function, shape)))
+    except RuntimeError as error:
+        return str(error).split("\n")[0] if _REFUSED in str(error) else None
+    return None
 
 
 def _unpack(function: Any, name: str) -> str | None:
@@ -84,6 +112,10 @@ def _unpack(function: Any, name: str) -> str | None:
 
 
 def _writer(nodes: Sequence[Node], saver: int, writers: Sequence[Node]) -> int | None:
-    """The first in-place operation after `saver` on memory that it read or made."""
+    """The first in-place operation after `saver` on memory that it read or made, or `saver` itself: `x *= x`."""
     memory = {nodes[saver].storage, *(nodes[i].storage for i in nodes[saver].inputs)}
-    return next((node.index for node in writers if node.index > saver and node.storage in memory), None)
+    later = [node for node in writers if node.index > saver]
+    found = next((node.index for node in later if node.storage in memory), None)
+    if found is None and nodes[saver].overwrites is not None:
+        return saver
+    return found if found is not None else next((node.index for node in later), None)

@@ -122,7 +122,8 @@ class Recorder(TorchFunctionMode):
             self._wrappers[id(inner)] = node.index  # what vmap hands out in the end
             self._keep.append(inner)
         if tensor.grad_fn is not None:
-            self.grad_fns[tensor.grad_fn] = node.index
+            # Without gradients a write leaves the function of what it wrote over.
+            self.grad_fns.setdefault(tensor.grad_fn, node.index)
             if saving_hooks() is not None:
                 self.hooked.add(node.index)
         return node.index

@@ -194,6 +194,17 @@ def _exchange(old: Sequence[object], new: Sequence[object]) -> None:
 SAVED = "_saved_"  # 1.9 to 2.14. What an autograd node's saved tensors are named. Without it: no refused backward seen.
 
 
+def sequence_number(function: Any) -> int:
+    """Autograd's functions numbered in the order made; 0 where they are not."""
+    return int(function._sequence_nr()) if hasattr(function, "_sequence_nr") else 0  # 2.1 to 2.14
+
+
+def gradient_shape(function: Any, otherwise: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of the gradient that an autograd function takes."""
+    taken = getattr(function, "_input_metadata", None)  # 2.1 to 2.14. Without it: that of what was written.
+    return tuple(taken[0].shape) if taken else otherwise
+
+
 def saving_hooks() -> object:
     """What stands for the hooks that saved tensors pass through now, equal for equal hooks; None where none do."""
     if _top_hooks is not None:
