@@ -44,6 +44,17 @@ class Head(nn.Module):
         return self.out(self.drop(self.blocks(x) + x))
 
 
+class Steps(nn.Module):
+    """Convolutions over time, whose sums forecasting networks drop and publish."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.drop = nn.Conv1d(10, 10, 3, padding=1), nn.Dropout(0.15)
+
+    def forward(self, x):
+        return self.drop(torch.relu(self.conv(x)) + x)
+
+
 class Nodes(nn.Module):
     """A graph network that drops node features after every sum, as published benchmarks of them do."""
 
@@ -65,7 +76,7 @@ def test_found_once_for_all_blocks(found, kind):
     assert finding.notes == ("the same in 1, 2",)
 
 
-@pytest.mark.parametrize("kind", [row(OnBranch), row(OnSum, 1), row(lambda: OnSum(0.0)), Head, Nodes])
+@pytest.mark.parametrize("kind", [row(OnBranch), row(OnSum, 1), row(lambda: OnSum(0.0)), Head, row(Steps), Nodes])
 def test_left_alone(found, kind):
     assert found(kind, TOKENS) == ()
 
