@@ -19,6 +19,7 @@ from skipstone.sizes.request import Pattern, Request, SizesError, parse_request
 from skipstone.sizes.rule import describe
 from skipstone.sizes.selftest import sizes_differ
 from skipstone.tracing.deadline import NO_LIMIT, time_limit
+from skipstone.tracing.nests import leaves_in
 from skipstone.tracing.selftest import self_test
 from skipstone.tracing.session import Mode, asked_for, undisturbed
 
@@ -186,10 +187,4 @@ def _method_text(explorations: Sequence[Exploration], method: Method) -> str:
 
 
 def _shapes(value: object) -> Iterator[tuple[int | str, ...]]:
-    if isinstance(value, Pattern):
-        yield value.shape
-    elif isinstance(value, tuple | list):
-        for item in value:
-            yield from _shapes(item)
-    elif isinstance(value, dict):
-        yield from _shapes(tuple(value.values()))
+    return (pattern.shape for pattern in leaves_in(value, Pattern))

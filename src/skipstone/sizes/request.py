@@ -3,12 +3,14 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.input_text import ExampleError, parse_input
 from skipstone.tracing.example import dtype_of
+from skipstone.tracing.nests import leaves_in, map_leaves
 
 DEFAULT_RANGE = range(1, 513)
 _MAX_SIZES = 2**20
@@ -40,17 +42,12 @@ class Request:
         """The arguments, each free axis of the size that `size` gives its letter."""
         known: dict[str, Size] = {}
 
-        def value(item: object) -> object:
-            if isinstance(item, Pattern):
-                shape = [axis if isinstance(axis, int) else known.setdefault(axis, size(axis)) for axis in item.shape]
-                return make(item.like, shape)
-            if isinstance(item, tuple | list):
-                return type(item)(map(value, item))
-            if type(item) is dict:
-                return {key: value(part) for key, part in item.items()}
-            return item
+        def tensor(item: Pattern) -> object:
+            shape = [axis if isinstance(axis, int) else known.setdefault(axis, size(axis)) for axis in item.shape]
+            return make(item.like, shape)
 
-        return tuple(map(value, self.args)), {key: value(item) for key, item in self.kwargs.items()}
+        made: Any = map_leaves((self.args, dict(self.kwargs)), Pattern, tensor)
+        return made[0], made[1]
 
 
 def parse_request(inputs: object, ranges: Mapping[str, Sequence[int]]) -> Request:
@@ -142,8 +139,4 @@ def _axis(size: object) -> int | str:
 
 
 def _letters(value: object) -> list[str]:
-    if isinstance(value, Pattern):
-        return [axis for axis in value.shape if isinstance(axis, str)]
-    if isinstance(value, dict):
-        value = tuple(value.values())
-    return [name for item in value for name in _letters(item)] if isinstance(value, tuple | list) else []
+    return [axis for pattern in leaves_in(value, Pattern) for axis in pattern.shape if isinstance(axis, str)]

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from skipstone.sizes.explore import Exploration, Points, explore
 from skipstone.sizes.request import Pattern, Request
 from skipstone.sizes.rule import describe
 from skipstone.tracing.example import Example, parse_example
+from skipstone.tracing.nests import map_leaves, tensors_in
 
 _SECONDS = 4.0
 _REACH = 1024  # sizes are looked at up to this, or to twice the size asked
@@ -37,7 +39,7 @@ def summaries(
         ExampleError: an example of no known form.
     """
     parsed = parse_example(example)
-    tensors = list(_tensors((parsed.args, tuple(parsed.kwargs.values()))))
+    tensors = list(tensors_in((parsed.args, tuple(parsed.kwargs.values()))))
     end = time.monotonic() + seconds
     found: list[SizeSummary] = []
     correct = partial(confirm, run=run, budget=budget)
@@ -126,24 +128,9 @@ def _request(
         free.setdefault(number, set()).add(axis)
     counter = iter(range(1 << 30))
 
-    def value(item: object) -> object:
-        if isinstance(item, torch.Tensor):
-            axes = free.get(next(counter), set())
-            return Pattern(tuple(name if i in axes else int(s) for i, s in enumerate(item.shape)), item)
-        if isinstance(item, tuple | list):
-            return type(item)(map(value, item))
-        if isinstance(item, dict):
-            return {key: value(part) for key, part in item.items()}
-        return item
+    def pattern(tensor: torch.Tensor) -> Pattern:
+        axes = free.get(next(counter), set())
+        return Pattern(tuple(name if i in axes else int(s) for i, s in enumerate(tensor.shape)), tensor)
 
-    return Request(tuple(map(value, args)), {key: value(item) for key, item in kwargs.items()}, {name: sizes})
-
-
-def _tensors(value: object) -> Iterator[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, tuple | list):
-        for item in value:
-            yield from _tensors(item)
-    elif isinstance(value, dict):
-        yield from _tensors(tuple(value.values()))
+    found: Any = map_leaves((tuple(args), dict(kwargs)), torch.Tensor, pattern)
+    return Request(found[0], found[1], {name: sizes})
