@@ -4,14 +4,15 @@ The containers are those that torch's own pytrees know: tuples, lists, dicts, na
 (`ModelOutput`). What is in other mappings and in dataclasses is found too.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import torch
 
-from skipstone.tracing.torch_internals import tree_flatten, tree_unflatten
+from skipstone.tracing.torch_internals import tree_flatten, tree_leaves, tree_unflatten
 
 T = TypeVar("T")
+_PLAIN = frozenset((type(None), bool, int, float, complex, str, slice, torch.dtype, torch.device))
 _DEPTH = 4  # of dataclasses: a config object that refers to itself must end
 
 
@@ -34,17 +35,27 @@ def leaves_in(value: object, kind: type[T]) -> list[T]:
 
 def map_leaves(value: object, kind: type[T], change: Callable[[T], object]) -> object:
     """The nest with `change` applied to each value of a kind; other leaves, dataclasses among them, stay."""
-    leaves, form = tree_flatten(value, is_leaf=lambda item: isinstance(item, kind))
+    leaves, form = tree_flatten(value)
     return tree_unflatten([change(leaf) if isinstance(leaf, kind) else leaf for leaf in leaves], form)
 
 
 def _collect(value: object, kind: type[Any], found: list[Any], depth: int) -> None:
-    for leaf in tree_flatten(value, is_leaf=lambda item: isinstance(item, kind))[0]:
-        if isinstance(leaf, kind):
-            found.append(leaf)
-        elif isinstance(leaf, Mapping):
-            _collect(list(leaf.values()), kind, found, depth + 1)
-        elif isinstance(leaf, tuple | list):
-            _collect(list(leaf), kind, found, depth + 1)
-        elif depth < _DEPTH and hasattr(leaf, "__dataclass_fields__"):
-            _collect([getattr(leaf, name, None) for name in leaf.__dataclass_fields__], kind, found, depth + 1)
+    if isinstance(value, kind):
+        found.append(value)
+        return
+    if type(value) in _PLAIN:  # nearly every leaf: not worth asking torch
+        return
+    for item in _items(value, depth):
+        _collect(item, kind, found, depth + 1)
+
+
+def _items(value: object, depth: int) -> Iterable[object]:
+    """What a container holds; nothing of what is none."""
+    if isinstance(value, tuple | list):
+        return value
+    if isinstance(value, Mapping):
+        return value.values()
+    if depth < _DEPTH and hasattr(value, "__dataclass_fields__"):
+        return [getattr(value, name, None) for name in value.__dataclass_fields__]
+    leaves: list[object] = tree_leaves(value)
+    return leaves if len(leaves) != 1 or leaves[0] is not value else ()

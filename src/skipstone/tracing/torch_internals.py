@@ -57,7 +57,7 @@ try:
     from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes, _get_current_dispatch_mode
 
     # 2.6 to 2.14. Containers of tensors, a package's own among them. Without it nothing can be recorded.
-    from torch.utils._pytree import tree_flatten, tree_unflatten
+    from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 except ImportError as missing:
     raise SkipstoneError(
         f"torch {torch.__version__} lacks what skipstone records with ({missing}); use torch "
@@ -71,6 +71,7 @@ __all__ = [
     "TorchDispatchMode",
     "enable_python_dispatcher",
     "tree_flatten",
+    "tree_leaves",
     "tree_unflatten",
     "unset_fake_temporarily",
 ]
