@@ -45,6 +45,8 @@ def run(
     with output.aside():
         old, folder = (outline(before), "") if revision is None else network_of_revision(before, revision)
         graphs = [trace(model, example) for model in (old, outline(after or before))]
+    if stopped := next((graph.stopped for graph in graphs if graph.stopped), None):
+        raise SkipstoneError(f"skips cannot be compared, a network does not run to its end: {stopped}")
     result = surgery.diff(*graphs)
     text = json.dumps(result.to_dict(), indent=1) if format == "json" else str(result)
     print(text.replace(f"{folder}/", f"{revision}:") if folder else text)
