@@ -23,7 +23,7 @@ from skipstone.tracing.randomness import alone
 Run = Literal["auto"] | bool
 
 # Multiply-adds a second, and seconds an operation takes at least, of a slow core.
-_RATE, _OVERHEAD = 1e10, 3e-5
+_RATE, _OVERHEAD = 5e9, 3e-5
 _PASSES = 6  # a forward pass and a backward one, which costs two, in the model's own mode; three in evaluation
 _SLOW = 8  # how much longer half precision takes without a kernel of its own
 _SMALL = (64, 32)  # places along an axis that are tried where the size asked for is too much
