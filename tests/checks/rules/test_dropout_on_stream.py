@@ -45,7 +45,7 @@ class Head(nn.Module):
 
 
 class Steps(nn.Module):
-    """Convolutions over time, whose sums forecasting networks drop and publish."""
+    """Convolutions over time, whose sums speech networks drop on purpose."""
 
     def __init__(self):
         super().__init__()

@@ -53,7 +53,7 @@ def _dropped_sum(subject: Subject, drop: Node) -> int | None:
         return None
     source = same_values(graph, drop.inputs[0])
     if subject.layout.feature_axis(source) != 2:
-        return None  # maps of convolutions over time: forecasting networks drop behind the sum, and publish it
+        return None  # maps of convolutions: speechbrain's speech networks drop behind the sum on purpose
     merges = {skip.merge_node for skip in subject.skips if skip.is_block_skip and skip.merge == "add"}
     alone = [i for i in graph.users[source] if graph[i].op.startswith("dropout")] == list(graph.users[source])
     inside = owner_call(graph, drop) == owner_call(graph, graph[source])
