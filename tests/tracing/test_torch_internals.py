@@ -152,6 +152,23 @@ class TestFallbacks:
         assert not torch_internals.in_backward()
 
 
+@pytest.mark.parametrize("kind", [nn.Conv1d, nn.Conv2d, nn.Conv3d])
+def test_a_window_larger_than_its_input_is_refused(kind):
+    shape = (2, 3, *[4] * int(kind.__name__[-2]))
+    (failure,) = skipstone.trace(kind(3, 3, 5), shape).failures
+    assert failure.failure.error == "RuntimeError"
+    assert "Kernel size can't be greater than actual input size" in failure.failure.message
+    assert skipstone.legal_sizes(kind(3, 3, 4), (*shape[:-1], "w"), w=range(1, 9)).legal == {4, 5, 6, 7, 8}
+
+
+def test_an_empty_map_is_refused_where_torch_makes_one():
+    with pytest.raises(RuntimeError, match="Kernel size can't be greater") as caught:
+        torch_internals.refuse_as_kernels("conv2d", torch.empty(1, 1, 0, 7))
+    assert type(caught.value).__name__ == "RuntimeError"
+    torch_internals.refuse_as_kernels("conv2d", torch.empty(0, 1, 1, 7))
+    torch_internals.refuse_as_kernels("relu", torch.empty(0))
+
+
 class TestGenerators:
     def test_a_copy_of_a_generator_goes_on_where_it_stood_and_leaves_it(self):
         class Noise:

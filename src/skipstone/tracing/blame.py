@@ -15,11 +15,11 @@ from typing import Any
 from skipstone.core.errors import InternalError, SkipstoneError
 from skipstone.core.faults import internal_error
 from skipstone.tracing.position import is_ours
-from skipstone.tracing.torch_internals import FOLDER
+from skipstone.tracing.torch_internals import FOLDER, KernelError
 
 _STANDARD = sysconfig.get_path("stdlib") + os.sep
 # Said on purpose, or for want of room on whosever frame happened to be the last.
-_NEVER = (SkipstoneError, RecursionError, MemoryError)
+_NEVER = (SkipstoneError, KernelError, RecursionError, MemoryError)
 
 
 def pass_on(function: Callable[..., Any], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None) -> Any:

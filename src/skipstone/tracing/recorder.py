@@ -37,6 +37,7 @@ from skipstone.tracing.torch_internals import (
     DATA_DEPENDENT,
     FakeTensor,
     no_torch_function,
+    refuse_as_kernels,
     saving_hooks,
     version,
 )
@@ -210,6 +211,7 @@ class Recorder(TorchFunctionMode):
             if name in SCALARS and self.values.can_compute(func, args, kwargs):
                 return self.values.compute(func, args, kwargs)
             result = pass_on(func, args, kwargs)
+            refuse_as_kernels(name, result)
         except DATA_DEPENDENT as error:
             result = self._dataless.result(func, args, kwargs, error)
         except REFUSALS as error:

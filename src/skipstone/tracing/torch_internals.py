@@ -235,6 +235,27 @@ def in_backward() -> bool:
 _graph_task = getattr(torch._C, "_current_graph_task_id", None)
 
 
+# ---- what shapes alone do not show
+
+
+class KernelError(RuntimeError):
+    """Raised in the kernels' place."""
+
+
+KernelError.__name__ = KernelError.__qualname__ = "RuntimeError"  # what the user would see of the kernels
+
+
+def refuse_as_kernels(name: str, result: object) -> None:
+    """Raise where a convolution's window is larger than its padded input.
+
+    In 2.6 such a convolution of tensors without data gives an empty map; from 2.13 on torch raises by itself.
+    """
+    if name not in ("conv1d", "conv2d", "conv3d") or not isinstance(result, torch.Tensor):
+        return
+    if any(size < 1 for size in result.shape[-int(name[-2]) :]):
+        raise KernelError("Kernel size can't be greater than actual input size")
+
+
 # ---- many tensors at once
 
 
