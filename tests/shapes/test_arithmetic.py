@@ -35,7 +35,8 @@ def test_convolution() -> None:
     for size, kernel, stride, padding, dilation in product(
         range(1, 18), range(1, 6), (1, 2, 3, 4), range(4), (1, 2, 3)
     ):
-        want = torchs(F.conv1d, meta(1, 1, size), meta(1, 1, kernel), None, stride, padding, dilation) or None  # 2.6: 0 for a refusal
+        want = torchs(F.conv1d, meta(1, 1, size), meta(1, 1, kernel), None, stride, padding, dilation)
+        want = want or None  # torch 2.6 gives an empty map where the kernels refuse
         assert ours(sizes.conv_size, size, kernel, stride, padding, dilation) == want, (size, kernel, stride, padding)
         count += 1
     assert count == 4080
