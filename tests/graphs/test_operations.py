@@ -27,6 +27,7 @@ ELSEWHERE = {
     "checks/probes/random_in_evaluation.py": (18, "how masks are made of random numbers"),
     "checks/probes/refused_in_run.py": (10, "what torch's kernels refuse for the values they get"),
     "execution/inputs.py": (25, "how large a value each leaves, for inputs that are drawn"),
+    "execution/values.py": (10, "what takes whole numbers for positions"),
     "execution/planning.py": (9, "stems of the names of what draws"),
 }
 

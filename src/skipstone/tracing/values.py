@@ -21,6 +21,7 @@ _FACTORIES = frozenset(
     """arange zeros ones full tensor as_tensor from_numpy scalar_tensor linspace logspace eye triu_indices tril_indices
     empty hann_window hamming_window blackman_window bartlett_window kaiser_window""".split()
 )
+# Of the operations that ask for a shape alone those whose values do not depend on chance or on the operand's own.
 _OF_SHAPES = frozenset("zeros_like ones_like full_like empty_like new_zeros new_ones new_full new_empty".split())
 _CHANCE = names("random") | frozenset(
     """randint randperm normal exponential cauchy geometric log_normal poisson dropout dropout1d dropout2d dropout3d
