@@ -49,7 +49,7 @@ class Pass:
 
     `result` is what the model returned, `outputs` its tensors in flattened order; `clone` the copy that ran, with its
     gradients; `leaves` what the backward pass would give gradients to; `read` the parameters that were read, each with
-    whether that was inside a checkpoint.
+    whether that was inside a checkpoint; `registered` the ids of the weights that the copy knew of when it had run.
     """
 
     clone: RealClone
@@ -58,6 +58,7 @@ class Pass:
     raised: Raised | None = None
     ended: bool = True
     leaves: tuple[torch.Tensor, ...] = ()
+    registered: frozenset[int] = frozenset()
     read: Mapping[str, bool] = field(default_factory=dict)
 
     @property
@@ -112,7 +113,9 @@ def _forward(watch: Watch, arguments: Arguments, gradients: bool) -> Pass:
         return Pass(watch.clone, raised=_raised(error, watch, "forward"))
     outputs = tuple(tensors_in(result))
     leaves = tuple(_leaves(outputs)) if gradients else ()
-    return Pass(watch.clone, result, outputs, leaves=leaves, read=watch.read)
+    # Now: a layer that made its weights in this pass (Keras builds a layer at its first call) is put back behind it.
+    registered = frozenset(map(id, watch.clone.model.parameters()))
+    return Pass(watch.clone, result, outputs, leaves=leaves, registered=registered, read=watch.read)
 
 
 def _backward(watch: Watch, done: Pass) -> Pass:

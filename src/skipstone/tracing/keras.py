@@ -8,6 +8,7 @@ compare shapes before torch could. Without Keras nothing here does anything, and
 import copy
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -23,6 +24,21 @@ def is_layer(module: nn.Module) -> bool:
     """Is the module a layer of Keras?"""
     keras = sys.modules.get(PACKAGE)
     return keras is not None and hasattr(keras, "layers") and isinstance(module, keras.layers.Layer)
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Keras' errors as raised: it rewrites their text and cuts its own frames, and with them who is to blame."""
+    keras: Any = sys.modules.get(PACKAGE)
+    config = getattr(keras, "config", None)
+    if config is None or not config.is_traceback_filtering_enabled():
+        yield
+        return
+    config.disable_traceback_filtering()
+    try:
+        yield
+    finally:
+        config.enable_traceback_filtering()
 
 
 def is_part(value: object) -> bool:

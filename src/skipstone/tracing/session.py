@@ -148,7 +148,15 @@ def undisturbed(model: nn.Module | None = None) -> Iterator[None]:
     What code of the model's writes to besides its instance is put back too.
     """
     outside = outside_kept(model) if model is not None else nullcontext()
-    with _LOCK, bare_surroundings(), torch.inference_mode(False), own_random_numbers(), _unheard(), outside:
+    with (
+        _LOCK,
+        bare_surroundings(),
+        torch.inference_mode(False),
+        own_random_numbers(),
+        _unheard(),
+        keras.plain_errors(),
+        outside,
+    ):
         yield
 
 

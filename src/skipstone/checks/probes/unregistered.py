@@ -40,9 +40,8 @@ def check(subject: Subject) -> Iterator[Fault]:
 
 
 def _of_run(subject: Subject, witness: Witness) -> Iterator[Fault]:
-    leaves, clone = witness.own.leaves, witness.own.clone
-    # A layer may have made and registered its weights only in this pass (Keras builds a layer at its first call).
-    known = clone.names.keys() | {id(weight) for weight in clone.model.parameters()}
+    leaves = witness.own.leaves
+    known = witness.own.clone.names.keys() | witness.own.registered
     if not any(isinstance(leaf, nn.Parameter) and id(leaf) not in known for leaf in leaves):
         return
     stream = Stream()

@@ -1,0 +1,15 @@
+import keras
+from keras import layers
+
+
+def residual_block(x, filters):
+    shortcut = x
+    x = layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
+    x = layers.Conv2D(filters, 3, padding="same")(x)
+    x = layers.Add()([x, shortcut])
+    return layers.Activation("relu")(x)
+
+
+inputs = keras.Input(shape=(64, 64, 64))
+outputs = residual_block(residual_block(inputs, 64), 128)
+print(keras.Model(inputs, outputs).output_shape)
