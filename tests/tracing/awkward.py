@@ -9,7 +9,7 @@ import itertools
 import random
 import types
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -530,42 +530,57 @@ def _describe(value: Any, path: str, found: dict[str, object], seen: set[int]) -
         return
     seen.add(id(value))
     made_anew = isinstance(value, types.MethodType | tuple)
-    found[path] = (type(value).__qualname__, None if made_anew else id(value))
-    if isinstance(value, torch.Tensor):
-        flags = type(value), value.requires_grad, value.is_leaf and value.grad is None
-        found[path] = (id(value), *flags, tuple(value.detach().flatten().tolist()))
-    elif isinstance(value, torch.Generator):
-        found[path] = tuple(value.get_state().tolist())
-    elif isinstance(value, random.Random):
-        found[path] = value.getstate()
-    elif isinstance(value, types.FunctionType):
-        _describe(value.__defaults__, f"{path}.defaults", found, seen)
-        _describe(value.__kwdefaults__, f"{path}.kwdefaults", found, seen)
-        for name, item in vars(value).items():
-            _describe(item, f"{path}.{name}", found, seen)
-        for i, cell in enumerate(value.__closure__ or ()):
-            _describe(cell.cell_contents, f"{path}.cell{i}", found, seen)
-    elif isinstance(value, types.MethodType):
-        _describe(value.__self__, f"{path}.self", found, seen)
-    elif isinstance(value, functools.partial):
-        for name in ("func", "args", "keywords"):
-            _describe(getattr(value, name), f"{path}.{name}", found, seen)
-    elif isinstance(value, collections.abc.Mapping):
-        for key, item in list(value.items()):
-            _describe(item, f"{path}[{key if isinstance(key, str | int) else id(key)!r}]", found, seen)
-    elif isinstance(value, list | tuple | set | frozenset | collections.deque):
-        for i, item in enumerate(value):
-            _describe(item, f"{path}[{i}]", found, seen)
-    elif isinstance(value, itertools.count):
-        found[path] = repr(value)
-    elif isinstance(value, types.GeneratorType):
-        found[path] = str(value.gi_frame.f_locals.get("i"))
-    elif hasattr(value, "__length_hint__"):
-        found[path] = value.__length_hint__()
-    else:
-        for kind in type(value).__mro__:
-            for name, slot in vars(kind).items():
-                if isinstance(slot, types.MemberDescriptorType) and hasattr(value, name):
-                    _describe(getattr(value, name), f"{path}.{name}", found, seen)
-        if hasattr(value, "__dict__") and not isinstance(value, type | types.ModuleType):
-            _describe(vars(value), path, found, seen)
+    content = next((of(value) for kinds, of in _CONTENTS if isinstance(value, kinds)), None)
+    found[path] = (type(value).__qualname__, None if made_anew else id(value), content)
+    held = next((of for kinds, of in _HOLDERS if isinstance(value, kinds)), _attributes)
+    if content is None:
+        for suffix, item in held(value):
+            _describe(item, path + suffix, found, seen)
+
+
+def _of_tensor(value: torch.Tensor) -> object:
+    return value.requires_grad, value.is_leaf and value.grad is None, tuple(value.detach().flatten().tolist())
+
+
+# What the state of an object is that no attribute of it shows.
+_CONTENTS: tuple[tuple[Any, Callable[[Any], object]], ...] = (
+    (torch.Tensor, _of_tensor),
+    (torch.Generator, lambda value: tuple(value.get_state().tolist())),
+    (random.Random, lambda value: value.getstate()),
+    (itertools.count, repr),
+    (types.GeneratorType, lambda value: str(value.gi_frame.f_locals.get("i"))),
+    (collections.abc.Iterator, lambda value: value.__length_hint__() if hasattr(value, "__length_hint__") else None),
+)
+
+
+def _of_function(value: types.FunctionType) -> Iterator[tuple[str, object]]:
+    yield ".defaults", value.__defaults__
+    yield ".kwdefaults", value.__kwdefaults__
+    yield from ((f".{name}", item) for name, item in vars(value).items())
+    yield from ((f".cell{i}", cell.cell_contents) for i, cell in enumerate(value.__closure__ or ()))
+
+
+def _of_mapping(value: collections.abc.Mapping[Any, object]) -> Iterator[tuple[str, object]]:
+    for key, item in list(value.items()):
+        yield f"[{key if isinstance(key, str | int) else id(key)!r}]", item
+
+
+def _attributes(value: Any) -> Iterator[tuple[str, object]]:
+    for kind in type(value).__mro__:
+        for name, slot in vars(kind).items():
+            if isinstance(slot, types.MemberDescriptorType) and hasattr(value, name):
+                yield f".{name}", getattr(value, name)
+    if hasattr(value, "__dict__") and not isinstance(value, type | types.ModuleType):
+        yield "", vars(value)
+
+
+_HOLDERS: tuple[tuple[Any, Callable[[Any], Iterable[tuple[str, object]]]], ...] = (
+    (types.FunctionType, _of_function),
+    (types.MethodType, lambda value: [(".self", value.__self__)]),
+    (functools.partial, lambda value: [(f".{name}", getattr(value, name)) for name in ("func", "args", "keywords")]),
+    (collections.abc.Mapping, _of_mapping),
+    (
+        (list, tuple, set, frozenset, collections.deque),
+        lambda value: ((f"[{i}]", item) for i, item in enumerate(value)),
+    ),
+)
