@@ -107,6 +107,8 @@ def _forward(watch: Watch, arguments: Arguments, gradients: bool) -> Pass:
     try:
         with torch.set_grad_enabled(gradients), watch.following():
             result = call_foreign(watch.clone.model, *args, **kwargs)
+    except OutOfTime:
+        raise
     except BaseException as error:  # whatever the user's forward raises is what is asked for
         if is_interrupt(error):
             raise
@@ -122,6 +124,8 @@ def _backward(watch: Watch, done: Pass) -> Pass:
     try:
         with watch, _without_gradients(watch.clone, done.leaves):
             call_foreign(torch.autograd.backward, _loss(done.outputs))
+    except OutOfTime:
+        raise
     except BaseException as error:  # so is what its backward raises
         if is_interrupt(error):
             raise

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from skipstone.tracing import Example
-from skipstone.tracing.torch_internals import FakeTensor
+from skipstone.tracing.session import at_work
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +96,8 @@ class Watch:
             self._inside.module = before
 
     def _note(self, module: nn.Module, args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
-        if torch.compiler.is_compiling() or any(isinstance(value, FakeTensor) for value in (*args, *kwargs.values())):
-            return  # nobody's data: a compiler's pass, or a recorder's, ours among them
+        if torch.compiler.is_compiling() or at_work():
+            return  # a compiler's pass, or one of ours: none of the program's
         earlier = self.last.get(module)
         if self._before is not None:
             self._before(module, earlier, args)

@@ -35,6 +35,7 @@ SECONDS = 60.0  # what one record may take; the largest public networks take abo
 Arguments = tuple[tuple[object, ...], Mapping[str, object]]
 
 _LOCK = threading.RLock()
+_local = threading.local()
 
 Mode = Literal["train", "eval"]
 _ASKED: ContextVar[bool | None] = ContextVar("training", default=None)
@@ -150,6 +151,7 @@ def undisturbed(model: nn.Module | None = None) -> Iterator[None]:
     outside = outside_kept(model) if model is not None else nullcontext()
     with (
         _LOCK,
+        _at_work(),
         bare_surroundings(),
         torch.inference_mode(False),
         own_random_numbers(),
@@ -158,6 +160,20 @@ def undisturbed(model: nn.Module | None = None) -> Iterator[None]:
         outside,
     ):
         yield
+
+
+def at_work() -> bool:
+    """Does this thread record or run a network for us right now?"""
+    return getattr(_local, "depth", 0) > 0
+
+
+@contextmanager
+def _at_work() -> Iterator[None]:
+    _local.depth = getattr(_local, "depth", 0) + 1
+    try:
+        yield
+    finally:
+        _local.depth -= 1
 
 
 @contextmanager

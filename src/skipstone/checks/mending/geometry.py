@@ -49,6 +49,26 @@ def same_size(subject: Subject, met: Operands) -> Iterator[Proposal]:
         yield Proposal(what, tuple(edits), "the branch keeps its border, every size becomes legal")
 
 
+def no_stride(subject: Subject, met: Operands) -> Iterator[Proposal]:
+    """A branch of convolutions that keeps the size of the stream it is added to, at every size."""
+    names = []
+    for node in _layers(subject, met, _FORWARD_CONV):
+        conv = subject.module_at(node.module)
+        if not isinstance(conv, CONVS) or conv.padding_mode != "zeros":
+            return
+        if not subject.ancestry.leads_to(node.index, met.node.inputs[met.short]) and node.module not in names:
+            names.append(node.module)
+    if names:
+        convs = [subject.module_at(name) for name in names]
+        edits = tuple(
+            SetAttributes(name, {"stride": (1,) * len(conv.kernel_size), "padding": "same"})
+            for name, conv in zip(names, convs, strict=True)
+            if isinstance(conv, CONVS)
+        )
+        what = f"{', '.join(reversed(names[:3]))}{' ...' if len(names) > 3 else ''}: stride 1 and padding 'same'"
+        yield Proposal(what, edits, "the branch keeps the stream's size, every size becomes legal")
+
+
 def same_stride(subject: Subject, met: Operands) -> Iterator[Proposal]:
     """Another stride for the shortcut's own convolution: one that gives the branch's size exactly."""
     graph, main, short = subject.graph, met.node.inputs[met.main], met.node.inputs[met.short]

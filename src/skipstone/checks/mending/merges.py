@@ -52,6 +52,8 @@ def reconciled(subject: Subject, node: Node, main: int, short: int) -> Iterator[
         plans = reconcile(source[1:], target[1:], _size_maps(subject, node, main, short))
     except SizeError:
         return
+    if plans and not plans[0].every_size:
+        yield from geometry.no_stride(subject, Operands.of(subject, node))
     site = site_of(graph, node.index)
     for plan in plans[:_MAX_PLANS]:
         yield Proposal(
