@@ -13,7 +13,7 @@ from skipstone.execution import NotRun, Plan, Run, Witness, plan
 from skipstone.graphs.ancestry import Ancestry
 from skipstone.graphs.axes import Axes, axes_of
 from skipstone.graphs.layout import Layout
-from skipstone.skips import find_skips
+from skipstone.skips.find import skips_of
 from skipstone.tracing import Example, keras, parse_example, trace
 from skipstone.tracing.example import resized
 from skipstone.tracing.session import asked_training
@@ -82,7 +82,7 @@ class Subject:
 
     @cached_property
     def skips(self) -> tuple[Skip, ...]:
-        return find_skips(self.graph)
+        return skips_of(self.graph, self.ancestry)
 
     @cached_property
     def out_of_place(self) -> Graph:

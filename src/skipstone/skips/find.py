@@ -27,9 +27,12 @@ def find_skips(model: nn.Module | Graph, example: object = None) -> tuple[Skip, 
     branches, score biases and trivial arithmetic are listed too, told apart by `kind`.
     """
     graph = model if isinstance(model, Graph) else trace(model, example)
-    ancestry = Ancestry(graph)
-    found = _found(graph, ancestry)
-    return tuple(replace(skip, index=number) for number, skip in enumerate(found))
+    return skips_of(graph, Ancestry(graph))
+
+
+def skips_of(graph: Graph, ancestry: Ancestry) -> tuple[Skip, ...]:
+    """The skips of a recorded graph whose ancestry is known already."""
+    return tuple(replace(skip, index=number) for number, skip in enumerate(_found(graph, ancestry)))
 
 
 def _found(graph: Graph, ancestry: Ancestry) -> Iterator[Skip]:

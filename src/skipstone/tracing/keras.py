@@ -52,6 +52,8 @@ def is_part(value: object) -> bool:
 
 def weights(root: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
     """The weights that Keras layers made themselves, each under its layer's path."""
+    if PACKAGE not in sys.modules:
+        return
     for path, module in named_modules(root):
         if is_layer(module):
             layer: Any = module
@@ -62,6 +64,9 @@ def weights(root: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
 
 def named_modules(root: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """`root.named_modules()`, and the layers that a Keras model keeps in a list, by their names."""
+    if PACKAGE not in sys.modules:
+        yield from root.named_modules()
+        return
     seen: set[int] = set()
     pending = [("", root)]
     while pending:

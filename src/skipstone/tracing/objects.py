@@ -5,6 +5,7 @@ import io
 from collections.abc import Callable, Iterator
 from types import CellType, MemberDescriptorType, ModuleType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
@@ -57,12 +58,22 @@ def set_state(twin: Any, state: Any) -> None:
         setattr(twin, name, value)
 
 
+_SLOTS: WeakKeyDictionary[type, tuple[tuple[str, MemberDescriptorType], ...]] = WeakKeyDictionary()
+
+
 def fill_slots(twin: nn.Module, module: nn.Module, value: Callable[[object], object]) -> None:
     """A module's class may have slots beside its `__dict__`."""
-    for kind in type(module).__mro__:
-        for name, slot in vars(kind).items():
-            if isinstance(slot, MemberDescriptorType) and hasattr(module, name):
-                slot.__set__(twin, value(slot.__get__(module)))
+    kind = type(module)
+    if kind not in _SLOTS:
+        _SLOTS[kind] = tuple(
+            (name, slot)
+            for base in kind.__mro__
+            for name, slot in vars(base).items()
+            if isinstance(slot, MemberDescriptorType)
+        )
+    for name, slot in _SLOTS[kind]:
+        if hasattr(module, name):
+            slot.__set__(twin, value(slot.__get__(module)))
 
 
 def filled(cell: CellType) -> bool:

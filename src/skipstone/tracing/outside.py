@@ -29,6 +29,7 @@ from skipstone.tracing.torch_internals import FakeTensor
 _LARGEST = 10_000  # entries of a container that is looked at
 _LARGEST_TENSOR = 1 << 22
 _MAPPINGS = (dict, OrderedDict, defaultdict, Counter)
+_TABLES = frozenset(vars(nn.Module()))  # what every module has: an empty one is not worth a look
 _local = threading.local()
 
 
@@ -77,6 +78,12 @@ class _Outside:
     def _into(self, item: Any) -> list[object]:
         """Remember what an object holds; the objects that are to be looked at behind it."""
         kind = type(item)
+        if kind in _MAPPINGS and len(item) <= _LARGEST:
+            self._mapping(item)
+            return list(item.values())
+        if isinstance(item, nn.Module):
+            self._mapping(vars(item))
+            return [kind, *(value for name, value in vars(item).items() if name not in _TABLES or value)]
         if kind is FunctionType:
             return self._function(item)
         if isinstance(item, type):
@@ -91,15 +98,12 @@ class _Outside:
             return [item()]
         if kind in (tuple, frozenset):
             return list(item)
-        if kind in _MAPPINGS and len(item) <= _LARGEST:
-            self._mapping(item)
-            return list(item.values())
         if kind in (list, set, deque) and len(item) <= _LARGEST:
             self._collection(item)
             return list(item)
-        if isinstance(item, nn.Module) or (hasattr(item, "__dict__") and _is_user_s(kind)):
+        if hasattr(item, "__dict__") and _is_user_s(kind):
             self._mapping(vars(item))
-            return [kind, *(value for value in vars(item).values() if type(value) is not OrderedDict or value)]
+            return [kind, *vars(item).values()]
         return []
 
     def _mapping(self, mapping: MutableMapping[Any, Any]) -> None:

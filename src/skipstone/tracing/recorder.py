@@ -220,8 +220,9 @@ class Recorder(TorchFunctionMode):
         finally:
             self.link.watching = True
         changed = [t for t, v in zip(operands, versions, strict=True) if version(t) != v and not copied]
-        self._follow(func, args, kwargs, tensors_in(result), changed)
-        self._write(name, (func, args, kwargs), tensors_in(result), operands, changed, failure, where)
+        results = tensors_in(result)
+        self._follow(func, args, kwargs, results, changed, operands)
+        self._write(name, (func, args, kwargs), results, operands, changed, failure, where)
         return result
 
     def _without_real(self, args: Args, kwargs: Keywords) -> tuple[Args, Keywords]:
@@ -244,7 +245,7 @@ class Recorder(TorchFunctionMode):
         if name == "__get__" and isinstance(result, torch.Tensor) and not self.known(result) and self.known(args[0]):
             source = self.look_up(args[0])
             self._add_derived(canonical(attribute), (source,), result, arguments={"input": NodeRef(source)})
-            self._follow(func, args, kwargs, [result], [])
+            self._follow(func, args, kwargs, [result], [], [])
         return result
 
     def _without_inplace(self, name: str, args: Args, kwargs: Keywords) -> tuple[Args, bool]:
@@ -336,10 +337,16 @@ class Recorder(TorchFunctionMode):
     # ---- going on
 
     def _follow(
-        self, func: Function, args: Args, kwargs: Keywords, results: list[torch.Tensor], changed: list[torch.Tensor]
+        self,
+        func: Function,
+        args: Args,
+        kwargs: Keywords,
+        results: list[torch.Tensor],
+        changed: list[torch.Tensor],
+        operands: list[torch.Tensor],
     ) -> None:
         watching, self.link.watching = self.link.watching, False
-        self.values.follow(func, args, kwargs, results, changed)
+        self.values.follow(func, args, kwargs, results, changed, operands)
         self.link.watching = watching
 
     def _recover(

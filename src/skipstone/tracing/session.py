@@ -6,6 +6,7 @@ which nothing could run) do not reach into a record; autocast, the default dtype
 they would into a real pass. Nothing that this module changes is seen by another thread.
 """
 
+import gc
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -96,7 +97,7 @@ def run(
         seconds: after about this long the pass ends with `OutOfTime` as its error.
     """
     training = _ASKED.get() if training is None else training
-    with undisturbed(model):
+    with undisturbed(model), _uncollected():
         fake = fake_mode(cached=not symbolic)
         clone = FakeClone(model, fake)
         recorder = Recorder(clone, refusals, out_of_place=out_of_place)
@@ -160,6 +161,18 @@ def undisturbed(model: nn.Module | None = None) -> Iterator[None]:
         outside,
     ):
         yield
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """A record makes ten thousands of objects and little garbage: Python need not look through them again and again."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def at_work() -> bool:

@@ -42,12 +42,16 @@ class Values:
         self._held: dict[int, torch.Tensor | None] = {}
         self._keep: list[torch.Tensor] = []
         self._spent = 0
+        # Writes to buffers whose value nobody asked for yet (the counter of every batch norm): done when it is.
+        self._waiting: dict[int, list[tuple[Callable[..., Any], Sequence[Any], Mapping[str, Any]]]] = {}
 
     def of(self, tensor: torch.Tensor) -> torch.Tensor | None:
         """The value of a tensor of the record, None where it is not known. Not to be changed."""
         if id(tensor) not in self._held:
             source = self._original(tensor) if isinstance(tensor, FakeTensor) else tensor
             self._hold(tensor, None if source is None or not _is_readable(source) else self._copy(source))
+            for write in self._waiting.pop(id(tensor), ()):
+                self.compute(*write)
         return self._held[id(tensor)]
 
     def copy(self, source: torch.Tensor, twin: torch.Tensor) -> None:
@@ -77,10 +81,18 @@ class Values:
         kwargs: Mapping[str, Any],
         results: Sequence[torch.Tensor],
         changed: Sequence[torch.Tensor],
+        operands: Sequence[torch.Tensor] = (),
     ) -> None:
         """Compute the values of an operation's results where its operands have theirs; else forget what it changed."""
-        if not self.can_compute(func, args, kwargs) or not self._affords(results):
+        op = canonical(getattr(func, "__name__", ""))
+        unknown = op not in _OF_SHAPES and any(self._held.get(id(tensor), tensor) is None for tensor in operands)
+        if not unknown and self._can_wait(operands, changed):
+            self._waiting.setdefault(id(operands[0]), []).append((func, args, kwargs))
+            return
+        if unknown or not self.can_compute(func, args, kwargs) or not self._affords(results):
             self._forget(changed)
+            self._held.update({id(result): None for result in results if id(result) not in self._held})
+            self._keep.extend(results)
             return
         values = tensors_in(self.compute(func, args, kwargs))
         if len(values) != len(results) or any(v.shape != r.shape for v, r in zip(values, results, strict=True)):
@@ -102,6 +114,10 @@ class Values:
             return op in _FACTORIES and not _has_symbols((args, kwargs))
         fixed = op in _OF_SHAPES or self.knows_all(operands)
         return fixed and not _has_symbols((args, kwargs, tuple(tuple(tensor.shape) for tensor in operands)))
+
+    def _can_wait(self, operands: Sequence[torch.Tensor], changed: Sequence[torch.Tensor]) -> bool:
+        """Is it a write to one tensor alone that was never looked at?"""
+        return len(operands) == len(changed) == 1 and operands[0] is changed[0] and id(operands[0]) not in self._held
 
     def _affords(self, results: Sequence[torch.Tensor]) -> bool:
         sizes = [tensor.numel() for tensor in results]
@@ -125,6 +141,7 @@ class Values:
     def _forget(self, tensors: Sequence[torch.Tensor]) -> None:
         """The tensors, and what shares their memory, have no known value any more."""
         for tensor in tensors:
+            self._waiting.pop(id(tensor), None)
             value = self._held.get(id(tensor))
             self._hold(tensor, None)
             if value is None:

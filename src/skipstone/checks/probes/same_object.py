@@ -36,19 +36,20 @@ def check(subject: Subject) -> Iterator[Fault]:
         if not isinstance(container, _CONTAINERS):
             continue
         names: dict[int, list[str]] = {}
-        for name, child in _children(container):
+        for name, child in children_of(container).items():
             names.setdefault(id(child), []).append(name)
-        for shared in names.values():
-            calls = _in_a_row(subject, container.get_submodule(shared[0])) if len(shared) > 1 else []
+        for shared in (several for several in names.values() if len(several) > 1):
+            module = children_of(container)[shared[0]]
+            if module is None or not _has_state(module):
+                continue
+            calls = _in_a_row(subject, module)
             if calls:
                 yield _fault(subject, path, container, shared, calls)
 
 
-def _children(container: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """The direct children that hold weights or statistics, under every name that each has."""
-    for name, child in children_of(container).items():
-        if child is not None and any(True for _ in (*child.parameters(), *child.buffers())):
-            yield name, child
+def _has_state(module: nn.Module) -> bool:
+    """Does it hold weights or statistics? One activation may well stand under several names."""
+    return any(True for _ in (*module.parameters(), *module.buffers()))
 
 
 def _in_a_row(subject: Subject, module: nn.Module) -> list[ModuleCall]:

@@ -57,8 +57,9 @@ def forgetful(subject: Subject) -> ModuleCall | None:
 
 
 def _is_empty(graph: Graph, call: ModuleCall) -> bool:
-    modules = {info.type for info in graph.modules.values()}
-    return not call.outputs and (call.returned == "NoneType" or call.returned in modules)
+    if call.outputs:
+        return False
+    return call.returned == "NoneType" or call.returned in {info.type for info in graph.modules.values()}
 
 
 def _source(subject: Subject, call: ModuleCall, empty: list[ModuleCall]) -> ModuleCall:
