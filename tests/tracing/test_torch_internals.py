@@ -12,7 +12,7 @@ import skipstone
 from skipstone.tracing import torch_internals
 
 _SOURCE = Path(skipstone.__file__).parent
-_FENCE = ("tracing/torch_internals.py", "tracing/startup.py")
+_FENCE = ("tracing/torch_internals.py", "tracing/startup.py", "tracing/interpreter.py")
 # Attributes of torch's objects that it does not promise, whatever the object is called.
 _PRIVATE = {
     "_version", "_base", "_is_view", "_cdata", "_is_param", "_parameters", "_buffers", "_modules", "_forward_hooks",

@@ -9,8 +9,8 @@ from torch import nn
 
 from skipstone.core.graph import Graph, Node, NodeRef
 from skipstone.graphs.operations import words
-from skipstone.tracing.clone import is_mere_shape, own_precision
 from skipstone.tracing.example import Example
+from skipstone.tracing.fakes import is_mere_shape, own_precision
 from skipstone.tracing.nests import map_tensors
 
 Arguments = tuple[tuple[object, ...], dict[str, object]]

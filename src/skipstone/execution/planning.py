@@ -15,8 +15,8 @@ from skipstone.execution.copying import CopyError, copied
 from skipstone.execution.inputs import InputsError, real_inputs
 from skipstone.graphs.costs import cost, uncounted
 from skipstone.tracing import Example, trace
-from skipstone.tracing.clone import own_precision
 from skipstone.tracing.example import resized
+from skipstone.tracing.fakes import own_precision
 from skipstone.tracing.nests import tensors_in
 from skipstone.tracing.randomness import alone
 

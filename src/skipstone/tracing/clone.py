@@ -20,6 +20,7 @@ from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 
 from skipstone.tracing import keras
+from skipstone.tracing.fakes import CPU, fake_tensor, is_mere_shape, own_precision, unsized
 from skipstone.tracing.objects import (
     PLAIN,
     NotCopied,
@@ -36,13 +37,8 @@ from skipstone.tracing.torch_internals import (
     buffers_of,
     children_of,
     copied,
-    mark_parameter,
-    no_torch_function,
     parameters_of,
-    unset_fake_temporarily,
 )
-
-_CPU = torch.device("cpu")
 
 
 class Clone:
@@ -276,7 +272,7 @@ class FakeClone(Clone):
         self.fake = fake
         self._originals: dict[int, torch.Tensor] = {}
         # A weight without a place of its own (on "meta") is taken to be where the others are.
-        self._home = next((p.device for p in model.parameters() if not p.is_meta), _CPU)
+        self._home = next((p.device for p in model.parameters() if not p.is_meta), CPU)
         super().__init__(model)
 
     def input(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -316,7 +312,7 @@ class FakeClone(Clone):
         for table in (parameters_of(twin), buffers_of(twin)):
             for name, tensor in table.items():
                 if isinstance(tensor, UninitializedParameter | UninitializedBuffer):
-                    table[name] = _unsized(tensor, partial(self._sized, twin, table, name))
+                    table[name] = unsized(tensor, partial(self._sized, twin, table, name))
 
     def _sized(self, twin: nn.Module, table: dict[str, Any], name: str, meta: torch.Tensor) -> None:
         table[name] = self.adopt(twin, meta, name)
@@ -372,43 +368,3 @@ def _own_modules(root: nn.Module) -> Iterator[nn.Module]:
         yield module
         if not isinstance(module, torch.jit.ScriptModule):
             pending.extend(child for child in children_of(module).values() if child is not None)
-
-
-def _unsized(lazy: torch.Tensor, ready: Callable[[torch.Tensor], None]) -> torch.Tensor:
-    """A parameter or buffer without a size that, once given one, hands over a tensor on the meta device."""
-    kind: Any = UninitializedParameter if isinstance(lazy, UninitializedParameter) else UninitializedBuffer
-
-    class Unsized(kind):  # type: ignore[misc]
-        def materialize(self, shape: Any, device: Any = None, dtype: Any = None) -> None:
-            with no_torch_function(), unset_fake_temporarily():
-                meta = torch.empty(shape, dtype=dtype or lazy.dtype, device="meta")
-                ready(nn.Parameter(meta, lazy.requires_grad) if kind is UninitializedParameter else meta)
-
-    return Unsized(lazy.requires_grad, device="meta", dtype=lazy.dtype)
-
-
-def fake_tensor(tensor: torch.Tensor, fake: FakeTensorMode, home: torch.device = _CPU) -> torch.Tensor:
-    """A fake tensor of the same shape, strides, dtype, device and `requires_grad`; a parameter stays a parameter.
-
-    One on the meta device is taken to be at `home`.
-    """
-    device = home if tensor.device.type == "meta" else tensor.device
-    if tensor.layout != torch.strided or type(tensor) not in (torch.Tensor, nn.Parameter, nn.Buffer, FakeTensor):
-        return fake.from_tensor(tensor, static_shapes=True)
-    meta = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
-    twin = FakeTensor(fake, meta, device)
-    if tensor.requires_grad:
-        twin.requires_grad_(True)
-    if isinstance(tensor, nn.Parameter):
-        mark_parameter(twin)
-    return twin
-
-
-def is_mere_shape(tensor: torch.Tensor) -> bool:
-    """Does an example's tensor stand for a shape alone? Shapes are parsed to float32 on the meta device."""
-    return tensor.device.type == "meta" and tensor.dtype == torch.float32
-
-
-def own_precision(model: nn.Module) -> torch.Tensor | None:
-    """The first floating-point weight, whose dtype and device a mere shape takes; None where there is none."""
-    return next((p for p in model.parameters() if p.dtype.is_floating_point and not is_lazy(p)), None)

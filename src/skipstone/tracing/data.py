@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from skipstone.tracing.blame import pass_on
-from skipstone.tracing.clone import fake_tensor
+from skipstone.tracing.fakes import fake_tensor
 from skipstone.tracing.nests import map_tensors, tensors_in
 from skipstone.tracing.torch_internals import FakeTensorMode, no_torch_function, unset_fake_temporarily
 from skipstone.tracing.values import Values

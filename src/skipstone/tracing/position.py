@@ -6,7 +6,7 @@ from functools import cache
 from types import CodeType, FrameType
 
 from skipstone.core.graph import Place
-from skipstone.tracing import torch_internals
+from skipstone.tracing import interpreter
 from skipstone.tracing.torch_internals import FOLDER, RELAYS
 
 _OURS = os.path.dirname(os.path.dirname(__file__)) + os.sep
@@ -41,7 +41,7 @@ def is_augmented_assignment() -> bool:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and is_ours(frame.f_code.co_filename):
         frame = frame.f_back
-    return frame is not None and torch_internals.is_augmented_assignment(frame)
+    return frame is not None and interpreter.is_augmented_assignment(frame)
 
 
 def raised_at(frame: FrameType, last_instruction: int) -> Place | None:

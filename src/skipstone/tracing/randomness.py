@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from skipstone.tracing.torch_internals import hidden_generators
+from skipstone.tracing.interpreter import hidden_generators
 
 # Whose threads draw nothing: our watchdog, what runs in every notebook, debuggers, progress bars.
 _SERVICES = ("skipstone.", "ipykernel", "IPython", "zmq", "tornado", "debugpy", "pydevd", "_pydev", "tqdm")

@@ -30,7 +30,7 @@ from skipstone.tracing.memory import Memory
 from skipstone.tracing.moves import let_move
 from skipstone.tracing.nests import map_tensors, tensors_in
 from skipstone.tracing.position import is_augmented_assignment, places
-from skipstone.tracing.recovery import Refused, candidates, operands
+from skipstone.tracing.recovery import Refused, candidates, first_line, operands
 from skipstone.tracing.refusals import GO_ON, Function, Refusals
 from skipstone.tracing.torch_internals import (
     BOOKKEEPING,
@@ -336,17 +336,10 @@ class Recorder(TorchFunctionMode):
 
     # ---- going on
 
-    def _follow(
-        self,
-        func: Function,
-        args: Args,
-        kwargs: Keywords,
-        results: list[torch.Tensor],
-        changed: list[torch.Tensor],
-        operands: list[torch.Tensor],
-    ) -> None:
+    def _follow(self, *operation: Any) -> None:
+        """See `Values.follow`: what it computes is no operation of the network's."""
         watching, self.link.watching = self.link.watching, False
-        self.values.follow(func, args, kwargs, results, changed, operands)
+        self.values.follow(*operation)
         self.link.watching = watching
 
     def _recover(
@@ -380,7 +373,7 @@ class Recorder(TorchFunctionMode):
         result = assumed(shapes[choice], operands_)
         if inplace and choice == 0 and not self.out_of_place:
             result = overwrite(operands_[0], result)
-        return (None if op == "setitem" else result), Failure(type(error).__name__, _first_line(error), operands(call))
+        return (None if op == "setitem" else result), Failure(type(error).__name__, first_line(error), operands(call))
 
     def _assume_result(
         self,
@@ -397,7 +390,7 @@ class Recorder(TorchFunctionMode):
         result = assumed(shapes, tensors)
         self.link.watching = True
         self.options.append(1)
-        failure = Failure(type(error).__name__, _first_line(error), met)
+        failure = Failure(type(error).__name__, first_line(error), met)
         named = dict(zip(("input", "weight"), tensors, strict=False))
         self._write(op, (_no_function, (), named), tensors_in(result), tensors, [], failure, places())
         return result
@@ -405,7 +398,3 @@ class Recorder(TorchFunctionMode):
 
 def _no_function() -> None:
     """Stands for the function of a refusal that no function raised."""
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]

@@ -210,3 +210,8 @@ _RULES: tuple[tuple[frozenset[str], Callable[[Refused], list[Shape]]], ...] = (
     (frozenset(("bilinear",)), _bilinear),
     (names("loss"), _loss),
 )
+
+
+def first_line(error: Exception) -> str:
+    """What torch said, without its advice."""
+    return str(error).strip().split("\n")[0]

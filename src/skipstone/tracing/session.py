@@ -25,12 +25,13 @@ from skipstone.tracing.blame import pass_on, raise_if_ours
 from skipstone.tracing.bypass import watched_functions
 from skipstone.tracing.clone import FakeClone
 from skipstone.tracing.deadline import call_foreign, time_limit
+from skipstone.tracing.interpreter import raises
 from skipstone.tracing.nests import tensors_in
 from skipstone.tracing.outside import outside_kept
 from skipstone.tracing.randomness import own_random_numbers
 from skipstone.tracing.recorder import Recorder
 from skipstone.tracing.refusals import GO_ON, Refusals
-from skipstone.tracing.torch_internals import LOGGERS, bare_surroundings, enable_python_dispatcher, fake_mode, raises
+from skipstone.tracing.torch_internals import LOGGERS, bare_surroundings, enable_python_dispatcher, fake_mode
 
 SECONDS = 60.0  # what one record may take; the largest public networks take about three
 Arguments = tuple[tuple[object, ...], Mapping[str, object]]
