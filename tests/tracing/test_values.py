@@ -197,3 +197,24 @@ def test_a_packed_sequence_is_named_and_no_error() -> None:
     assert "a packed sequence (pack_padded_sequence) depends on data" in str(report.partial)
     assert report.findings == ()
     assert [skip.kind for skip in report.skips] == ["identity"]  # what was seen before it
+
+
+class Counting(nn.Module):
+    """Reads the counter that it raised: the writes, done for nobody until then, are done."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("count", torch.tensor(1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.count.add_(1)
+        self.count.add_(2)
+        return torch.cat([x] * int(self.count), 1)
+
+
+def test_a_counter_that_is_read_has_counted():
+    model = Counting()
+    graph = trace(model, (2, 3))
+    assert graph[graph.outputs[0]].shape == (2, 12)
+    assert graph.assumptions == ()
+    assert model.count == 1

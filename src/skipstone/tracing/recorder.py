@@ -42,9 +42,7 @@ from skipstone.tracing.torch_internals import (
     version,
 )
 from skipstone.tracing.unseen import Link, wrapped
-from skipstone.tracing.values import SCALARS, Values
-
-__all__ = ["Recorder", "map_tensors", "tensors_in"]
+from skipstone.tracing.values import SCALARS, Values, is_count
 
 Args = tuple[Any, ...]
 Keywords = Mapping[str, Any]
@@ -191,6 +189,9 @@ class Recorder(TorchFunctionMode):
         name = getattr(func, "__name__", str(func))
         if name in ("__get__", "__set__", "__delete__"):
             return self._attribute(func, name, args, kwargs)
+        if is_count(name, args) and id(args[0]) in self.clone.names:
+            self._follow(func, args, kwargs, args[:1], args[:1], args[:1])
+            return args[0]
         staying = at_home(name, func, args, kwargs)
         if staying is not None:
             self.assume("left on its device what was moved to one this machine lacks")
@@ -320,9 +321,7 @@ class Recorder(TorchFunctionMode):
             return tuple(value)
         if type(value) is dict:
             return {key: self._refer(item) for key, item in value.items()}
-        if type(value) in (tuple, list):
-            return tuple(map(self._refer, value))
-        return value
+        return tuple(map(self._refer, value)) if type(value) in (tuple, list) else value
 
     def ran_inside(self, result: object, first: int) -> None:
         """A custom autograd function returned: its results have a gradient though they were made without one."""

@@ -156,6 +156,15 @@ class Values:
             return source.detach().clone()
 
 
+def is_count(name: str, args: Sequence[Any]) -> bool:
+    """Does a whole number go up by another, as in every batch norm? No shape and no gradient hangs on it.
+
+    Torch need not be asked then.
+    """
+    counter = args[0] if name == "add_" and len(args) == 2 and isinstance(args[1], int) else None
+    return isinstance(counter, FakeTensor) and counter.dim() == 0 and not counter.is_floating_point()
+
+
 def _is_readable(source: torch.Tensor) -> bool:
     """A table, not a weight: small, with data, in this machine's memory."""
     plain = type(source) in (torch.Tensor, nn.Buffer) and source.layout == torch.strided and not source.is_quantized
