@@ -4,16 +4,16 @@ Nothing needs to be watched for an error in a forward pass. One of a backward pa
 the parameters below it say which of the watched root modules it was.
 """
 
-from collections.abc import Iterator
+import traceback
 from dataclasses import dataclass
-from pathlib import PurePath
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Literal
 
 import torch
 from torch import nn
 
 from skipstone.programs.calls import Watch
+from skipstone.programs.frames import own_place
 from skipstone.tracing import Example
 from skipstone.tracing.torch_internals import compiled_from, running_module
 
@@ -42,7 +42,7 @@ class Culprit:
 
 def culprit_of(error: BaseException, watch: Watch | None = None) -> Culprit | None:
     """The network an error came out of, None where no module's call and no watched backward pass stands in its way."""
-    frames = list(_frames(error.__traceback__))
+    frames = list(traceback.walk_tb(error.__traceback__))
     calls = [number for number, (frame, _) in enumerate(frames) if running_module(frame) is not None]
     if calls:
         return _in_forward(frames, calls)
@@ -53,7 +53,7 @@ def _in_forward(frames: list[tuple[FrameType, int]], calls: list[int]) -> Culpri
     outermost, innermost = frames[calls[0]][0].f_locals, frames[calls[-1]][0].f_locals
     root = unwrapped(outermost["self"])
     example = Example(tuple(outermost["args"]), dict(outermost["kwargs"]))
-    place = _own_place(frames[: calls[0]])
+    place = own_place(frames[: calls[0]])
     return Culprit(root, example, "forward", place, innermost["self"], tuple(innermost["args"]))
 
 
@@ -68,7 +68,7 @@ def _in_backward(frames: list[tuple[FrameType, int]], watch: Watch) -> Culprit |
     if not any(shares.values()):
         return None
     root = max(shares, key=shares.__getitem__)
-    return Culprit(unwrapped(root), watch.last[root].example(), "backward", _own_place(frames))
+    return Culprit(unwrapped(root), watch.last[root].example(), "backward", own_place(frames))
 
 
 def _parameters_below(losses: list[torch.Tensor]) -> set[int]:
@@ -97,17 +97,3 @@ def unwrapped(module: nn.Module) -> nn.Module:
             module = inner
         else:
             return module
-
-
-def _frames(traceback: TracebackType | None) -> Iterator[tuple[FrameType, int]]:
-    while traceback is not None:
-        yield traceback.tb_frame, traceback.tb_lineno
-        traceback = traceback.tb_next
-
-
-def _own_place(frames: list[tuple[FrameType, int]]) -> str:
-    """The innermost of these frames that is neither torch's nor ours: the user's line."""
-    for frame, line in reversed(frames):
-        if str(frame.f_globals.get("__name__", "")).partition(".")[0] not in ("torch", "skipstone"):
-            return f"{PurePath(frame.f_code.co_filename).name}:{line}"
-    return ""

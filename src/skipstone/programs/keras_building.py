@@ -5,15 +5,15 @@ are known, and the model up to it can be made and recorded like any other.
 """
 
 import sys
+import traceback
 from collections.abc import Iterator
-from pathlib import PurePath
-from types import TracebackType
 from typing import Any
 
 import torch
 from torch import nn
 
 from skipstone.programs.culprit import Culprit
+from skipstone.programs.frames import module_of, own_place
 from skipstone.tracing import Example
 from skipstone.tracing.blame import pass_on
 
@@ -25,20 +25,15 @@ def culprit_of_building(error: BaseException) -> Culprit | None:
     keras: Any = sys.modules.get("keras")
     if keras is None or not hasattr(keras, "KerasTensor"):
         return None
-    place = ""
-    traceback: TracebackType | None = error.__traceback__
-    while traceback is not None:
-        frame = traceback.tb_frame
-        module = str(frame.f_globals.get("__name__", ""))
-        if module.startswith("keras."):
-            held = _flat(frame.f_locals.get("args", ()))
-            merge = next((value for value in held if isinstance(value, keras.layers.Layer)), None)
-            operands = [value for value in held if isinstance(value, keras.KerasTensor)]
-            if merge is not None and len(operands) > 1:
-                return _culprit(keras, merge, operands, place)
-        else:
-            place = f"{PurePath(frame.f_code.co_filename).name}:{traceback.tb_lineno}"
-        traceback = traceback.tb_next
+    frames = list(traceback.walk_tb(error.__traceback__))
+    for number, (frame, _) in enumerate(frames):
+        if not module_of(frame).startswith("keras."):
+            continue
+        held = list(_flat(frame.f_locals.get("args", ())))
+        merge = next((value for value in held if isinstance(value, keras.layers.Layer)), None)
+        operands = [value for value in held if isinstance(value, keras.KerasTensor)]
+        if merge is not None and len(operands) > 1:
+            return _culprit(keras, merge, operands, own_place(frames[:number]))
     return None
 
 

@@ -5,15 +5,16 @@ error, and a network that learns the targets' mean.
 """
 
 import sys
-from collections.abc import Iterable, Iterator
+import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
-from types import FrameType, TracebackType
+from types import FrameType
 
 import torch
 from torch import nn
 
 from skipstone.core.graph import shape_text
+from skipstone.programs.frames import module_of, own_place
 
 # Losses that compare outputs and targets element by element, and would broadcast one to the other.
 ELEMENTWISE = (
@@ -67,55 +68,30 @@ class LossFault:
 
 def loss_fault_of(error: BaseException) -> LossFault | None:
     """The fault of the loss function that an error came out of; None where no loss stands in its traceback."""
-    return _fault_in(_traced(error.__traceback__))
+    return _fault_in(list(traceback.walk_tb(error.__traceback__)))
 
 
 def fault_in_stack(loss: str = "", outputs: object = None, targets: object = None) -> LossFault | None:
     """The fault of a loss about to be called with these, or of the loss function that is running now."""
-    if loss and not (isinstance(outputs, torch.Tensor) and isinstance(targets, torch.Tensor)):
+    stack = list(traceback.walk_stack(sys._getframe(1)))[::-1]
+    if not loss:
+        return _fault_in(stack)
+    if not (isinstance(outputs, torch.Tensor) and isinstance(targets, torch.Tensor)):
         return None
-    if (
-        isinstance(outputs, torch.Tensor)
-        and isinstance(targets, torch.Tensor)
-        and (loss in CLASSES or outputs.shape == targets.shape)
-    ):
+    if loss in CLASSES or outputs.shape == targets.shape:
         return None  # a loss of classes refuses what is wrong by itself
-    stack = list(_running(sys._getframe(1)))[::-1]
-    if isinstance(outputs, torch.Tensor) and isinstance(targets, torch.Tensor):
-        own = [f"{PurePath(frame.f_code.co_filename).name}:{line}" for frame, line in stack if _is_own(frame)]
-        return fault(loss, outputs, targets, own[-1] if own else "")
-    return _fault_in(stack)
+    return fault(loss, outputs, targets, own_place(stack))
 
 
-def _fault_in(stack: Iterable[tuple[FrameType, int]]) -> LossFault | None:
+def _fault_in(stack: Sequence[tuple[FrameType, int]]) -> LossFault | None:
     """The fault of the outermost loss function among these frames, which come outermost first."""
-    place = ""
-    for frame, line in stack:
+    for number, (frame, _) in enumerate(stack):
         name = frame.f_code.co_name
-        if frame.f_globals.get("__name__") == "torch.nn.functional" and name in (*ELEMENTWISE, *CLASSES):
+        if module_of(frame) == "torch.nn.functional" and name in (*ELEMENTWISE, *CLASSES):
             outputs, targets = frame.f_locals.get("input"), frame.f_locals.get("target")
             if isinstance(outputs, torch.Tensor) and isinstance(targets, torch.Tensor):
-                return fault(name, outputs, targets, place)
-        if _is_own(frame):
-            place = f"{PurePath(frame.f_code.co_filename).name}:{line}"
+                return fault(name, outputs, targets, own_place(stack[:number]))
     return None
-
-
-def _is_own(frame: FrameType) -> bool:
-    """Is the frame the user's code, neither torch's nor ours nor Python's warnings?"""
-    return str(frame.f_globals.get("__name__", "")).partition(".")[0] not in ("torch", "skipstone", "warnings")
-
-
-def _traced(traceback: TracebackType | None) -> Iterator[tuple[FrameType, int]]:
-    while traceback is not None:
-        yield traceback.tb_frame, traceback.tb_lineno
-        traceback = traceback.tb_next
-
-
-def _running(frame: FrameType | None) -> Iterator[tuple[FrameType, int]]:
-    while frame is not None:
-        yield frame, frame.f_lineno
-        frame = frame.f_back
 
 
 def fault(loss: str, outputs: torch.Tensor, targets: torch.Tensor, place: str = "") -> LossFault | None:
