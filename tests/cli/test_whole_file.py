@@ -122,3 +122,16 @@ def test_the_repairs_of_a_whole_file_are_written(net, capsys):
     net.write_text(FILE[: FILE.index("class Digits")].replace("stride=2, padding=2", "padding=0"))
     assert run(["check", "net.py", "--diff"]) == 1
     assert capsys.readouterr().out
+
+
+def test_a_loss_that_the_file_made_is_no_network(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_text(
+        "from torch import nn\nclass Net(nn.Sequential):\n    def __init__(self):\n"
+        "        super().__init__(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3))\n"
+        "model = Net()\ncriterion = nn.CrossEntropyLoss()\n"
+    )
+    assert run(["check", "train.py"]) == 0
+    out, err = capsys.readouterr()
+    assert "train.py:Net" in out + err
+    assert "criterion" not in out + err

@@ -62,8 +62,12 @@ def _networks(module: ModuleType) -> Iterator[tuple[str, object]]:
         if isinstance(value, type) and issubclass(value, nn.Module) and value.__module__ == module.__name__:
             yield name, value
     for name, value in vars(module).items():
-        if isinstance(value, nn.Module) and type(value).__module__ != module.__name__:
-            yield name, value
+        if isinstance(value, nn.Module) and type(value).__module__ != module.__name__ and _has_weights(value):
+            yield name, value  # a loss or an activation has no weights and is no network
+
+
+def _has_weights(module: nn.Module) -> bool:
+    return next(module.parameters(), None) is not None
 
 
 def _network(file: str, name: str, value: object, inputs: tuple[str, ...], mode: str) -> FileNetwork:
