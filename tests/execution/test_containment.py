@@ -1,9 +1,11 @@
 """A run leaves nothing behind: weights, hooks, random numbers, grad mode, printed lines, threads."""
 
+import io
 import random
 import sys
 import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import torch
 from torch import nn
 
 from skipstone.execution import Witness, execute, plan
+from skipstone.execution.containment import _Muted
 from skipstone.execution.copying import CopyError, copied
 from skipstone.tracing import parse_example, trace
 
@@ -157,6 +160,15 @@ def test_a_refused_backward_pass_is_told_at_the_operation_that_lost_its_tensor()
     raised = witness.own.raised
     assert (raised.stage, raised.op) == ("backward", "sigmoid")
     assert "torch.sigmoid" in line(raised.place)
+
+
+def test_a_muted_stream_forgotten_after_its_own_was_closed_says_nothing():
+    stream = io.StringIO()
+    muted = _Muted(stream)
+    stream.close()
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(muted.close).result() is None
+    assert not muted.closed
 
 
 class Endless(nn.Module):

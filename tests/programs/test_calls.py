@@ -99,6 +99,7 @@ def test_the_class_is_as_it_was_afterwards():
     assert nn.Module.__call__ is before
 
 
+@pytest.mark.filterwarnings("ignore:Guards may run slower on Python 3.13.0")
 def test_a_compiled_network_is_compiled_alike(watch):
     from torch._dynamo.testing import CompileCounter
 

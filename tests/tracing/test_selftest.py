@@ -59,7 +59,7 @@ def test_an_untested_torch_that_records_as_known_is_not_mentioned(untested):
     [
         ("skipstone.tracing.recorder.version", "'sigmoid 7 2,3,4,4 - g' where 'relu 7 2,3,4,4 act gw'"),
         ("skipstone.tracing.recorder.saving_hooks", "'refused backward"),
-        ("skipstone.tracing.clone.mark_parameter", "'buffer - 3,3,3,3 conv g' where 'parameter - 3,3,3,3 conv g'"),
+        ("skipstone.tracing.fakes.mark_parameter", "'buffer - 3,3,3,3 conv g' where 'parameter - 3,3,3,3 conv g'"),
     ],
 )
 def test_records_that_differ_are_said_once(place, reason, untested, monkeypatch):

@@ -27,6 +27,9 @@ class _Muted(io.TextIOBase):
         if threading.get_ident() != self._thread:
             self._stream.flush()
 
+    def close(self) -> None:
+        """Nothing: the stream is not ours to close, and may be closed when Python forgets this, in whatever thread."""
+
 
 @contextmanager
 def contained(model: nn.Module, seed: int) -> Iterator[None]:
