@@ -39,7 +39,8 @@ def fake_tensor(tensor: torch.Tensor, fake: FakeTensorMode, home: torch.device =
     device = home if tensor.device.type == "meta" else tensor.device
     if tensor.layout != torch.strided or type(tensor) not in (torch.Tensor, nn.Parameter, nn.Buffer, FakeTensor):
         return fake.from_tensor(tensor, static_shapes=True)
-    meta = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+    with unset_fake_temporarily():  # torch 2.6 would make a fake tensor of it, which can't be made one again
+        meta = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
     twin = FakeTensor(fake, meta, device)
     if tensor.requires_grad:
         twin.requires_grad_(True)
