@@ -50,6 +50,10 @@ PLAIN = {
         "import sys\nsys.excepthook = lambda *a: print('mine', a[1])\nraise ValueError(3)",
         [],
     ),
+    "an exception hook of its own over ours": (
+        "import sys\nold = sys.excepthook\nsys.excepthook = lambda *a: (print('rank 0'), old(*a))\nraise ValueError(3)",
+        [],
+    ),
     "a spawned child": (
         """
         import multiprocessing, sys

@@ -24,6 +24,8 @@ class Hooks:
         self.program: CodeType | None = None  # the code of the program that runs under us, if one does
         self._before: Hook = sys.__excepthook__
         self._before_in_threads = threading.excepthook
+        self._first, self._first_in_threads = self._before, self._before_in_threads
+        self._telling = threading.local()
 
     def start(self) -> None:
         """Put the hooks behind those that are there now."""
@@ -45,7 +47,13 @@ class Hooks:
         if self.program is None and isinstance(error, SyntaxError):
             error.__traceback__ = None  # the program's text itself: it has not begun
         without_our_frames(error, self.program)
+        if getattr(self._telling, "now", False):
+            # A hook that the program put over ours (torch.distributed does) calls ours in its turn.
+            self._first(kind, error, error.__traceback__)
+            return
+        self._telling.now = True
         self._before(kind, error, error.__traceback__)
+        self._telling.now = False
         tell(error, self.observer)
         self.tell_the_rest()
 
@@ -57,7 +65,12 @@ class Hooks:
     def _on_thread_error(self, args: threading.ExceptHookArgs) -> None:
         if args.exc_value is not None:
             without_our_frames(args.exc_value)
+        if getattr(self._telling, "now", False):
+            self._first_in_threads(args)
+            return
+        self._telling.now = True
         self._before_in_threads(args)
+        self._telling.now = False
         if args.exc_value is not None:
             tell(args.exc_value, self.observer)
 
