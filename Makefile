@@ -1,6 +1,7 @@
 # make demo   check the tutorials' networks, train plain / residual / dense, write a report
 # make test   run the tests
 # make lint   style, types, layers
+# make zoo    measure public networks, going on where it stopped, and write docs/zoo.md
 # make versions   run the tests with the oldest, the pinned and the newest torch, and write docs/versions.md
 
 PYTHON ?= python3
@@ -35,6 +36,7 @@ versions:
 
 zoo: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group zoo
+	PYTHONPATH=tools $(BIN)/python -W ignore -m zoo
 	$(BIN)/python -m pytest -q -m zoo
 
 clean:

@@ -1,0 +1,12 @@
+"""One table a package; a new file here is a new line below."""
+
+from importlib import import_module
+
+from zoo.network import Family
+
+NAMES = ("torchvision", "timm", "transformers", "diffusers", "pytorchcv")
+
+
+def families() -> tuple[Family, ...]:
+    """The tables in the order of the page; importing one imports no network's package."""
+    return tuple(import_module(f"zoo.families.{name}").FAMILY for name in NAMES)
