@@ -2,6 +2,7 @@
 
 import gc
 import threading
+import traceback
 import weakref
 
 import pytest
@@ -45,7 +46,7 @@ def test_nests_and_plain_values_come_back_and_objects_are_not_kept(watch):
     batch = Batch()
     net = Net()
     net({"a": torch.zeros(2)}, [torch.zeros(3, dtype=torch.bool), None], batch, scale=2.0)
-    example = watch.last[net].example()
+    example = watch.last(net).example()
     assert example.args[0]["a"].shape == (2,)
     assert example.args[1][0].dtype == torch.bool
     assert example.args[1][1] is None
@@ -53,7 +54,7 @@ def test_nests_and_plain_values_come_back_and_objects_are_not_kept(watch):
     assert example.kwargs == {"scale": 2.0}
     del batch, example
     gc.collect()
-    assert watch.last[net].example().args[2] is None
+    assert watch.last(net).example().args[2] is None
 
 
 def test_nothing_lives_longer_for_being_watched(watch):
@@ -70,7 +71,7 @@ def test_memory_does_not_grow_with_the_calls(watch):
     net = Residual()
     for _ in range(100):
         net(torch.zeros(1, 3, 4, 4))
-    assert len(watch.last) == 1
+    assert len(list(watch.roots())) == 1
 
 
 def test_a_check_made_by_the_program_is_none_of_its_calls(watch):
@@ -97,6 +98,43 @@ def test_the_class_is_as_it_was_afterwards():
     assert nn.Module.__call__ is not before
     watch.stop()
     assert nn.Module.__call__ is before
+
+
+def printed_by_the_program():
+    try:
+        nn.Sequential(Residual())(torch.zeros(2, 4, 8, 8))
+    except RuntimeError:
+        return traceback.format_exc()
+
+
+def test_a_traceback_that_the_program_prints_itself_reads_as_without_us(watch):
+    watched = printed_by_the_program()
+    watch.stop()
+    plain = printed_by_the_program()
+    assert watched == plain
+    assert "^^^" in plain
+
+
+def test_a_call_that_somebody_else_has_replaced_is_watched_too(monkeypatch):
+    seen, plain = [], nn.Module.__call__
+    monkeypatch.setattr(nn.Module, "__call__", lambda self, *args, **kwargs: seen.append(self) or plain(self, *args))
+    outer, inner = Watch(), Watch()
+    outer.start()
+    inner.start()
+    net = nn.Sequential(Residual())
+    net(torch.zeros(1, 3, 4, 4))
+    inner.stop()
+    outer.stop()
+    assert len(seen) == 3
+    assert [[root for root, _ in watch.roots()] for watch in (outer, inner)] == [[net], [net]]
+
+
+def test_a_call_that_raises_ends_as_any_other(watch):
+    net = nn.Sequential(Residual())
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            net(torch.zeros(2, 4, 8, 8))
+    assert [(root, call.number) for root, call in watch.roots()] == [(net, 2)]
 
 
 @pytest.mark.filterwarnings("ignore:Guards may run slower on Python 3.13.0")

@@ -68,7 +68,7 @@ def _in_backward(frames: list[tuple[FrameType, int]], watch: Watch) -> Culprit |
     if not any(shares.values()):
         return None
     root = max(shares, key=shares.__getitem__)
-    return Culprit(unwrapped(root), watch.last[root].example(), "backward", own_place(frames))
+    return Culprit(unwrapped(root), watch.last(root).example(), "backward", own_place(frames))
 
 
 def _parameters_below(losses: list[torch.Tensor]) -> set[int]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from skipstone.programs.observer import Observer
 
-_WATCH = "skipstone.programs.calls"  # the module whose frames stand between the user's call and torch's
+_WATCH = "skipstone.programs.entrance"  # whose frames stand in a traceback if torch's call was replaced before us
 Hook = Callable[[type[BaseException], BaseException, TracebackType | None], object]
 
 

@@ -78,8 +78,6 @@ def fault_in_stack(loss: str = "", outputs: object = None, targets: object = Non
         return _fault_in(stack)
     if not (isinstance(outputs, torch.Tensor) and isinstance(targets, torch.Tensor)):
         return None
-    if loss in CLASSES or outputs.shape == targets.shape:
-        return None  # a loss of classes refuses what is wrong by itself
     return fault(loss, outputs, targets, own_place(stack))
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from skipstone.programs.calls import RootCall, Watch
+from skipstone.programs.calls import Listener, RootCall, Watch
 from skipstone.programs.culprit import culprit_of, unwrapped
-from skipstone.programs.losses import MODULES, LossFault, fault_in_stack
+from skipstone.programs.losses import ELEMENTWISE, MODULES, LossFault, fault_in_stack
 
 if TYPE_CHECKING:
     from skipstone.programs.explanation import Explanation
@@ -24,7 +24,7 @@ class Observer:
     """
 
     def __init__(self, *, check: bool = False) -> None:
-        self.watch = Watch(self._before_call)
+        self.watch = Watch(self._listener)
         self._check = check
         self._checked: set[int] = set()
         self._faults: dict[tuple[object, ...], LossFault] = {}
@@ -65,12 +65,19 @@ class Observer:
                 self._checked.add(id(culprit.root))
             return explain(error, self.watch)
 
-    def _before_call(self, module: nn.Module, earlier: RootCall | None, args: tuple[object, ...]) -> None:
-        loss = MODULES.get(type(module))
-        if loss is not None and len(args) == 2:
-            self._note(fault_in_stack(loss, *args))
-        elif self._check and earlier is not None:
-            self._check_once(module, earlier)
+    def _listener(self, module: nn.Module) -> Listener | None:
+        """Who is told of each call of a root: most are not worth a look, and cost the program none."""
+        if MODULES.get(type(module)) in ELEMENTWISE:
+            return self._before_loss
+        return self._before_step if self._check and type(module) not in MODULES else None
+
+    def _before_loss(self, module: nn.Module, call: RootCall, args: tuple[object, ...]) -> None:
+        if len(args) == 2 and getattr(args[0], "shape", None) != getattr(args[1], "shape", None):
+            self._note(fault_in_stack(MODULES[type(module)], *args))
+
+    def _before_step(self, module: nn.Module, call: RootCall, args: tuple[object, ...]) -> None:
+        if call.number:
+            self._check_once(module, call)
 
     def _on_warning(self, message: Any, category: Any, filename: Any, lineno: Any, *rest: Any, **named: Any) -> None:
         if "target size" in str(message):

@@ -37,7 +37,13 @@ SECONDS = 60.0  # what one record may take; the largest public networks take abo
 Arguments = tuple[tuple[object, ...], Mapping[str, object]]
 
 _LOCK = threading.RLock()
-_local = threading.local()
+
+
+class _Local(threading.local):
+    depth = 0  # of the passes of ours that this thread is in
+
+
+_local = _Local()
 
 Mode = Literal["train", "eval"]
 _ASKED: ContextVar[bool | None] = ContextVar("training", default=None)
@@ -178,12 +184,12 @@ def _uncollected() -> Iterator[None]:
 
 def at_work() -> bool:
     """Does this thread record or run a network for us right now?"""
-    return getattr(_local, "depth", 0) > 0
+    return _local.depth > 0
 
 
 @contextmanager
 def _at_work() -> Iterator[None]:
-    _local.depth = getattr(_local, "depth", 0) + 1
+    _local.depth = _local.depth + 1
     try:
         yield
     finally:
