@@ -435,6 +435,15 @@ SPELLINGS = {
     "addcmul": lambda m, x, y: torch.addcmul(x, y, m.g),
     "shares": lambda m, x, y: m.g * x + (1 - m.g) * y,
     "einsum": lambda m, x, y: torch.einsum("n,nbchw->bchw", m.w, torch.stack([x, y])),
+    "matmul": lambda m, x, y: (m.w[None] @ torch.stack([x, y]).flatten(1)).view_as(x),
+    "weighted stack of flat maps": lambda m, x, y: (
+        m.w.view(1, 1, 2) @ torch.stack([x, y]).flatten(1).view(2, 1, -1).permute(1, 0, 2)
+    ).view_as(x),
+    "cat, split by a view, sum": lambda m, x, y: torch.cat([x, y], 1).view(2, 2, 8, 16, 16).sum(1),
+    "lists": lambda m, x, y: torch._foreach_add([x], [y])[0],
+    "lists, in place": lambda m, x, y: (torch._foreach_add_([y], [x]), y)[1],
+    "lists, scaled": lambda m, x, y: torch._foreach_add([x], [y], alpha=0.5)[0],
+    "padded by nothing": lambda m, x, y: F.pad(x, (0, 0)) + y,
     "baddbmm": lambda m, x, y: torch.baddbmm(x.flatten(2), torch.eye(8).expand(2, 8, 8), y.flatten(2)).view_as(x),
     "aten": lambda m, x, y: torch.ops.aten.add(x, y),
     "where": lambda m, x, y: x + torch.where(m.mask, y, torch.zeros_like(y)),
@@ -452,6 +461,15 @@ SPELLINGS = {
 }
 
 
+NO_ADDITIONS = {
+    "mean": (lambda m, x, y: torch.stack([x, y]).mean(0), ["identity mean"]),
+    "the larger": (lambda m, x, y: torch.maximum(x, y), ["identity max"]),
+    "one or the other": (lambda m, x, y: torch.where(m.mask, x, y), []),
+    "the length of both": (lambda m, x, y: torch.hypot(x, y), []),
+    "a fixed layer over both": (lambda m, x, y: F.conv2d(torch.cat([x, y], 1), m.both), ["identity cat"]),
+}
+
+
 @pytest.mark.parametrize("name", SPELLINGS)
 def test_a_spelling_of_addition(name: str) -> None:
     def block(m, x):
@@ -462,3 +480,11 @@ def test_a_spelling_of_addition(name: str) -> None:
         "mask": torch.rand(16, 16) > 0.5,
     }  # fmt: skip
     assert found(block, **layers) == ["identity add"]
+
+
+@pytest.mark.parametrize("name", NO_ADDITIONS)
+def test_what_is_no_addition(name: str) -> None:
+    function, kinds = NO_ADDITIONS[name]
+    both = torch.cat([torch.eye(8), torch.eye(8)], 1)[..., None, None]
+    layers = {"a": conv(), "b": conv(), "mask": torch.rand(16, 16) > 0.5, "both": both}
+    assert found(lambda m, x: function(m, x, m.b(F.relu(m.a(x)))), **layers) == kinds

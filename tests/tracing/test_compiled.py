@@ -7,6 +7,7 @@ import torch
 import torch.fx
 from torch import nn
 
+from skipstone.checks import check
 from skipstone.skips import find_skips
 from skipstone.tracing import trace
 
@@ -66,6 +67,15 @@ def test_recorded_with_its_skip_and_left_alone(form: str) -> None:
     assert [skip.merge for skip in find_skips(graph) if skip.is_block_skip] == ["add"]
     assert all(parameter.reached for parameter in graph.parameters)
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+@pytest.mark.parametrize("form", ["scripted", "traced"])
+@pytest.mark.parametrize("training", [True, False])
+def test_a_check_of_compiled_code_has_nothing_to_say(form: str, training: bool) -> None:
+    report = check(FORMS[form]().train(training), IMAGE)
+    assert report.partial is None
+    assert report.errors == report.warnings == ()
 
 
 def test_modules_in_plain_lists_run_too() -> None:

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from skipstone.checks import check
+from skipstone.core.input_text import ExampleError
 from skipstone.tracing import trace
 from skipstone.tracing.values import LARGEST
 
@@ -197,6 +198,37 @@ def test_a_packed_sequence_is_named_and_no_error() -> None:
     assert "a packed sequence (pack_padded_sequence) depends on data" in str(report.partial)
     assert report.findings == ()
     assert [skip.kind for skip in report.skips] == ["identity"]  # what was seen before it
+
+
+def _jagged(x):
+    return torch.nested.as_nested_tensor([x[0, :3], x[1]], layout=torch.jagged)
+
+
+def _from_offsets(x):
+    return torch.nested.nested_tensor_from_jagged(x.flatten(0, 1)[:8], torch.tensor([0, 3, 8]))
+
+
+def _strided(x):
+    return torch.nested.nested_tensor([x[0, :3].detach(), x[1].detach()], layout=torch.strided)
+
+
+@pytest.mark.parametrize("make", [_jagged, _from_offsets, _strided])
+def test_a_nested_tensor_is_named_and_no_error(make) -> None:
+    def forward(m, x):
+        x = x + m.lin(x)
+        return m.lin(make(x)).to_padded_tensor(0.0)
+
+    report = check(Net(forward), (2, 5, 4))
+    assert "a nested tensor" in str(report.partial)
+    assert report.findings == ()
+    assert report.skips[0].kind == "identity"  # what was seen before it
+
+
+@pytest.mark.parametrize("layout", [torch.jagged, torch.strided])
+def test_a_nested_input_is_refused_in_one_line(layout) -> None:
+    nested = torch.nested.nested_tensor([torch.ones(3, 4), torch.ones(5, 4)], layout=layout)
+    with pytest.raises(ExampleError, match="an input is a nested tensor .*; give a padded one"):
+        check(Net(lambda m, x: m.lin(x)), nested)
 
 
 class Counting(nn.Module):

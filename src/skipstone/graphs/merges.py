@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from skipstone.core.graph import Graph, Node
 from skipstone.core.skip import Merge
 from skipstone.graphs.ancestry import Ancestry
-from skipstone.graphs.axes import einsum_letters
+from skipstone.graphs.axes import einsum_letters, landing
 from skipstone.graphs.operations import MERGES, has_role, names
+from skipstone.graphs.roles import is_transparent
 from skipstone.graphs.walks import back, readers
 
 _REDUCED: dict[str, Merge] = {"sum": "add", "cumsum": "add", "mean": "mean", "max": "max", "amax": "max"}
 _SUMS = names("sum")
+_MATRICES = ("matmul", "bmm", "mm")
 
 
 def merge_of(graph: Graph, node: Node) -> Merge | None:
@@ -19,32 +21,41 @@ def merge_of(graph: Graph, node: Node) -> Merge | None:
     if node.kind != "op":
         return None
     merge = MERGES.get(node.op)
-    if merge == "cat" and (axis := _own_axis(graph, node)) is not None:
-        reduced = set(_reductions(graph, node, axis))
+    if merge == "cat":
+        reduced = {way for joined, axis in _own_axes(graph, node) for way in _reductions(graph, joined, axis)}
         if len(reduced) == 1 and (only := reduced.pop()) is not None:
             return only
     return merge
 
 
-def _own_axis(graph: Graph, node: Node) -> int | None:
-    """The axis along which a join counts its operands: one position each."""
+def _own_axes(graph: Graph, node: Node) -> Iterator[tuple[Node, int]]:
+    """The axis along which a join counts its operands, one position each: its own, or one that each view splits off."""
     dim = node.argument("dim", node.argument("axis", 0))
     if not isinstance(dim, int) or node.op not in ("stack", "cat"):
-        return None
-    axis = dim % len(node.shape)
-    each = all(len(graph[i].shape) == len(node.shape) and graph[i].shape[axis] == 1 for i in node.inputs)
-    return axis if node.op == "stack" or each else None
+        return
+    axis, count = dim % len(node.shape), len(node.inputs)
+    widths = {graph[i].shape[axis] for i in node.inputs} if node.op == "cat" else {1}
+    if widths == {1}:
+        yield node, axis
+    elif len(widths) == 1:
+        split = (*node.shape[:axis], count, widths.pop(), *node.shape[axis + 1 :])
+        users = [graph[i] for i in graph.users[node.index]]
+        if all(has_role(user, "regroups") and user.shape == split for user in users):
+            yield from ((user, axis) for user in users)
 
 
 def _reductions(graph: Graph, node: Node, axis: int) -> Iterator[Merge | None]:
-    """How each reader takes an axis together, behind a scaling of its positions; None where it does not."""
+    """How each reader takes an axis together, behind views and a scaling of its positions; None where it does not."""
     if not graph.users[node.index]:
         yield None
     for user in (graph[i] for i in graph.users[node.index]):
         if has_role(user, "scale") and len(user.shape) == len(node.shape):
             yield from _reductions(graph, user, axis)
-        elif user.op == "einsum":
-            yield "add" if _contracts(user, node.index, axis) else None
+        elif is_transparent(user):
+            place = landing(graph, user, node.index, axis)
+            yield from [None] if place is None or not place[1] else _reductions(graph, user, place[0])
+        elif has_role(user, "product"):
+            yield "add" if _contracts(graph, user, node.index, axis) else None
         else:
             dim = user.argument("dim", user.argument("axis"))
             dims = dim if isinstance(dim, tuple | list) else (dim,)
@@ -52,12 +63,15 @@ def _reductions(graph: Graph, node: Node, axis: int) -> Iterator[Merge | None]:
             yield _REDUCED.get(user.op) if along else None
 
 
-def _contracts(node: Node, operand: int, axis: int) -> bool:
-    terms, result = einsum_letters(node)
-    if len(terms) != len(node.inputs):
-        return False
-    letters = terms[node.inputs.index(operand)]
-    return axis < len(letters) and letters[axis] not in result
+def _contracts(graph: Graph, node: Node, operand: int, axis: int) -> bool:
+    """Does a product sum over the axis of an operand?"""
+    place = node.inputs.index(operand)
+    if node.op == "einsum":
+        terms, result = einsum_letters(node)
+        letters = terms[place] if len(terms) == len(node.inputs) else ""
+        return axis < len(letters) and letters[axis] not in result
+    rank = len(graph[operand].shape)
+    return node.op in _MATRICES and len(node.inputs) == 2 and axis == (rank - 1 if place == 0 else max(rank - 2, 0))
 
 
 def merged_operands(graph: Graph, ancestry: Ancestry, node: Node, merge: Merge) -> list[int]:

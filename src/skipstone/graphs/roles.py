@@ -25,7 +25,10 @@ JOINS = names("join")
 
 
 def is_transparent(node: Node) -> bool:
-    """Do the values pass unchanged: through a view, dropout, or an index that only adds axes (`x[:, None]`)?"""
+    """Do the values pass unchanged: through a view, dropout, padding by nothing, or `x[:, None]`, which adds axes?"""
+    if node.op == "pad":
+        widths = node.arguments.get("pad")
+        return isinstance(widths, tuple) and not any(widths)
     return node.op in TRANSPARENT or (node.op == "getitem" and only_adds_axes(node.arguments.get("index")))
 
 

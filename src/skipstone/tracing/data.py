@@ -65,7 +65,7 @@ class Dataless:
             return self._assumed(_shape_by_run(func, args, kwargs, self._values), operands)
         made = made_up(name, operands, kwargs)
         if made is None:
-            what = _KNOWN_GAPS.get(name.strip("_"), f"what {name} gives")
+            what = _KNOWN_GAPS.get(name.partition(".")[0].strip("_"), f"what {name} gives")
             error.args = (f"{what} depends on data, which a record does not have",)
             raise error
         if name in _TRUE or name in _NUMBERS:
@@ -75,6 +75,14 @@ class Dataless:
         return map_tensors(
             made[0], lambda t: self._assumed(tuple(t.shape), operands) if t.dtype.is_floating_point else t
         )
+
+    def in_numpy(self, tensor: torch.Tensor) -> object:
+        """An array of a tensor's shape and type."""
+        import numpy
+
+        self._assume("took a tensor's data as ones")
+        kind = str(tensor.dtype).removeprefix("torch.")
+        return numpy.ones(tuple(tensor.shape), getattr(numpy, kind, numpy.float32))
 
     def _indexed(
         self, func: Callable[..., Any], name: str, args: tuple[Any, ...], operands: Sequence[torch.Tensor]

@@ -100,6 +100,8 @@ def _value(value: object) -> object:
         if min(sizes) < 0:
             raise ExampleError(f"shape {sizes} has a negative size; every size must be 0 or more")
         return torch.empty(sizes, dtype=torch.float32, device="meta")  # whatever the default dtype is at present
+    if isinstance(value, torch.Tensor) and value.is_nested:
+        raise ExampleError("an input is a nested tensor (torch.nested), which a record cannot hold; give a padded one")
     if isinstance(value, tuple):
         return tuple(map(_value, value))
     if isinstance(value, list):

@@ -26,6 +26,7 @@ from skipstone.tracing.data import Dataless, overwrite
 from skipstone.tracing.deadline import demand_time
 from skipstone.tracing.devices import at_home
 from skipstone.tracing.guards import REFUSALS, Shapes, guard
+from skipstone.tracing.lists import is_over_lists, one_by_one
 from skipstone.tracing.memory import Memory
 from skipstone.tracing.moves import let_move
 from skipstone.tracing.nests import map_tensors, tensors_in
@@ -187,6 +188,9 @@ class Recorder(TorchFunctionMode):
         demand_time()
         func = self.refusals.judge(func)
         name = getattr(func, "__name__", str(func))
+        if is_over_lists(name, args, kwargs):
+            with self:
+                return pass_on(one_by_one, (name, args, kwargs))
         if name in ("__get__", "__set__", "__delete__"):
             return self._attribute(func, name, args, kwargs)
         if is_count(name, args) and id(args[0]) in self.clone.names:
@@ -345,11 +349,7 @@ class Recorder(TorchFunctionMode):
         self, op: str, func: Function, args: Args, kwargs: Keywords, operands_: Sequence[torch.Tensor], error: Exception
     ) -> tuple[Any, Failure | None]:
         if op == "numpy" and operands_:
-            import numpy
-
-            self.assume("took a tensor's data as ones")
-            kind = str(operands_[0].dtype).removeprefix("torch.")
-            return numpy.ones(tuple(operands_[0].shape), getattr(numpy, kind, numpy.float32)), None
+            return self._dataless.in_numpy(operands_[0]), None
         ages = [self.look_up(t) for t in operands_]
         if op == "embedding" and operands_[0].dtype.is_floating_point and self.nodes[ages[0]].kind == "input":
             self.assume("took a floating-point input as whole numbers, since it indexes an embedding")

@@ -31,7 +31,13 @@ from skipstone.tracing.outside import outside_kept
 from skipstone.tracing.randomness import own_random_numbers
 from skipstone.tracing.recorder import Recorder
 from skipstone.tracing.refusals import GO_ON, Refusals
-from skipstone.tracing.torch_internals import LOGGERS, bare_surroundings, enable_python_dispatcher, fake_mode
+from skipstone.tracing.torch_internals import (
+    LOGGERS,
+    bare_surroundings,
+    enable_python_dispatcher,
+    fake_mode,
+    flex_attention_spelled_out,
+)
 
 SECONDS = 60.0  # what one record may take; the largest public networks take about three
 Arguments = tuple[tuple[object, ...], Mapping[str, object]]
@@ -161,6 +167,7 @@ def undisturbed(model: nn.Module | None = None) -> Iterator[None]:
         _LOCK,
         _at_work(),
         bare_surroundings(),
+        flex_attention_spelled_out(),
         torch.inference_mode(False),
         own_random_numbers(),
         _unheard(),

@@ -24,12 +24,15 @@ def stop_at(error: BaseException, recorder: Recorder, seconds: float) -> Stop:
     where = next((spot for spot in reversed(own) if spot), None) or place or recorder._last_place
     refused = error is recorder.refusing and not isinstance(error, NotImplementedError)
     own_code = place is not None or _is_mistake(error, frames)
-    return Stop(type(error).__name__, _words(error, seconds), path, where, own=own_code, refused=refused)
+    nested = any(frame.f_code.co_filename.startswith(_NESTED) for frame, _ in frames)
+    words = "a nested tensor (torch.nested) is not followed: a record has none" if nested else _words(error, seconds)
+    return Stop(type(error).__name__, words, path, where, own=own_code, refused=refused)
 
 
 # What Python, not torch, says of wrong code: a missing attribute, None or a list called, a tuple for a tensor.
 _MISTAKES = (TypeError, AttributeError, NameError, LookupError, NotImplementedError)
 _MODULES = FOLDER + "nn" + os.sep
+_NESTED = FOLDER + "nested" + os.sep
 
 
 def _is_mistake(error: BaseException, frames: list[tuple[FrameType, int]]) -> bool:

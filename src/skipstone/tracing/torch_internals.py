@@ -8,9 +8,10 @@ since a record made without it would be wrong in silence. A test reads the sourc
 import copy
 import copyreg
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from threading import RLock
+from threading import RLock, get_ident
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -191,6 +192,27 @@ def _exchange(old: Sequence[object], new: Sequence[object]) -> None:
         _push_mode(mode)  # type: ignore[no-untyped-call]
 
 
+@contextmanager
+def flex_attention_spelled_out() -> Iterator[None]:
+    """Within, this thread's flexible attention is made of the operations it stands for, with gradients on CPUs too.
+
+    2.13 and 2.14. Without it: it stops a record, and a network that runs on a GPU alone is told so.
+    """
+    flex, dense = (sys.modules.get(f"torch.{name}.flex_attention") for name in ("nn.attention", "_higher_order_ops"))
+    here, eager = get_ident(), "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG"
+    ours = {"flex_attention_hop": getattr(dense, "sdpa_dense", None), "_validate_device": lambda *_: None}
+    kept = {name: getattr(flex, name, None) for name in (eager, *ours)}
+    if None not in (*ours.values(), *kept.values()):
+        vars(flex)[eager] = True
+        for name, own in ours.items():
+            vars(flex)[name] = lambda *args, own=own, old=kept[name]: (own if get_ident() == here else old)(*args)
+    try:
+        yield
+    finally:
+        if flex is not None:
+            vars(flex).update({name: old for name, old in kept.items() if old is not None})
+
+
 # ---- autograd
 
 SAVED = "_saved_"  # 1.9 to 2.14. What an autograd node's saved tensors are named. Without it: no refused backward seen.
@@ -321,14 +343,7 @@ DISPATCHER = FOLDER + "_ops.py"
 # told as a line of that file, and of two calls on one line of the user's both may be taken for the same.
 RELAYS = tuple(
     FOLDER + name
-    for name in (
-        "overrides.py",
-        "functional.py",
-        "nn/functional.py",
-        "_tensor.py",
-        "_jit_internal.py",
-        "utils/_contextlib.py",
-    )
+    for name in "overrides.py functional.py nn/functional.py _tensor.py _jit_internal.py utils/_contextlib.py".split()
 )
 
 

@@ -110,6 +110,21 @@ class FrozenTrunk(nn.Module):
         return y + self.h(y)
 
 
+class SelectedQueries(nn.Module):
+    """As in two-stage detection transformers: queries and boxes are cut, the position made of a box is added."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.box = nn.Linear(8, 16), nn.Linear(16, 4)
+        self.position = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 16))
+
+    def forward(self, x):
+        memory = self.encoder(x)
+        query = memory[:, :5]
+        box = self.box(query).detach()
+        return query.detach() + self.position(box.sigmoid()), self.box(memory)
+
+
 FOUND = [
     (Detached, MAP),
     (DataSkip, MAP),
@@ -121,6 +136,7 @@ LEFT_ALONE = [
     (Ste, MAP),
     (Raft, MAP),
     (FrozenTrunk, MAP),
+    (SelectedQueries, (2, 9, 8)),
 ]
 
 

@@ -38,12 +38,26 @@ class FoldFull(nn.Module):
         return x + F.fold(self.l(u).transpose(1, 2), (32, 32), 4, stride=4)
 
 
+class Chomped(nn.Module):
+    """A causal convolution pads both sides and cuts the tail; then the sequence is split into heads."""
+
+    def __init__(self, rest):
+        super().__init__()
+        self.c, self.bend, self.rest = nn.Conv1d(8, 8, 7, padding=6), nn.ReLU(), rest
+
+    def forward(self, x):
+        y = self.bend(self.c(x))[..., : 80 - self.rest]
+        return y.reshape(x.shape[0], 8, -1, 4).transpose(1, 2)
+
+
 FOUND = [
     (Windows, (2, 45, 16)),
     (FoldTail, (2, 3, 30, 30)),
+    (lambda: Chomped(4), (2, 8, 83)),
 ]
 LEFT_ALONE = [
     (FoldFull, (2, 3, 32, 32)),
+    (lambda: Chomped(0), (2, 8, 80)),
 ]
 
 

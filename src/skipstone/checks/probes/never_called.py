@@ -63,10 +63,10 @@ def _idle(model: nn.Module, graph: Graph) -> set[str]:
     names = {parameter.name for parameter in graph.parameters if parameter.used}
     used = {id(p) for name, p in model.named_parameters() if name in names}  # a tied one by whichever of its names
     called = {"", *(call.path for call in graph.calls)}
-    found = set()
-    for path, module in model.named_modules():
+    found, modules = set(), dict(model.named_modules())
+    for path, module in modules.items():
         parent = path.rpartition(".")[0]
-        if path in called or parent not in called or isinstance(model.get_submodule(parent), _CONTAINERS):
+        if path in called or parent not in called or isinstance(modules[parent], _CONTAINERS):
             continue
         parameters = list(module.parameters())
         if any(p.requires_grad for p in parameters) and not any(id(p) in used for p in parameters):

@@ -3,7 +3,8 @@
 What it finds:
     A shortcut that is detached (`detach()`, `.data`, a `no_grad` region) while the branch is not, and a branch with
     trainable weights that no gradient reaches because its result is detached before the addition. Straight-through
-    estimators, where the shortcut was subtracted before the cut, are left alone.
+    estimators, where the shortcut was subtracted before the cut, are left alone, and so is a stream that is cut on every
+    way on purpose (the queries that two-stage detection transformers select, 2010.04159, section 4).
 Why it matters:
     The forward pass is that of a residual network, the backward pass that of a plain one; or the branch never learns.
 Example:
@@ -23,6 +24,7 @@ from skipstone.checks.rule import Fault, Rule, at
 from skipstone.checks.subject import Subject
 from skipstone.core.graph import Graph
 from skipstone.core.skip import Skip
+from skipstone.graphs.walks import sources
 
 RULE = Rule("SK209", "cut-gradient", "warning", "a skip connection or its branch is cut off from the gradient")
 
@@ -35,13 +37,23 @@ def check(subject: Subject) -> Iterator[Fault]:
     for skip in subject.skips:
         if not skip.is_block_skip or skip.merge not in ("add", "cat") or graph[skip.merge_node].tainted:
             continue
-        cut = _cut(graph, skip.shortcut)
-        learns = graph[skip.main_operand].requires_grad
-        if cut is not None and learns and not subject.ancestry.leads_to(cut, skip.main_operand):
+        cut = _shortcut_cut(subject, skip)
+        if cut is not None:
             yield _fault(graph, skip, f"the shortcut is detached{_line(graph, cut)}: no gradient takes it")
         cut = _branch_cut(subject, skip, reached)
         if cut is not None:
             yield _fault(graph, skip, f"the branch is detached{_line(graph, cut)}: its weights get no gradient")
+
+
+def _shortcut_cut(subject: Subject, skip: Skip) -> int | None:
+    """Where the gradient of the shortcut alone ends, though the branch hands it on to where both come from."""
+    graph, main = subject.graph, skip.main_operand
+    cut = _cut(graph, skip.shortcut)
+    if cut is None or not graph[main].requires_grad or subject.ancestry.leads_to(cut, main):
+        return None
+    handed_on = sources(graph, main, lambda node: node.requires_grad and node.op != "detach")
+    source = graph[skip.source_node]
+    return cut if not source.requires_grad or source in handed_on else None
 
 
 def _fault(graph: Graph, skip: Skip, message: str) -> Fault:

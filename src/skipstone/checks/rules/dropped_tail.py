@@ -2,7 +2,8 @@
 
 What it finds:
     A `fold` whose windows leave the last rows or columns at zero; a slice to a multiple of the window's length, or an
-    `unfold` in steps of its own length, that leaves the last positions out of every window.
+    `unfold` in steps of its own length, that leaves the last positions out of every window. The positions that a
+    convolution's own padding has added are nobody's: a causal one cuts them off again.
 Why it matters:
     It runs, and the values at the border take no part: whatever they hold, the result is the same.
 Example:
@@ -12,7 +13,8 @@ Repair:
 Effect of the repair:
     Every position takes part; no parameters.
 References:
-    PyTorch documentation, torch.nn.Fold; Liu et al. 2021, Swin Transformer, 2103.14030, section 3.2 (padded windows).
+    PyTorch documentation, torch.nn.Fold; Liu et al. 2021, Swin Transformer, 2103.14030, section 3.2 (padded windows);
+    van den Oord et al. 2016, WaveNet, 1609.03499, section 2.1 (causal convolutions).
 """
 
 from collections.abc import Iterator
@@ -21,6 +23,8 @@ from skipstone.checks.around import owner
 from skipstone.checks.rule import Fault, Rule, at
 from skipstone.checks.subject import Subject
 from skipstone.core.graph import Graph, Node, shape_text
+from skipstone.graphs.operations import has_role
+from skipstone.graphs.walks import back
 
 RULE = Rule("SK220", "dropped-tail", "warning", "windows do not cover the whole sequence or map")
 
@@ -91,7 +95,16 @@ def _slice(graph: Graph, node: Node) -> tuple[int, int] | None:
     users = [graph[i] for i in graph.users[node.index]]
     others = [i for i in graph.users[node.inputs[0]] if graph[i].op == "getitem" and i != node.index]
     windowed = bool(users) and all(_windows(node.shape, user, axis, lost) for user in users)
-    return (lost, axis) if windowed and not others else None
+    return (lost, axis) if windowed and not others and not _was_padded(graph, node, axis) else None
+
+
+def _was_padded(graph: Graph, node: Node, axis: int) -> bool:
+    """Does the slice cut off what padding has added before: a causal convolution (WaveNet, 1609.03499, section 2.1)?"""
+    made = graph[back(graph, node.inputs[0], lambda node: has_role(node, "pointwise", "norm", "rectifier"))]
+    if not has_role(made, "conv") and made.op != "pad":
+        return False
+    before = graph[made.inputs[0]].shape
+    return len(before) == len(node.shape) and before[axis] == node.shape[axis]
 
 
 def _starts_at_zero(node: Node) -> bool:

@@ -4,7 +4,8 @@ What it finds:
     A shortcut of one pointwise convolution or linear layer at stride 1 whose input has the shape of the branch's end.
 Why it matters:
     The identity costs nothing and leaves the gradient its free way; published networks project where shapes change.
-    Projecting everywhere (option C) is a design too, and no better by much.
+    Projecting everywhere (option C) is a design too, and no better by much. Where the branch went down and has come up
+    again, a feature pyramid's lateral layer (1612.03144, section 3) makes one stream of two, and is left alone.
 Example:
     `Conv2d(64, 64, 1)` on the shortcut of a block with 64 channels in and out.
 Repair:
@@ -21,7 +22,9 @@ from math import prod
 from skipstone.checks.around import met
 from skipstone.checks.rule import Fault, Rule, at
 from skipstone.checks.subject import Subject
+from skipstone.core.graph import Graph, Node
 from skipstone.core.skip import Skip
+from skipstone.graphs.operations import has_role
 from skipstone.graphs.roles import CONV
 
 RULE = Rule("SK302", "needless-projection", "note", "a projection on the shortcut where the identity would fit")
@@ -54,4 +57,12 @@ def _is_needless(subject: Subject, skip: Skip) -> bool:
         return False
     pointwise = set(graph[layers[0].inputs[1]].shape[2:]) == {1} or layers[0].op == "linear"
     # Beside a single layer a pointwise one is a branch to be folded into it (RepVGG, 2101.03697), not a shortcut.
-    return pointwise and sum(subject.ancestry.layers[i] for i in skip.main) > 1
+    several = sum(subject.ancestry.layers[i] for i in skip.main) > 1
+    return pointwise and several and not any(_grows(graph, graph[i]) for i in skip.main)
+
+
+def _grows(graph: Graph, node: Node) -> bool:
+    """Does an operation make a map (N, C, *places) of more places?"""
+    if not has_role(node, "spatial", "conv", "apart"):
+        return False
+    return prod(node.shape[2:]) > prod(graph[node.inputs[0]].shape[2:]) > 0
