@@ -227,7 +227,7 @@ def test_a_nested_tensor_is_named_and_no_error(make) -> None:
 @pytest.mark.parametrize("layout", [torch.jagged, torch.strided])
 def test_a_nested_input_is_refused_in_one_line(layout) -> None:
     nested = torch.nested.nested_tensor([torch.ones(3, 4), torch.ones(5, 4)], layout=layout)
-    with pytest.raises(ExampleError, match="an input is a nested tensor .*; give a padded one"):
+    with pytest.raises(ExampleError, match=r"an input is a nested tensor .*; give a padded one"):
         check(Net(lambda m, x: m.lin(x)), nested)
 
 

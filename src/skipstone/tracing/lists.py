@@ -1,4 +1,4 @@
-"""Torch's functions over lists (`_foreach_add(xs, ys)`, as optimizers use them): recorded as one call for each tensor."""
+"""Torch's functions over lists (`_foreach_add(xs, ys)`, as optimizers use them), recorded as one call a tensor."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

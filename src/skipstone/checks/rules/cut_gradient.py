@@ -2,9 +2,9 @@
 
 What it finds:
     A shortcut that is detached (`detach()`, `.data`, a `no_grad` region) while the branch is not, and a branch with
-    trainable weights that no gradient reaches because its result is detached before the addition. Straight-through
-    estimators, where the shortcut was subtracted before the cut, are left alone, and so is a stream that is cut on every
-    way on purpose (the queries that two-stage detection transformers select, 2010.04159, section 4).
+    trainable weights that no gradient reaches because its result is detached before the addition. Left alone are
+    straight-through estimators, where the shortcut was subtracted before the cut, and a stream that is cut on every way
+    (the queries that two-stage detection transformers select, 2010.04159, section 4).
 Why it matters:
     The forward pass is that of a residual network, the backward pass that of a plain one; or the branch never learns.
 Example:
