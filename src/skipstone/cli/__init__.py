@@ -66,8 +66,12 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def prepare_to_record() -> None:
-    """Called by commands that record networks and compile nothing: halves their start, in a process of their own."""
+    """Called by commands that record networks and compile nothing: halves their start, in a process of their own.
+
+    A Keras network is built on torch there, whose calls are what is recorded.
+    """
     if _process["ours"]:
+        os.environ.setdefault("KERAS_BACKEND", "torch")
         from skipstone.tracing.startup import postpone_dynamo
 
         postpone_dynamo()

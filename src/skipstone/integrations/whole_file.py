@@ -1,6 +1,7 @@
 """Every network of a file, for `skipstone check net.py`: those that can be built, and what the others need."""
 
 import inspect
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
@@ -8,6 +9,7 @@ from types import ModuleType
 from torch import nn
 
 from skipstone.core.errors import SkipstoneError
+from skipstone.core.frameworks import other_backend
 from skipstone.integrations.guessing import guess_input
 from skipstone.integrations.settings import Job
 from skipstone.models.importing import TargetError, imported_file, one_line, why_stopped
@@ -52,7 +54,7 @@ def networks_of(file: str, inputs: tuple[str, ...], mode: str) -> FileNetworks:
             except SkipstoneError as error:
                 missing.append(str(error))
     if not found:
-        raise TargetError(stopped or f"{file} defines no torch.nn.Module class and makes no module")
+        raise TargetError(stopped or _nothing_in(file))
     return FileNetworks(tuple(networks), tuple(missing), stopped)
 
 
@@ -64,6 +66,12 @@ def _networks(module: ModuleType) -> Iterator[tuple[str, object]]:
     for name, value in vars(module).items():
         if isinstance(value, nn.Module) and type(value).__module__ != module.__name__ and _has_weights(value):
             yield name, value  # a loss or an activation has no weights and is no network
+
+
+def _nothing_in(file: str) -> str:
+    said = f"{file} defines no torch.nn.Module class and makes no module"
+    words = other_backend(sys.modules["keras"]) if "keras" in sys.modules else ""
+    return f"{said}; {words}" if words else said
 
 
 def _has_weights(module: nn.Module) -> bool:

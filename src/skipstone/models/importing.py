@@ -14,6 +14,7 @@ from types import CodeType, ModuleType
 from weakref import WeakKeyDictionary
 
 from skipstone.core.errors import SkipstoneError
+from skipstone.core.frameworks import advice
 from skipstone.core.sources import SourceChange, read_source, rehearsal, rehearse, rehearsed
 
 
@@ -65,7 +66,8 @@ def import_named(name: str, target: str) -> ModuleType:
     except (Exception, SystemExit) as error:
         if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
             raise TargetError(f"target {target!r}: there is no module {error.name!r} on the Python path") from error
-        raise TargetError(f"target {target!r}: importing {name} raised {one_line(error)}") from error
+        told = f"importing {name} raised {one_line(error)}"
+        raise TargetError(f"target {target!r}: {_with_advice(told, error)}") from error
 
 
 def one_line(error: BaseException) -> str:
@@ -84,12 +86,16 @@ def _load(path: Path, target: str) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        told = f"importing {path.name} raised {one_line(error)}{_line_in(error, path)}"
+        told = _with_advice(f"importing {path.name} raised {one_line(error)}{_line_in(error, path)}", error)
         if not any(isinstance(value, type) and value.__module__ == name for value in vars(module).values()):
             del sys.modules[name]
             raise TargetError(f"target {target!r}: {told}") from error
         _STOPPED[module] = told  # the script's own test call, say: what it defined before is whole
     return module
+
+
+def _with_advice(told: str, error: BaseException) -> str:
+    return f"{told}; {words}" if (words := advice(error)) else told
 
 
 class PartialImportWarning(UserWarning):

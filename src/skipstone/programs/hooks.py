@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from types import CodeType, TracebackType
 from typing import TYPE_CHECKING
 
+from skipstone.core.frameworks import advice
+
 if TYPE_CHECKING:
     from skipstone.programs.observer import Observer
 
@@ -137,6 +139,8 @@ def tell(error: BaseException, observer: "Observer | None" = None) -> None:
 
 def explanation_text(error: BaseException, observer: "Observer | None" = None) -> str:
     """The explanation of an error as text, "" where there is none. Loads the checker only now."""
+    if words := advice(error):
+        return f"skipstone: {words}"
     if "torch" not in sys.modules:
         return ""
     if observer is not None:
