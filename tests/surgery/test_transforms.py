@@ -35,6 +35,10 @@ def uses(draw, kind):
     if kind.endswith("-like") and kind != "expand-like" and draw(st.booleans()):
         axes = tuple(draw(st.sets(st.integers(1, rank - 1), min_size=1)))
         like = [draw(sizes) if n in axes else size for n, size in enumerate(shape)]
+    if kind == "interpolate-grid-like":
+        grid = tuple(draw(sizes) for _ in range(5))
+        shape, like = [2, grid[0] + grid[1] * grid[2], 3], [2, grid[0] + grid[3] * grid[4], 3]
+        return Use(op, (1, 1), grid=grid), torch.randn(shape), torch.randn(like)
     if kind == "expand-like":
         first = 2 if op in ("cat", "stack") else 0
         shape = [1 if n >= first and draw(st.booleans()) else size for n, size in enumerate(like)]

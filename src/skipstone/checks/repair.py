@@ -18,7 +18,7 @@ from skipstone.core.cost import Cost
 from skipstone.core.edit import Edits
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.sources import SourceChange
-from skipstone.execution import NotRun, Witness, plan
+from skipstone.execution import NotRun
 from skipstone.graphs.costs import batch_of, cost
 
 Key = tuple[str, str, int, int]  # code, module, line, column: what makes the faults of two records the same
@@ -90,14 +90,16 @@ def _stands_alone(subject: Subject, found: Found, other: Found) -> bool:
 
 def _verified(subject: Subject, found: Found, proposal: Proposal, alone: set[Key], effort: Effort) -> Repair | None:
     """The repair, if the mended network shows neither the fault nor a new error; follow-up faults are mended too."""
-    settled = _settle(subject, found, proposal, alone, effort)
-    if settled is None:
-        return None
-    edits, mended, alone_left = settled
-    effort.spend()
-    proof = _NOT_RUN if alone_left else _proof(subject, edits, mended)
-    if proof is None:
-        return None
+    edits, proof = proposal.edits, None
+    while proof is None:
+        settled = _settle(subject, found, edits, alone, effort)
+        if settled is None:
+            return None
+        edits, mended, alone_left = settled
+        effort.spend()
+        proof, ran = (_NOT_RUN, None) if alone_left else _proof(subject, edits, mended)
+        if proof is None and edits == (edits := (*edits, *_behind_refusal(ran, edits))):
+            return None
     extra = (cost(mended.graph) - cost(subject.graph)).for_one(batch_of(subject.graph))
     return Repair(
         title=proposal.title,
@@ -114,28 +116,34 @@ def _followed(more: int) -> str:
     return f"; with {more} more change{'s' * (more > 1)} behind it" if more else ""
 
 
-def _proof(subject: Subject, edits: Edits, mended: Subject) -> str | None:
+def _proof(subject: Subject, edits: Edits, mended: Subject) -> tuple[str | None, Subject | None]:
     """Nothing where a real run of the mended network, forward and backward, comes to its end, None where torch refuses;
-    the words for it where no run was made."""
+    the words for it where no run was made. With it the network that was run."""
     if subject.run is False:
-        return ""
+        return "", None
     if isinstance(subject.plan, NotRun):
-        return _NOT_RUN
+        return _NOT_RUN, None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", surgery.SurgeryWarning)
         model = surgery.apply(subject.model, edits)
-    planned = plan(model, subject.example, mended.graph, run=subject.run, budget=subject.budget)
-    if isinstance(planned, NotRun) or not planned.as_asked:
-        return _NOT_RUN
-    own = Witness(model, planned).own
-    return None if own.raised is not None else "" if own.ended else _NOT_RUN
+    ran = Subject(model, subject.example, mended.graph, subject.run, subject.budget)
+    if ran.witness is None or not ran.witness.plan.as_asked:
+        return _NOT_RUN, ran
+    own = ran.witness.own
+    return None if own.raised is not None else "" if own.ended else _NOT_RUN, ran
+
+
+def _behind_refusal(ran: Subject | None, edits: Edits) -> Edits:
+    """Edits beside those that were run, which mend what torch refused there; none where nothing does."""
+    fault = next(refused_in_run.check(ran), None) if ran is not None else None
+    more = next(refused_in_run.repairs(ran, fault), None) if ran is not None and fault is not None else None
+    return () if more is None else tuple(edit for edit in more.edits if edit not in edits)
 
 
 def _settle(
-    subject: Subject, found: Found, proposal: Proposal, alone: set[Key], effort: Effort
+    subject: Subject, found: Found, edits: Edits, alone: set[Key], effort: Effort
 ) -> tuple[Edits, Subject, bool] | None:
     """The edits that mend it, the mended network, and whether an error that stands alone is left in it."""
-    edits = proposal.edits
     for _ in range(_MAX_ROUNDS):
         if effort.left <= 0:
             return None

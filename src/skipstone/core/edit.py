@@ -15,8 +15,8 @@ class Site:
     """One call in a forward pass: the module whose forward makes it, where it is written, which run of that line.
 
     `occurrence` counts the runs of the same place within one call of the module from 0 (a line in a loop runs often);
-    None means every run. `op` is the recorded operation, by `Node.op`; `operands` counts the tensors it was given (0:
-    not known).
+    None means every run. `op` is the recorded operation, by `Node.op`, or "call" for that of a module; `operands`
+    counts the tensors it was given (0: not known).
     """
 
     module: str
@@ -63,6 +63,7 @@ TransformKind = Literal[
     "center-crop-like",
     "pad-like",  # zeros at the far end of each spatial axis up to the other operand's size
     "interpolate-like",  # nearest neighbour to the other operand's size
+    "interpolate-grid-like",  # positions of a map to the tokens of another: `arguments["grid"]`, see the transform
     "expand-like",  # repeat along axes of size 1 up to the other operand's size
     "flatten",  # all axes from 1 on into one
     "unsqueeze",  # new axes of size 1: `arguments["dims"]`, in the order applied
@@ -134,6 +135,18 @@ class DropOperand:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeItem:
+    """Go on with one of the values that a call returns: `self.attn(x, x, x)` becomes `self.attn(x, x, x)[0]`.
+
+    `name` is what is called, for words.
+    """
+
+    site: Site
+    index: int
+    name: str = "the call"
+
+
+@dataclass(frozen=True, slots=True)
 class Connect:
     """Add a skip from the output of one module to the output of another; a source "" is the model's first input.
 
@@ -187,6 +200,7 @@ Edit = (
     | SetArgument
     | OutOfPlace
     | DropOperand
+    | TakeItem
     | Connect
     | Disconnect
     | NarrowInput

@@ -134,7 +134,7 @@ class ModuleCall:
 
     `first` and `last` bound the nodes recorded while it ran (`last` excluded); `parent` is the call around it.
     `completed` is False where an error left it; `returned` is the type of what its forward returned, "" where it did
-    not. `place` is the line of the user's code that called it.
+    not. `place` is the line of the user's code that called it, `site` the call itself, which may lie inside torch.
     """
 
     index: int
@@ -148,6 +148,7 @@ class ModuleCall:
     completed: bool = True
     place: Place | None = None
     returned: str = ""
+    site: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 Positions past a table: `wte(x) + wpe(torch.arange(t))` raises for every t beyond the table's length, but not on tensors
 without data. The largest index is followed from `arange` through views and sums with numbers; of other indices nothing
-is said. And `interpolate` to or from nothing, which only the kernels refuse.
+is said. An unpooling to a map smaller than the one whose pooling gave the indices: for most values they point outside.
+And `interpolate` to or from nothing, which only the kernels refuse.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,7 @@ _VIEWS = names("keeps largest")
 def unseen_refusals(nodes: Sequence[Node], count: int) -> Iterator[tuple[Mask, str]]:
     """For each such operation, the points (of `count`) at which it refuses, and the words."""
     for node in nodes:
-        refused, words = past_table(nodes, node) or _empty_resize(nodes, node) or (False, "")
+        refused, words = next((found for see in _SEEN if (found := see(nodes, node)) is not None), (False, ""))
         mask = np.broadcast_to(np.asarray(refused, dtype=np.bool_), (count,))
         if mask.any():
             yield mask, words
@@ -47,6 +48,30 @@ def _empty_resize(nodes: Sequence[Node], node: Node) -> tuple[object, str] | Non
     return np.logical_or.reduce(np.broadcast_arrays(*empty)), _EMPTY_RESIZE
 
 
+def _outside(nodes: Sequence[Node], node: Node) -> tuple[object, str] | None:
+    before = before_pooling(nodes, node)
+    if before is None:
+        return None
+    own, pooled = _product(node.spec.shape[2:]), _product(before.spec.shape[2:])
+    if own is None or pooled is None:
+        return None
+    return np.less(own, pooled), f"RuntimeError: {node.op} meets indices outside its map"
+
+
+def before_pooling(nodes: Sequence[Node], node: Node) -> Node | None:
+    """For an unpooling, the map whose pooling gave the indices; None where there is no such pooling."""
+    if not node.op.startswith("max_unpool") or len(node.inputs) < 2:
+        return None
+    indices = nodes[node.inputs[1]]
+    return nodes[indices.inputs[0]] if "max_pool" in indices.op and indices.output == 1 else None
+
+
+def _product(shape: Sequence[int]) -> Value | None:
+    sizes = [value for size in shape if (value := value_of(size)) is not None]
+    return np.prod(np.broadcast_arrays(*sizes), axis=0) if len(sizes) == len(shape) else None
+
+
+_SEEN = (past_table, _outside, _empty_resize)
 _EMPTY_RESIZE = "RuntimeError: Input and output sizes should be greater than 0"
 
 

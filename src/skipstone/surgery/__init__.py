@@ -5,7 +5,7 @@ from skipstone.surgery.errors import SurgeryError, SurgeryWarning
 from skipstone.surgery.live.apply import apply, preview, revert
 from skipstone.surgery.plans.ablate import AblationPlan, Which, ablate, plan_ablation, select
 from skipstone.surgery.plans.connect import Connection, ConnectionPlan, connect, plan_connection
-from skipstone.surgery.site import site_of
+from skipstone.surgery.site import alike, site_of, site_of_call
 from skipstone.surgery.source.patch import source_changes, source_diff, why_not
 from skipstone.surgery.source.words import suggestion
 
@@ -19,6 +19,7 @@ __all__ = [
     "SurgeryWarning",
     "Which",
     "ablate",
+    "alike",
     "apply",
     "connect",
     "diff",
@@ -28,6 +29,7 @@ __all__ = [
     "revert",
     "select",
     "site_of",
+    "site_of_call",
     "source_changes",
     "source_diff",
     "suggestion",

@@ -23,6 +23,7 @@ class _Running:
     first: int
     inputs: tuple[int, ...]
     place: Place | None
+    site: Place | None
     handled: BaseException | None  # what the caller was handling when the call began
 
 
@@ -72,9 +73,11 @@ class Calls:
         occurrence = self._occurrences.get(path, 0)
         self._occurrences[path] = occurrence + 1
         inputs = tuple(i for t in tensors_in((args, kwargs)) if (i := self._known(t)) is not None)
-        place, _ = places()
+        place, site = places()
         handled = sys.exc_info()[1]
-        self._stack.append(_Running(self._begun, path, occurrence, self.current, self._count(), inputs, place, handled))
+        self._stack.append(
+            _Running(self._begun, path, occurrence, self.current, self._count(), inputs, place, site, handled)
+        )
         self._begun += 1
 
     def _leave(self, module: nn.Module, args: object, output: object) -> None:
@@ -103,5 +106,6 @@ class Calls:
                 bool(returned),
                 call.place,
                 returned,
+                call.site,
             )
         )

@@ -350,6 +350,8 @@ class Recorder(TorchFunctionMode):
     ) -> tuple[Any, Failure | None]:
         if op == "numpy" and operands_:
             return self._dataless.in_numpy(operands_[0]), None
+        if isinstance(error, TypeError) and args and isinstance(args[0], tuple | list):
+            raise error  # several values where one tensor is due: no shape to go on with
         ages = [self.look_up(t) for t in operands_]
         if op == "embedding" and operands_[0].dtype.is_floating_point and self.nodes[ages[0]].kind == "input":
             self.assume("took a floating-point input as whole numbers, since it indexes an embedding")

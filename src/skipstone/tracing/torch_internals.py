@@ -343,7 +343,10 @@ DISPATCHER = FOLDER + "_ops.py"
 # told as a line of that file, and of two calls on one line of the user's both may be taken for the same.
 RELAYS = tuple(
     FOLDER + name
-    for name in "overrides.py functional.py nn/functional.py _tensor.py _jit_internal.py utils/_contextlib.py".split()
+    for name in (
+        "overrides.py functional.py nn/functional.py nn/modules/module.py _tensor.py _jit_internal.py "
+        "utils/_contextlib.py"
+    ).split()
 )
 
 

@@ -5,14 +5,12 @@ from collections.abc import Iterator
 from skipstone.checks.mending.operands import Operands
 from skipstone.checks.rule import Proposal
 from skipstone.checks.subject import Subject
-from skipstone.core.edit import SetArgument, SetAttributes
+from skipstone.core.edit import SetAttributes
 from skipstone.core.graph import Node
 from skipstone.graphs.roles import CONV, POOL
-from skipstone.surgery import site_of
 from skipstone.tracing.torch_internals import CONVS
 
 _FORWARD_CONV = frozenset(op for op in CONV if "transpose" not in op)
-_UNPOOL = frozenset(f"max_unpool{n}d" for n in (1, 2, 3))
 
 
 def same_rounding(subject: Subject, met: Operands) -> Iterator[Proposal]:
@@ -85,18 +83,6 @@ def same_stride(subject: Subject, met: Operands) -> Iterator[Proposal]:
         title = f"{graph.modules[conv.module].type} {conv.module}: stride={tuple(strides)}"
         edit = SetAttributes(conv.module, {"stride": tuple(strides)})
         yield Proposal(title, (edit,), "the shortcut shrinks as the branch does")
-
-
-def output_size(subject: Subject, met: Operands) -> Iterator[Proposal]:
-    """The stream's size for the unpooling that another operand comes from: a pad would leave its indices outside."""
-    graph = subject.graph
-    for operand in (k for k in range(len(met.shapes)) if k != met.stream and met.sizes(k) != met.sizes(met.stream)):
-        index = subject.ancestry.strip(met.node.inputs[operand])
-        if graph[index].op in _UNPOOL:
-            size = list(met.sizes(met.stream))
-            edit = SetArgument(site_of(graph, index), "output_size", size)
-            title = f"{graph[index].module or graph[index].op}(..., output_size={size})"
-            yield Proposal(title, (edit,), "each value returns to where it was; made for this input size: pass x.shape")
 
 
 def per_axis(value: object, axes: int) -> tuple[int, ...] | None:

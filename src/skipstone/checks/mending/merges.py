@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from skipstone.blocks.parts.steps import code
-from skipstone.checks.mending import fitting, geometry
+from skipstone.checks.mending import fitting, geometry, unpooling
 from skipstone.checks.mending.geometry import per_axis
 from skipstone.checks.mending.operands import Operands
 from skipstone.checks.rule import Fault, Proposal
@@ -30,7 +30,7 @@ def mismatch(subject: Subject, fault: Fault) -> Iterator[Proposal]:
     yield from geometry.same_rounding(subject, met)
     yield from geometry.same_size(subject, met)
     yield from geometry.same_stride(subject, met)
-    yield from geometry.output_size(subject, met)
+    yield from unpooling.sized(subject)
     if len(set(node.inputs)) > 2 or node.op == "cat":
         yield from fitting.fitted(subject, met)
         return

@@ -10,7 +10,8 @@ Example:
     Positions made with numpy are float64; added to the features they make the next linear layer refuse.
 Repair:
     For a layer of another number format its input cast to that of its weights; for an output padding that is too large
-    the stride that it belongs to. Else torch's own words are given.
+    the stride that it belongs to; for an unpooling the size of the map before its pooling. Else torch's own words are
+    given.
 Effect of the repair:
     A cast rounds to the narrower format; a stride makes the map grow.
 References:
@@ -20,6 +21,7 @@ References:
 from collections.abc import Iterator
 
 from skipstone.checks.around import recorded
+from skipstone.checks.mending import unpooling
 from skipstone.checks.mending.formats import accepted
 from skipstone.checks.rule import Fault, Proposal, Rule, Where
 from skipstone.checks.subject import Subject
@@ -48,7 +50,8 @@ def check(subject: Subject) -> Iterator[Fault]:
 
 
 def repairs(subject: Subject, fault: Fault) -> Iterator[Proposal]:
-    return accepted(subject, fault)
+    node = subject.graph[fault.where.node]
+    return unpooling.sized(subject) if node.op in unpooling.UNPOOL else accepted(subject, fault)
 
 
 def _message(raised: Raised) -> str:

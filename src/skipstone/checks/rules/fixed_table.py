@@ -8,7 +8,7 @@ Why it matters:
 Example:
     A vision transformer for 32x32 images (65 positions) on a 16x16 image (17 tokens).
 Repair:
-    The input size that the table was made for, or a table of the new length (interpolated from the old one).
+    The table interpolated to the tokens: as a map where the tokens are a map's places, whatever stands before them.
 Effect of the repair:
     A table of another length is another parameter: trained values must be resampled.
 References:
@@ -21,10 +21,13 @@ from dataclasses import dataclass
 from torch import nn
 
 from skipstone.checks.failures import failing, is_table, operands
+from skipstone.checks.mending.grids import Grid, grid_of, table_grid
 from skipstone.checks.rule import Fault, Proposal, Rule, at
 from skipstone.checks.subject import Subject
 from skipstone.core.edit import MapOperand, ModuleSpec, ReplaceModule, Transform
 from skipstone.core.graph import Graph, Node, shape_text
+from skipstone.graphs.operations import names
+from skipstone.graphs.walks import readers
 from skipstone.sizes.unseen import past_table
 from skipstone.surgery import site_of
 
@@ -35,6 +38,8 @@ RULE = Rule(
     "a learned table of fixed length meets another number of tokens",
     depends_on_size=True,
 )
+
+_AROUND = names("transparent", "norm", "keeps largest")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +72,8 @@ def repairs(subject: Subject, fault: Short) -> Iterator[Proposal]:
     """The table resampled to the tokens that arrive; of an embedding, one with more rows."""
     node = subject.graph[fault.where.node]
     module = subject.module_at(node.module)
+    if fault.rows is not None:
+        yield from _lookup_as_map(subject, node)
     if fault.rows is not None and type(module) is nn.Embedding:
         spec = ModuleSpec("Embedding", {"num_embeddings": fault.rows, "embedding_dim": module.embedding_dim})
         yield Proposal(f"{node.module} = {spec}", (ReplaceModule(node.module, spec),), "a row for each position")
@@ -78,11 +85,45 @@ def repairs(subject: Subject, fault: Short) -> Iterator[Proposal]:
     # Of unequal ranks the axes are counted from the right, as torch does.
     shared = range(1, ranks[0]) if ranks[0] == ranks[1] else range(-min(ranks), 0)
     axes = tuple(a for a in shared if shapes[0][a] != shapes[1][a] and shapes[position][a] != 1)
+    if len(axes) == 1 and len(shapes[1 - position]) == 3 and axes[0] in (1, -2):
+        yield from _as_map(subject, node, position, axes[0], node.inputs[1 - position])
     change = Transform("interpolate-like", like=1 - position, arguments={"axes": axes})
     edit = MapOperand(site_of(subject.graph, node.index), position, change)
     yield Proposal(
         "resample the table to the number of tokens",
         (edit,),
+        "every size becomes legal; the table's own stays as trained",
+        keeps_output=True,
+    )
+
+
+def _as_map(subject: Subject, node: Node, position: int, axis: int, tokens: int) -> Iterator[Proposal]:
+    """Positions of tokens that are the places of a map, interpolated as a map: a stretched list shears its rows."""
+    wanted = grid_of(subject, tokens, axis)
+    made = wanted and table_grid(subject, node.inputs[position], axis, wanted)
+    if made and wanted:
+        yield _interpolated(subject, node, position, (axis, axis), made, wanted)
+
+
+def _lookup_as_map(subject: Subject, node: Node) -> Iterator[Proposal]:
+    """The same for rows that an embedding looks up, by the tokens that they are added to."""
+    found = next((reader for reader in readers(subject.graph, node.index, _AROUND) if reader.op == "add"), None)
+    others = [i for i in found.inputs if not subject.ancestry.leads_to(node.index, i)] if found is not None else []
+    wanted = grid_of(subject, others[0], 1) if others and len(subject.graph[others[0]].shape) == 3 else None
+    made = wanted and table_grid(subject, node.inputs[1], 0, wanted)
+    if made and wanted and wanted.first + wanted.rows * wanted.columns == subject.graph[node.inputs[0]].shape[-1]:
+        yield _interpolated(subject, node, 1, (0, -1), made, wanted)
+
+
+def _interpolated(
+    subject: Subject, node: Node, position: int, axes: tuple[int, int], made: Grid, wanted: Grid
+) -> Proposal:
+    grid = (made.first, made.rows, made.columns, wanted.rows, wanted.columns)
+    change = Transform("interpolate-grid-like", like=1 - position, arguments={"axes": axes, "grid": grid})
+    first = f", its first {made.first} kept" if made.first else ""
+    return Proposal(
+        f"interpolate the table's {made} places to {wanted}{first}",
+        (MapOperand(site_of(subject.graph, node.index), position, change),),
         "every size becomes legal; the table's own stays as trained",
         keeps_output=True,
     )

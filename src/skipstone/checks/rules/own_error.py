@@ -9,7 +9,7 @@ Why it matters:
 Example:
     `x + self.attn(x, x, x)`: `nn.MultiheadAttention` returns (output, weights).
 Repair:
-    `nn.Identity()` for a None among layers; else the note's words.
+    `nn.Identity()` for a None among layers, `[0]` at the call that returned a tuple; else the note's words.
 Effect of the repair:
     The pass goes on.
 References:
@@ -23,6 +23,7 @@ from inspect import signature
 
 from torch import nn
 
+from skipstone.checks.mending.tuples import name_of, one_taken, returning_several
 from skipstone.checks.rule import Fault, Proposal, Rule, Where
 from skipstone.checks.rules.nothing_returned import forgetful
 from skipstone.checks.source import method, place_of
@@ -34,6 +35,7 @@ from skipstone.tracing.torch_internals import children_of
 RULE = Rule("SK111", "own-error", "error", "the network's own code raises on this input", depends_on_size=True)
 
 _CONTAINERS = (nn.ModuleList, nn.ModuleDict)
+_TUPLE = re.compile(r"'tuple'|not tuple|\(tuple,|got tuple|return_types\.|concatenate tuple")
 
 
 def check(subject: Subject) -> Iterator[Fault]:
@@ -55,6 +57,8 @@ def repairs(subject: Subject, fault: Fault) -> Iterator[Proposal]:
     if holes:
         edits = tuple(ReplaceModule(f"{path}.{name}".lstrip("."), ModuleSpec("Identity")) for name in holes)
         yield Proposal("nn.Identity() in place of None", edits, "the layer that is left out hands its input on")
+    if _TUPLE.search(fault.message):
+        yield from one_taken(subject)
 
 
 def _forward_of(kind: type[nn.Module]) -> Place | None:
@@ -125,21 +129,20 @@ def _uncallable(subject: Subject, module: nn.Module, stop: Stop) -> str | None:
 
 def _tuple_for_tensor(subject: Subject, module: nn.Module, stop: Stop) -> str | None:
     """The last module that returned several values, where a tuple stands for a tensor."""
-    if not re.search(r"'tuple'|not tuple|\(tuple,|got tuple", stop.message):
+    if not _TUPLE.search(stop.message):
         return None
-    call = next((c for c in reversed(subject.graph.calls) if c.completed and c.returned == "tuple"), None)
+    call = returning_several(subject)
     return _of_several(subject, call) if call is not None else None
 
 
 def _of_several(subject: Subject, call: ModuleCall) -> str:
     module = subject.module_at(call.path)
-    name = f"{'nn.' if type(module).__module__.startswith('torch.nn') else ''}{type(module).__name__}"
     given = "several values"
     if isinstance(module, nn.MultiheadAttention):
         given = "(output, weights)"
     elif isinstance(module, nn.RNNBase):
         given = "(output, state)"
-    return f"{name} {call.path} returns {given}: take `[0]`"
+    return f"{name_of(module)} {call.path} returns {given}: take `[0]`"
 
 
 def _class_for_module(subject: Subject, module: nn.Module, stop: Stop) -> str | None:

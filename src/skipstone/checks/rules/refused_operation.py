@@ -8,7 +8,8 @@ Example:
     A cross product of vectors of length 8.
 Repair:
     For a layer of another number format its input cast to that of its weights; for an output padding that is too large
-    the stride that it belongs to. Else torch's own words are given.
+    the stride that it belongs to; for an unpooling the size of the map before its pooling. Else torch's own words are
+    given.
 Effect of the repair:
     A cast rounds to the narrower format; a stride makes the map grow.
 References:
@@ -18,6 +19,7 @@ References:
 from collections.abc import Iterator
 
 from skipstone.checks.failures import failing, operands
+from skipstone.checks.mending import unpooling
 from skipstone.checks.mending.formats import accepted
 from skipstone.checks.rule import Fault, Proposal, Rule, Where, at
 from skipstone.checks.subject import Subject
@@ -35,4 +37,5 @@ def check(subject: Subject) -> Iterator[Fault]:
 
 
 def repairs(subject: Subject, fault: Fault) -> Iterator[Proposal]:
-    return accepted(subject, fault)
+    yield from accepted(subject, fault)
+    yield from unpooling.sized(subject)

@@ -16,13 +16,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from skipstone.core.edit import DropOperand, MapOperand, OutOfPlace, SetArgument
+from skipstone.core.edit import DropOperand, MapOperand, OutOfPlace, SetArgument, TakeItem
 from skipstone.graphs.operations import SIZED, canonical, operation
 from skipstone.graphs.roles import JOINS
 from skipstone.surgery.errors import SurgeryError
 from skipstone.surgery.transforms import MEANINGS, Live, Use
 
-SiteEdit = MapOperand | SetArgument | OutOfPlace | DropOperand
+SiteEdit = MapOperand | SetArgument | OutOfPlace | DropOperand | TakeItem
 Stage = tuple[SiteEdit, ...]
 
 _OPERATORS: Mapping[str, Callable[..., Any]] = {
@@ -71,6 +71,7 @@ class Stages:
         self.sets = [(edit.name, edit.value) for edit in edits if isinstance(edit, SetArgument)]
         self.drops = sorted({edit.operand for edit in edits if isinstance(edit, DropOperand)})
         self.out_of_place = any(isinstance(edit, OutOfPlace) for edit in edits)
+        self.takes = [edit.index for edit in edits if isinstance(edit, TakeItem)]
         self.names = argument_names(self.op)
         if self.drops and self.op not in JOINS and (self.op not in REST or len(self.drops) > 1):
             raise SurgeryError(_no_drop(self.op, self.drops))
@@ -139,6 +140,7 @@ class SiteHandler:
         return total
 
     def _run(self, module: nn.Module, runs: Any, function: Any, args: Any, kwargs: Any) -> Any:
+        takes: list[int] = []
         for stage, counter in zip(self.stages, self.counters, strict=True):
             if function is _value:
                 break  # an earlier stage left nothing to record here: later ones do not count this run
@@ -146,7 +148,10 @@ class SiteHandler:
             for run, edits in stage.items():
                 if run is None or run == number:
                     function, args, kwargs = _edited(edits, module, function, args, kwargs)
+                    takes += edits.takes
         result = function(*args, **kwargs)
+        for index in takes:
+            result = result[index]
         return args[0] if function is operator.setitem else result
 
     def _count(self, module: nn.Module, runs: Any, key: str) -> int:

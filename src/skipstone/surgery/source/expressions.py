@@ -7,7 +7,7 @@ import ast
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 
-from skipstone.core.edit import DropOperand, MapOperand, OutOfPlace, SetArgument
+from skipstone.core.edit import DropOperand, MapOperand, OutOfPlace, SetArgument, TakeItem
 from skipstone.graphs.roles import JOINS
 from skipstone.surgery.live.handlers import SiteEdit, argument_names
 from skipstone.surgery.source.file import Render, SourceFile
@@ -38,6 +38,7 @@ class SiteText:
         self.sets = [edit for edit in edits if isinstance(edit, SetArgument)]
         self.drops = {edit.operand for edit in edits if isinstance(edit, DropOperand)}
         self.out_of_place = any(isinstance(edit, OutOfPlace) for edit in edits)
+        self.takes = [edit.index for edit in edits if isinstance(edit, TakeItem)]
         self.helpers = [helper for edit in self.maps if (helper := _meaning(edit).helper(self._use(edit))) is not None]
         self.named: dict[
             int, tuple[str, int]
@@ -137,6 +138,8 @@ class SiteText:
             self._note_argument(node, setting.name, setting.value, method)
         if self.out_of_place:
             self._note_plain(node, method)
+        for index in self.takes:
+            self.file.replace(node, lambda render, index=index: f"{render(node)}[{index}]")  # type: ignore[misc]
 
     def _is_method(self, node: ast.Call) -> bool:
         """Is the call a tensor's method (`x.add_(y)`), rather than a function of a module (`torch.cat(...)`)?"""

@@ -21,6 +21,7 @@ from skipstone.core.edit import (
     ReplaceModule,
     SetArgument,
     SetAttributes,
+    TakeItem,
     WidenInput,
 )
 from skipstone.core.graph import Place
@@ -79,7 +80,7 @@ def _edited_files(model: nn.Module, edits: Sequence[Edit]) -> list[SourceFile]:
     for edit in edits:
         if isinstance(edit, SetAttributes | ReplaceModule | NarrowInput | WidenInput):
             _check_alike(model, edit, edits)
-        elif isinstance(edit, MapOperand | SetArgument | OutOfPlace | DropOperand):
+        elif isinstance(edit, MapOperand | SetArgument | OutOfPlace | DropOperand | TakeItem):
             sites.setdefault(edit.site.place, {}).setdefault(edit.site.module, []).append(edit)
         elif isinstance(edit, Connect):
             note_connection(model, edit, files)

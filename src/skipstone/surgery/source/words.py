@@ -15,9 +15,11 @@ from skipstone.core.edit import (
     SetArgument,
     SetAttributes,
     Site,
+    TakeItem,
     WidenInput,
 )
 from skipstone.surgery.transforms import MEANINGS, Use
+from skipstone.tracing.torch_internals import FOLDER
 
 _ORDINALS = ("first", "second", "third", "fourth", "fifth")
 
@@ -42,6 +44,8 @@ def _line(edit: Edit) -> str:
             return f"{_where(edit.site)}: give the result a new tensor; do not work in place"
         case DropOperand():
             return f"{_where(edit.site)}: take {_operand(edit.operand)} out of {edit.site.op}"
+        case TakeItem():
+            return _taken(edit)
         case Connect():
             return _connected(edit)
         case Disconnect():
@@ -66,6 +70,12 @@ def _connected(edit: Connect) -> str:
     start = f"the output of {edit.source}" if edit.source else "the model's input"
     zero = "; a factor that is learned starts at 0" if edit.at_init == "zero" else ""
     return f"merge {start} into the output of {edit.target} by {edit.merge}, through {through}{zero}"
+
+
+def _taken(edit: TakeItem) -> str:
+    if edit.site.place.file.startswith(FOLDER):
+        return f"behind {edit.name} in {_path(edit.site.module)}: put a layer whose forward returns `x[{edit.index}]`"
+    return f"{_where(edit.site)}: take `[{edit.index}]` of what {edit.name} returns"
 
 
 def _path(path: str) -> str:

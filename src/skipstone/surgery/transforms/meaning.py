@@ -15,6 +15,9 @@ Live = Callable[[Tensor, Tensor, nn.Module], Tensor]
 Source = Callable[["Use", str, str], str]
 
 
+_ARGUMENTS = {"axes": None, "dims": (), "grid": ()}
+
+
 @dataclass(frozen=True, slots=True)
 class Use:
     """One use of a transform: the operation whose operand it changes, its arguments, and for a module its name and how
@@ -27,11 +30,13 @@ class Use:
     module: ModuleSpec | None = None
     name: str = ""
     holder: str = "self"
+    grid: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, transform: Transform, op: str, name: str = "", holder: str = "self") -> "Use":
-        axes, dims = transform.arguments.get("axes"), transform.arguments.get("dims", ())
-        return cls(op, None if axes is None else _numbers(axes), _numbers(dims), transform.module, name, holder)
+        axes, dims, grid = (transform.arguments.get(key, default) for key, default in _ARGUMENTS.items())
+        wanted = None if axes is None else _numbers(axes)
+        return cls(op, wanted, _numbers(dims), transform.module, name, holder, _numbers(grid))
 
     @property
     def more(self) -> str:
