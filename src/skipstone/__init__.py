@@ -64,7 +64,7 @@ _EXPORTS = {
 }
 
 # Packages that are part of the public surface themselves.
-_PACKAGES = ("blocks", "models")
+_PACKAGES = ("blocks", "learn", "models")
 
 __all__ = ["__version__", *_PACKAGES, *_EXPORTS]
 
@@ -97,6 +97,7 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from skipstone import blocks as blocks
+    from skipstone import learn as learn
     from skipstone import models as models
     from skipstone.checks import Report as Report
     from skipstone.checks import assert_skips_ok as assert_skips_ok

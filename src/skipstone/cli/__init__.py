@@ -35,10 +35,12 @@ COMMANDS = {
     "runs": "list what was trained: state, accuracy, time; as a table, JSON or CSV; delete",
     "models": "list the reference networks, with their costs",
     "blocks": "list the catalogue of skip designs",
+    "learn": "lessons on skip connections, with exercises whose answers are really checked, and a quiz",
     "demo": "check the tutorials' networks, train plain / residual / dense, write a report",
 }
 
 _FILES = {"run": "program"}  # a module named as this package's function would take its place
+_SEVERAL = frozenset({"learn"})  # commands with commands of their own: the module holds `app`
 
 _process = {"ours": False}  # whether this process runs the command line and nothing else
 
@@ -105,5 +107,7 @@ def _app() -> "App":
         default_parameter=Parameter(negative=""),  # no --no-flag and --empty-list beside each option
     )
     for name, summary in COMMANDS.items():
-        app.command(f"skipstone.cli.{_FILES.get(name, name)}:run", name=name, help=summary)
+        app.command(
+            f"skipstone.cli.{_FILES.get(name, name)}:{'app' if name in _SEVERAL else 'run'}", name=name, help=summary
+        )
     return app

@@ -1,0 +1,115 @@
+"""In the student's process: run the file, answer each ask, hand the answers out. Knows nothing of what is right.
+
+Each answer is `{"ask": number, ...}` with what was asked for, or with `trouble`: what was raised and at which line of
+the student's.
+"""
+
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from skipstone.learn.asks import Ask, Calls, Network, Value
+
+Emit = Callable[[dict[str, Any]], None]
+NOT_THERE = "not-there"
+
+
+class TimeUp(BaseException):
+    """The student's code has used up its time; raised at the line where it then was."""
+
+
+def run_file(path: str, asks: Sequence[Ask], emit: Emit) -> None:
+    """Run the student's file and answer `asks`, one call of `emit` each."""
+    namespace: dict[str, Any] = {"__name__": "answer", "__file__": path}
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            code = compile(file.read(), path, "exec")
+        exec(code, namespace)
+    except BaseException as error:  # noqa: BLE001 - whatever the student's code raises, SystemExit included, is told
+        emit({"trouble": trouble_of(error, path)})
+        return
+    gather(namespace, path, asks, emit)
+
+
+def gather(namespace: Mapping[str, Any], path: str | None, asks: Sequence[Ask], emit: Emit) -> None:
+    """Answer `asks` from what a file or a notebook has bound. `path` is the student's file, None for a notebook."""
+    for number, ask in enumerate(asks):
+        if ask.name not in namespace:
+            emit({"ask": number, "trouble": {"error": NOT_THERE, "message": f"nothing is called {ask.name}"}})
+            continue
+        try:
+            emit({"ask": number, **_answer(namespace[ask.name], ask, path)})
+        except BaseException as error:  # noqa: BLE001 - as above
+            emit({"ask": number, "trouble": trouble_of(error, path)})
+            if isinstance(error, TimeUp):
+                return
+
+
+def trouble_of(error: BaseException, path: str | None) -> dict[str, Any]:
+    """What was raised in words, and the last line of the student's file that had a part in it."""
+    line = error.lineno if isinstance(error, SyntaxError) and error.filename == path else None
+    for frame in traceback.extract_tb(error.__traceback__):
+        if path is None or frame.filename == path:
+            line = frame.lineno
+    message = (error.msg if isinstance(error, SyntaxError) else str(error)).strip() or type(error).__name__
+    return {"error": type(error).__name__, "message": message[:2000], "line": line}
+
+
+def _answer(value: Any, ask: Ask, path: str | None) -> dict[str, Any]:
+    from skipstone.learn.wire import plain
+
+    if isinstance(ask, Value):
+        return {"value": plain(value)}
+    if isinstance(ask, Calls):
+        return {"results": list(_results(value, ask, path))}
+    return _network(value, ask)
+
+
+def _results(function: Any, ask: Calls, path: str | None) -> Iterator[dict[str, Any]]:
+    from skipstone.learn.wire import plain
+
+    for case in ask.cases:
+        try:
+            yield {"value": plain(function(*case))}
+        except Exception as error:  # noqa: BLE001 - one case is one answer
+            yield {"trouble": trouble_of(error, path)}
+
+
+def _network(made: Any, ask: Network) -> dict[str, Any]:
+    import torch
+    from torch import nn
+
+    from skipstone.learn.wire import graph_to, tensors_to
+    from skipstone.tracing import trace
+
+    torch.manual_seed(ask.seed)
+    model = made if isinstance(made, nn.Module) and not ask.arguments else made(*ask.arguments)
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"{ask.name} gives {type(model).__name__}, expected a torch.nn.Module")
+    model.train(ask.training)
+    graph = trace(model, ask.example)
+    answer: dict[str, Any] = {"findings": _findings(model, ask)}
+    if graph.stopped is None and not graph.failures:
+        answer["graph"] = graph_to(graph)
+        tensors = {**dict(model.named_buffers()), **dict(model.named_parameters())}
+        answer["weights"] = tensors_to(tensors)
+    elif graph.stopped is not None:
+        place = graph.stopped.place
+        answer["trouble"] = {
+            "error": graph.stopped.error,
+            "message": graph.stopped.message,
+            "line": place.line if place else None,
+        }
+    return answer
+
+
+def _findings(model: Any, ask: Network) -> list[dict[str, Any]]:
+    """What the checker says of the network, in its words: an explanation for the student, not a part of the verdict."""
+    from skipstone.checks import check
+    from skipstone.checks.text import finding_text
+
+    report = check(model, ask.example, repairs=False, sizes=False, run=False)
+    return [
+        {"code": f.code, "severity": f.severity, "line": f.line, "text": finding_text(f, type(model).__name__)}
+        for f in report.findings
+    ]

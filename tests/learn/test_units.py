@@ -1,0 +1,54 @@
+"""Every unit: its solution passes, its starter fails, right answers pass however written, wrong ones are told what."""
+
+import pytest
+
+from skipstone.learn.unit import NAMES, load, units
+
+RIGHT = [(unit.name, name) for unit in units() for name in unit.right]
+WRONG = [(unit.name, name) for unit in units() for name in unit.wrong]
+IN_BRIEF = "shapes-1"  # the unit whose answers are all judged by default
+
+
+def _marked(pairs):
+    return [pair if pair[0] == IN_BRIEF else pytest.param(*pair, marks=pytest.mark.slow) for pair in pairs]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_solution_passes_and_the_starter_does_not(name, judge):
+    unit = load(name)
+    solved = judge(unit, unit.solution)
+    assert solved.passed, str(solved)
+    begun = judge(unit, unit.starter)
+    assert not begun.passed
+    assert all(point.line for point in begun.points if not point.right), str(begun)
+
+
+@pytest.mark.parametrize(("unit", "name"), _marked(RIGHT))
+def test_a_right_answer_passes_however_it_is_written(unit, name, judge):
+    verdict = judge(load(unit), load(unit).right[name])
+    assert verdict.passed, str(verdict)
+
+
+@pytest.mark.parametrize(("unit", "name"), _marked(WRONG))
+def test_a_wrong_answer_is_told_what_is_wrong(unit, name, judge):
+    source, message = load(unit).wrong[name]
+    verdict = judge(load(unit), source)
+    assert not verdict.passed
+    assert message in " ".join(str(verdict).split()), str(verdict)
+
+
+@pytest.mark.parametrize("unit", units(), ids=lambda unit: unit.name)
+def test_there_are_enough_answers_and_each_mistake_has_its_own_message(unit):
+    assert len(unit.right) >= 4
+    assert len({message for _, message in unit.wrong.values()}) >= 6
+    assert len({unit.solution, unit.starter, *unit.right.values()}) == len(unit.right) + 2
+    assert unit.hints
+    assert len(unit.lesson.splitlines()) <= 30  # with its picture, a screen
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("unit", units(), ids=lambda unit: unit.name)
+def test_every_lesson_has_a_picture_that_fits_a_terminal(unit):
+    lines = unit.picture().splitlines()
+    assert len(lines) > 3
+    assert max(map(len, lines)) <= 130
