@@ -32,7 +32,8 @@ TextOrJson = Annotated[Literal["text", "json"], Parameter(name=["--format", "-f"
 Diff = Annotated[bool, Parameter(help="Print the change of the source as one patch that git apply takes.")]
 Write = Annotated[bool, Parameter(help="Make that change in the source.")]
 Data = Annotated[
-    str, Parameter(help="digits, cifar10, cifar100, or file.py:make_data, a function that returns datasets.")
+    str,
+    Parameter(help="digits, cifar10, cifar100, folder:PATH of pictures, or file.py:make_data, which returns datasets."),
 ]
 DataFolder = Annotated[
     Path | None,

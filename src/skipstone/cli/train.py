@@ -50,7 +50,8 @@ def run(
     options
         An argument for it, as name=value (width=8, shortcut=A); may be repeated.
     data
-        digits (default), cifar10, cifar100, or file.py:make_data, a function that returns datasets.
+        digits (default), cifar10, cifar100, folder:PATH of pictures (folder:PATH@64 resizes them), or
+        file.py:make_data, a function that returns datasets.
     epochs
         Times through the training images. Default 10.
     seed

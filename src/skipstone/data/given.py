@@ -55,7 +55,7 @@ def _called(text: str) -> Iterator[Any]:
     """What the function of the user's file returns; the file stays imported within, since datasets read from it."""
     target = parse_target(text)
     if not target.where.endswith(".py") or not target.name:
-        raise UnknownNameError("data set", text, ["cifar10", "cifar100", "digits", "file.py:make_data"])
+        raise UnknownNameError("data set", text, ["cifar10", "cifar100", "digits", "folder:PATH", "file.py:make_data"])
     with imported_file(target.where, text) as module:
         function = getattr(module, target.name, None)
         if not isinstance(function, FunctionType):

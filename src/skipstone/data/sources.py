@@ -8,6 +8,7 @@ from skipstone.core.errors import SkipstoneError, UnknownNameError
 from skipstone.data.cifar import CIFAR10, CIFAR100, Layout, load_cifar
 from skipstone.data.digits import CLASSES, load_digits
 from skipstone.data.fetch import fetch
+from skipstone.data.folder import PREFIX, load_folder
 from skipstone.data.given import load_given
 from skipstone.data.images import Images, Splits, hold_out
 
@@ -20,8 +21,8 @@ def load(name: str, folder: str | Path | None = None, *, val_fraction: float = 0
     `folder` is where CIFAR's binary version lies (a folder or the archive); without it the official archive is
     fetched once into the cache folder. The digits come with scikit-learn and take no folder.
 
-    `file.py:make_data` is data of the user's own (see `skipstone.data.given`); validation images are held out of its
-    training part unless it brings its own.
+    `file.py:make_data` is data of the user's own (see `skipstone.data.given`), `folder:PATH` a folder of pictures (see
+    `skipstone.data.folder`); validation images are held out of their training part unless they bring their own.
 
     Raises:
         UnknownNameError: no such data set.
@@ -38,8 +39,8 @@ def load(name: str, folder: str | Path | None = None, *, val_fraction: float = 0
 
 def _given(name: str, folder: str | Path | None, val_fraction: float, split_seed: int) -> Splits:
     if folder is not None:
-        raise SkipstoneError(f"{name} takes no data folder, but {folder} was given; give it to the function itself")
-    (train, val, test), classes = load_given(name)
+        raise SkipstoneError(f"{name} takes no data folder, but {folder} was given; write it into the name itself")
+    (train, val, test), classes = load_folder(name) if name.startswith(PREFIX) else load_given(name)
     if val is None:
         train, val = hold_out(train, val_fraction, split_seed)
     return Splits(name, train, val, test, classes, "none")
