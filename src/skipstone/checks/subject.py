@@ -61,10 +61,11 @@ class Subject:
 
     def module_at(self, path: str) -> nn.Module:
         """The module at a dotted path of the record, "" for the model itself."""
-        return self._modules[path]
+        return self.modules[path]
 
     @cached_property
-    def _modules(self) -> dict[str, nn.Module]:
+    def modules(self) -> dict[str, nn.Module]:
+        """Every module by its dotted path of the record, each once."""
         return dict(keras.named_modules(self.model))
 
     @cached_property

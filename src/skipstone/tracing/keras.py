@@ -63,21 +63,23 @@ def weights(root: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
 
 
 def named_modules(root: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """`root.named_modules()`, and the layers that a Keras model keeps in a list, by their names."""
-    if PACKAGE not in sys.modules:
-        yield from root.named_modules()
-        return
+    """What `root.named_modules()` gives, and the layers that a Keras model keeps in a list, by their names.
+
+    The module's own method is not asked: it is the user's to override, and torch's takes a generator for each level.
+    """
     seen: set[int] = set()
     pending = [("", root)]
     while pending:
-        path, module = pending.pop(0)
+        path, module = pending.pop()
         if id(module) in seen:
             continue
         seen.add(id(module))
         yield path, module
         prefix = f"{path}." if path else ""
         children = [(f"{prefix}{name}", child) for name, child in children_of(module).items() if child is not None]
-        pending[:0] = [*children, *((f"{prefix}{layer.name}", layer) for layer in _listed(module))]
+        if PACKAGE in sys.modules:
+            children += [(f"{prefix}{layer.name}", layer) for layer in _listed(module)]
+        pending += reversed(children)
 
 
 def _listed(module: nn.Module) -> list[Any]:

@@ -29,7 +29,8 @@ def map_tensors(value: object, change: Callable[[torch.Tensor], torch.Tensor]) -
 def leaves_in(value: object, kind: type[T]) -> list[T]:
     """Every value of a kind in a nest, in order."""
     found: list[T] = []
-    _collect(value, kind, found, 0)
+    if type(value) not in _PLAIN:
+        _collect(value, kind, found, 0)
     return found
 
 
@@ -43,17 +44,16 @@ def _collect(value: object, kind: type[Any], found: list[Any], depth: int) -> No
     if isinstance(value, kind):
         found.append(value)
         return
-    if type(value) in _PLAIN:  # nearly every leaf: not worth asking torch
-        return
     for item in _items(value, depth):
-        _collect(item, kind, found, depth + 1)
+        if type(item) not in _PLAIN:  # nearly every leaf is: not worth a call
+            _collect(item, kind, found, depth + 1)
 
 
 def _items(value: object, depth: int) -> Iterable[object]:
     """What a container holds; nothing of what is none."""
     if isinstance(value, tuple | list):
         return value
-    if isinstance(value, Mapping):
+    if type(value) is dict or isinstance(value, Mapping):  # asking for an abstract class takes its time
         return value.values()
     if depth < _DEPTH and hasattr(value, "__dataclass_fields__"):
         return [getattr(value, name, None) for name in value.__dataclass_fields__]

@@ -12,6 +12,7 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from functools import partial
+from operator import is_
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -111,7 +112,7 @@ class _Outside:
 
         def back() -> None:
             now = dict(mapping)
-            if list(now) != list(before) or any(now[key] is not value for key, value in before.items()):
+            if list(now) != list(before) or not all(map(is_, now.values(), before.values())):
                 if not self._is_the_record_s(now.values()):
                     return
                 mapping.clear()
@@ -124,7 +125,7 @@ class _Outside:
 
         def back() -> None:
             now = list(collection)
-            if len(now) != len(before) or any(a is not b for a, b in zip(now, before, strict=True)):
+            if len(now) != len(before) or not all(map(is_, now, before)):
                 if not self._is_the_record_s(now):
                     return
                 collection.clear()

@@ -32,7 +32,7 @@ _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
 def check(subject: Subject) -> Iterator[Fault]:
-    for path, container in subject.model.named_modules():
+    for path, container in subject.modules.items():
         if not isinstance(container, _CONTAINERS):
             continue
         names: dict[int, list[str]] = {}
@@ -54,7 +54,7 @@ def _has_state(module: nn.Module) -> bool:
 
 def _in_a_row(subject: Subject, module: nn.Module) -> list[ModuleCall]:
     """The calls of the module, where each works on what the one before gave."""
-    path = next(path for path, other in subject.model.named_modules() if other is module)
+    path = next(path for path, other in subject.modules.items() if other is module)
     calls = [c for c in subject.graph.calls if c.path == path and c.completed and c.inputs and c.outputs]
     follows = (subject.ancestry.leads_to(one.outputs[0], two.inputs[0]) for one, two in pairwise(calls))
     return calls if len(calls) > 1 and all(follows) else []

@@ -34,7 +34,7 @@ def check(subject: Subject) -> Iterator[Fault]:
     graph = subject.graph
     called = {call.path for call in graph.calls}
     rows = [call for call in graph.calls if type(subject.module_at(call.path)) is nn.Sequential and call.inputs]
-    idle = [(path, module) for path, module in subject.model.named_modules() if path and _is_idle(module, path, called)]
+    idle = [(path, module) for path, module in subject.modules.items() if path and _is_idle(module, path, called)]
     for path, module in idle:
         children = list(module.children())
         chain = _chain(graph, [f"{path}.{name}" for name, _ in module.named_children()])

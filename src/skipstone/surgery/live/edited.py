@@ -7,7 +7,7 @@ and the edits, and make the class anew.
 
 import copyreg
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from types import FunctionType, MethodType
 from typing import Any
@@ -16,7 +16,7 @@ from torch import nn
 
 from skipstone.core.graph import Place
 from skipstone.surgery.errors import SurgeryError
-from skipstone.surgery.live.handlers import SiteEdit, SiteHandler
+from skipstone.surgery.live.handlers import Counter, SiteEdit, SiteHandler
 from skipstone.surgery.live.held import Held, function_of, held_by, rebuilt, routes
 from skipstone.surgery.live.locate import Location, Route, Step, locations
 from skipstone.surgery.live.replay import replaying
@@ -58,7 +58,7 @@ def set_stages(module: nn.Module, stages: Stages) -> None:
     base = base_class(module)
     module.__class__ = base
     if stages:
-        held = _held(module, _handlers(stages))
+        held = _held(module, {edit.site.place for stage in stages for edit in stage})
         module.__class__ = edited_class(base, stages, held)
         for name in held.names:
             getattr(module, name)  # made once, before torch's compiler asks: it could not follow the making
@@ -80,10 +80,10 @@ def obstacle(module: nn.Module, place: Place) -> str:
     return next(filter(None, reasons), "")
 
 
-def _held(module: nn.Module, handlers: Mapping[Place, SiteHandler]) -> Held:
+def _held(module: nn.Module, places: Set[Place]) -> Held:
     """What the instance holds; what it holds and cannot be rewritten counts as lying deeper."""
-    held = held_by(module, handlers)
-    stuck = {place for name in held.names for place in handlers if _obstacle_held(module, name, place)}
+    held = held_by(module, places)
+    stuck = {place for name in held.names for place in places if _obstacle_held(module, name, place)}
     return replace(held, deeper=held.deeper | stuck)
 
 
@@ -93,7 +93,8 @@ def edited_class(base: type[nn.Module], stages: Stages, held: Held) -> type[nn.M
     watched: dict[Place, SiteHandler] = {}
     hooked: dict[Place, SiteHandler] = {}
     rest: dict[Place, SiteHandler] = {}
-    for place, handler in _handlers(stages).items():
+    counter: Counter = {}
+    for place, handler in _handlers(stages, counter).items():
         found = locations(base, place)
         if place in held.hooked:
             hooked[place] = handler
@@ -111,7 +112,7 @@ def edited_class(base: type[nn.Module], stages: Stages, held: Held) -> type[nn.M
         counted |= not local and tree.counts()
         methods.setdefault(owner, {})[method] = tree.attribute(vars(owner)[method], local)
     counted |= bool(held.names) and any(handler.counts for handler in rest.values())
-    wrap = _wrapping(counted, watched)
+    wrap = _wrapping(counter if counted else None, watched)
     own = methods.setdefault(base, {})
     own.update((name, held_property(name, rest, wrap if name == "forward" else None)) for name in held.names)
     cls = _assembled(base, stages, held, methods)
@@ -123,12 +124,12 @@ def edited_class(base: type[nn.Module], stages: Stages, held: Held) -> type[nn.M
     return made
 
 
-def _wrapping(counted: bool, watched: Mapping[Place, SiteHandler]) -> Callable[[Any], Any]:
+def _wrapping(counter: Counter | None, watched: Mapping[Place, SiteHandler]) -> Callable[[Any], Any]:
     """What is laid around a module's forward."""
 
     def wrap(forward: Any) -> Any:
         inner = replaying(forward, watched) if watched else forward
-        return _counting(inner) if counted else inner
+        return inner if counter is None else _counting(inner, counter)
 
     return wrap
 
@@ -216,7 +217,7 @@ class _Function:
         return new
 
 
-def _handlers(stages: Stages) -> dict[Place, SiteHandler]:
+def _handlers(stages: Stages, counter: Counter) -> dict[Place, SiteHandler]:
     by_place: dict[Place, list[dict[int | None, tuple[SiteEdit, ...]]]] = {}
     for stage in stages:
         here: dict[Place, dict[int | None, tuple[SiteEdit, ...]]] = {}
@@ -225,14 +226,14 @@ def _handlers(stages: Stages) -> dict[Place, SiteHandler]:
             runs[edit.site.occurrence] = (*runs.get(edit.site.occurrence, ()), edit)
         for place, runs in here.items():
             by_place.setdefault(place, []).append(runs)
-    return {place: SiteHandler(f"{place}:{place.column}", runs) for place, runs in by_place.items()}
+    return {place: SiteHandler(f"{place}:{place.column}", runs, counter) for place, runs in by_place.items()}
 
 
 @functools.lru_cache(maxsize=4096)
 def _obstacle(location: Location, place: Place) -> str:
     """Why the source at a place cannot be rewritten; empty where it can."""
     tree = _Function(location.functions[0])
-    tree.add(tuple(zip(location.steps, location.functions[1:], strict=True)), place, SiteHandler("", ()))
+    tree.add(tuple(zip(location.steps, location.functions[1:], strict=True)), place, SiteHandler("", (), {}))
     try:
         tree.attribute(vars(location.owner)[location.method], False)
     except SurgeryError as error:
@@ -242,7 +243,7 @@ def _obstacle(location: Location, place: Place) -> str:
 
 def _obstacle_held(module: nn.Module, name: str, place: Place) -> str:
     try:
-        _edited_value(module, module.__dict__[name], {place: SiteHandler("", ())}, None)
+        _edited_value(module, module.__dict__[name], {place: SiteHandler("", (), {})}, None)
     except SurgeryError as error:
         return str(error)
     return ""
@@ -269,7 +270,6 @@ def _assembled(base: type[nn.Module], stages: Stages, held: Held, methods: Mappi
         "_skipstone_base": base,
         "_skipstone_stages": stages,
         "_skipstone_held": held,
-        "_skipstone_runs": None,
     }
     try:
         return type(base.__name__, (base, *_ordered(mixins)), namespace)
@@ -282,17 +282,17 @@ def _ordered(mixins: Iterable[type]) -> list[type]:
     return sorted(mixins, key=lambda mixin: -len(mixin.__mro__))
 
 
-def _counting(forward: Any) -> Any:
+def _counting(forward: Any, counter: Counter) -> Any:
     """Runs of a line are counted from 0 in each call of the module."""
 
     @functools.wraps(forward)
     def counted(self: Any, *args: Any, **kwargs: Any) -> Any:
-        outer = self._skipstone_runs
-        self._skipstone_runs = {}
+        outer = counter.get(id(self))
+        counter[id(self)] = {}
         try:
             return forward(self, *args, **kwargs)
         finally:
-            self._skipstone_runs = outer
+            counter[id(self)] = outer
 
     return counted
 

@@ -99,15 +99,22 @@ def argument_names(op: str) -> tuple[str, ...]:
     return ()
 
 
+# How often each line of an edited module has run in the call at hand, for each module by its id (replicas share their
+# class); None outside of calls. It is held by the edited functions and not by the module: torch.export of torch 2.6
+# refuses a module that writes to an attribute of its own.
+Counter = dict[int, dict[str, int] | None]
+
+
 class SiteHandler:
     """Stands for one expression. `stages[n]` maps a run of the expression (None: every run) to the edits of stage n."""
 
-    def __init__(self, key: str, stages: Sequence[Mapping[int | None, Stage]]) -> None:
+    def __init__(self, key: str, stages: Sequence[Mapping[int | None, Stage]], counter: Counter) -> None:
         self.stages = [{run: Stages(edits) for run, edits in stage.items()} for stage in stages]
         self.counters = [
             f"{key}:{n}" if any(run is not None for run in stage) else "" for n, stage in enumerate(stages)
         ]
         self.counts = any(self.counters)
+        self.counter = counter
 
     def __call__(self, module: nn.Module, runs: Any, target: Any, name: str, /, *args: Any, **kwargs: Any) -> Any:
         function: Any
@@ -141,10 +148,10 @@ class SiteHandler:
 
     def _run(self, module: nn.Module, runs: Any, function: Any, args: Any, kwargs: Any) -> Any:
         takes: list[int] = []
-        for stage, counter in zip(self.stages, self.counters, strict=True):
+        for stage, key in zip(self.stages, self.counters, strict=True):
             if function is _value:
                 break  # an earlier stage left nothing to record here: later ones do not count this run
-            number = self._count(module, runs, counter) if counter else None
+            number = self._count(module, runs, key) if key else None
             for run, edits in stage.items():
                 if run is None or run == number:
                     function, args, kwargs = _edited(edits, module, function, args, kwargs)
@@ -154,15 +161,15 @@ class SiteHandler:
             result = result[index]
         return args[0] if function is operator.setitem else result
 
-    def _count(self, module: nn.Module, runs: Any, key: str) -> int:
-        counter: dict[str, int] | None = module._skipstone_runs if runs is None else runs  # type: ignore[assignment]
-        if counter is None:
+    def _count(self, module: nn.Module, runs: dict[str, int] | None, key: str) -> int:
+        counted = self.counter.get(id(module)) if runs is None else runs
+        if counted is None:
             raise SurgeryError(
                 "an edit for one run of a line was reached outside the call of its module, as when activation "
                 "checkpointing runs a part of it again; checkpoint the whole module instead, or edit every run"
             )
-        number = counter.get(key, 0)
-        counter[key] = number + 1
+        number = counted.get(key, 0)
+        counted[key] = number + 1
         return number
 
 
