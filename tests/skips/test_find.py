@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from skipstone.core.errors import SkipstoneError
 from skipstone.graphs.ancestry import Ancestry
 from skipstone.skips import find_skips
 from skipstone.tracing import trace
@@ -170,6 +171,25 @@ def test_the_span_counts_layers_on_the_longest_path() -> None:
         return x + m.b(y + m.c(y))
 
     assert [skip.span for skip in skips(nested)] == [1, 3]
+
+
+class OnlyInTraining(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.layer(x) if self.training else self.layer(x)
+
+
+def test_a_mode() -> None:
+    model = OnlyInTraining()
+    assert [len(find_skips(model, (2, 4), mode=mode)) for mode in (None, "train", "eval")] == [1, 1, 0]
+    assert model.training
+    with pytest.raises(SkipstoneError, match="mode is 'test', expected 'train' or 'eval'"):
+        find_skips(model, (2, 4), mode="test")  # type: ignore[arg-type]
+    with pytest.raises(SkipstoneError, match="the graph was recorded already"):
+        find_skips(trace(model, (2, 4)), mode="eval")
 
 
 def test_a_graph_or_a_model() -> None:

@@ -30,7 +30,7 @@ def _gradient_flow(model):
 
 FUNCTIONS = {
     "trace": lambda m: trace(m, awkward.IMAGE),
-    "trace in the other mode": lambda m: trace(m, awkward.IMAGE, training=not m.training),
+    "trace in the other mode": lambda m: trace(m, awkward.IMAGE, mode="eval" if m.training else "train"),
     "find_skips": lambda m: skipstone.find_skips(m, awkward.IMAGE),
     "check": lambda m: skipstone.check(m, awkward.IMAGE),
     "check without a run": lambda m: skipstone.check(m, awkward.IMAGE, run=False),

@@ -287,7 +287,7 @@ def test_the_mode_is_the_twin_s() -> None:
     assert model.merged
     assert not model.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
-    assert "matmul" in {node.op for node in trace(model, (2, 8), training=True)}
+    assert "matmul" in {node.op for node in trace(model, (2, 8), mode="train")}
     assert "matmul" not in {node.op for node in trace(model, (2, 8))}
 
 
@@ -303,7 +303,7 @@ def test_a_mode_of_the_user_s_own_is_kept_by_the_record() -> None:
             return self
 
     model = Frozen().eval()
-    graph = trace(model, IMAGE, training=True)
+    graph = trace(model, IMAGE, mode="train")
     assert graph.modules["conv"].training
     assert not graph.modules["norm"].training
     assert not model.conv.training
@@ -315,7 +315,7 @@ def test_a_train_that_cannot_run_without_data_is_told() -> None:
             super().train(mode)
             raise KeyError("no data")
 
-    graph = trace(Picky(), IMAGE, training=False)
+    graph = trace(Picky(), IMAGE, mode="eval")
     assert not graph.modules["conv"].training
     assert [assumption.what for assumption in graph.assumptions] == [
         "took train(False), which raises KeyError here, as setting flags alone"

@@ -113,7 +113,7 @@ class Subject:
             return self.graph
         key = ("mode", training)
         if key not in self._variants:
-            self._variants[key] = trace(self.model, self.example, training=training)
+            self._variants[key] = trace(self.model, self.example, mode="train" if training else "eval")
         return self._variants[key]
 
     def _variant(self, key: object, change: Callable[[tuple[int, ...]], tuple[int, ...]], *, first_axis: bool) -> Graph:

@@ -9,6 +9,7 @@ from functools import reduce
 
 from torch import nn
 
+from skipstone.core.errors import SkipstoneError
 from skipstone.core.graph import Graph, Node
 from skipstone.core.skip import Merge, Skip
 from skipstone.graphs.ancestry import Ancestry
@@ -18,16 +19,21 @@ from skipstone.graphs.merges import merge_of, merged_operands
 from skipstone.graphs.operations import MERGES
 from skipstone.graphs.roles import POOL, TRANSPARENT
 from skipstone.tracing import trace
+from skipstone.tracing.session import Mode
 
 
-def find_skips(model: nn.Module | Graph, example: object = None) -> tuple[Skip, ...]:
+def find_skips(model: nn.Module | Graph, example: object = None, *, mode: Mode | None = None) -> tuple[Skip, ...]:
     """Every place where paths from one tensor meet again, in the order of the forward pass.
 
     Takes a model and an example input, or a recorded graph. One `Skip` for each merging operation; gates, parallel
-    branches, score biases and trivial arithmetic are listed too, told apart by `kind`.
+    branches, score biases and trivial arithmetic are listed too, told apart by `kind`. `mode` is "train" or "eval", as
+    for `trace`: a network may leave skips out in one of them.
     """
-    graph = model if isinstance(model, Graph) else trace(model, example)
-    return skips_of(graph, Ancestry(graph))
+    if not isinstance(model, Graph):
+        model = trace(model, example, mode=mode)
+    elif mode is not None:
+        raise SkipstoneError(f"mode is {mode!r}, but the graph was recorded already, in a mode of its own")
+    return skips_of(model, Ancestry(model))
 
 
 def skips_of(graph: Graph, ancestry: Ancestry) -> tuple[Skip, ...]:

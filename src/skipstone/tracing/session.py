@@ -55,15 +55,20 @@ Mode = Literal["train", "eval"]
 _ASKED: ContextVar[bool | None] = ContextVar("training", default=None)
 
 
+def training_in(mode: Mode | None) -> bool | None:
+    """What `nn.Module.training` is in a mode; None for none, the mode that each module is in."""
+    if mode not in (None, "train", "eval"):
+        raise SkipstoneError(f"mode is {mode!r}, expected 'train' or 'eval'")
+    return None if mode is None else mode == "train"
+
+
 @contextmanager
 def asked_for(mode: Mode | None) -> Iterator[None]:
     """Within it every record and run is made in this mode; None: in the modes that the model's modules are in.
 
     The model itself is never put into it: only twins and copies are.
     """
-    if mode not in (None, "train", "eval"):
-        raise SkipstoneError(f"mode is {mode!r}, expected 'train' or 'eval'")
-    token = _ASKED.set(None if mode is None else mode == "train")
+    token = _ASKED.set(training_in(mode))
     try:
         yield
     finally:

@@ -16,7 +16,7 @@ from skipstone.tracing.example import Example, parse_example
 from skipstone.tracing.nests import map_tensors, tensors_in
 from skipstone.tracing.refusals import Refusals
 from skipstone.tracing.selftest import records_differ, self_test
-from skipstone.tracing.session import SECONDS, run, undisturbed
+from skipstone.tracing.session import SECONDS, Mode, run, training_in, undisturbed
 from skipstone.tracing.stops import source_of, stop_at
 from skipstone.tracing.torch_internals import children_of
 
@@ -27,8 +27,8 @@ def trace(
     model: nn.Module,
     example: object,
     *,
+    mode: Mode | None = None,
     out_of_place: bool = False,
-    training: bool | None = None,
     seconds: float = SECONDS,
 ) -> Graph:
     """Record one forward pass of `model`.
@@ -37,8 +37,9 @@ def trace(
         model: any module; a twin of it runs on tensors without values, and it stays as it was. Its
             `requires_grad` flags are respected.
         example: a shape `(2, 3, 32, 32)`, a tensor, a tuple of them, or a dict of keyword arguments.
+        mode: "train" or "eval": record as if `train()` or `eval()` had been called; by default in the modes that the
+            model's modules are in.
         out_of_place: treat `inplace=True` and augmented assignments as if they made new tensors.
-        training: record as if `train(training)` had been called; by default in the mode that the model is in.
         seconds: a pass that takes longer is recorded up to there, and the record says so.
 
     Where torch refuses an operation the record goes on with an assumed shape: of several that could have been meant,
@@ -52,6 +53,7 @@ def trace(
         raise SkipstoneError(f"a model must be a torch.nn.Module, not {type(model).__name__}: {model!r}")
     _check_initialised(model)
     self_test("the records", lambda: records_differ(trace))
+    training = training_in(mode)
     with undisturbed(model), time_limit(NO_LIMIT):
         parsed = parse_example(example)
 
