@@ -59,6 +59,28 @@ class Tires(nn.Module):
 
 def leaves():
     raise SystemExit(3)
+
+
+class Odd(Exception):
+    def __str__(self):
+        raise ValueError("no text")
+
+
+class Interrupts(Net):
+    def forward(self, x):
+        raise KeyboardInterrupt
+
+
+def interrupts():
+    raise KeyboardInterrupt("by the code itself")
+
+
+def is_odd():
+    raise Odd
+
+
+def colours():
+    raise ValueError("\x1b[31mred\x1b[0m")
 """
 
 
@@ -88,6 +110,14 @@ CHECK = ["check", "net.py:Net", "-i", "3x8x8"]
     [
         (["check", "net.py:Large", "-i", "3x8x8"], "can't allocate memory"),
         (["check", "net.py:leaves", "-i", "3x8x8"], "leaves raised SystemExit: 3"),
+        (["check", "net.py:interrupts", "-i", "3x8x8"], "interrupts raised KeyboardInterrupt: by the code itself"),
+        (["check", "net.py:is_odd", "-i", "3x8x8"], "Odd: its text cannot be had, Odd.__str__ raises ValueError"),
+        (["check", "net.py:colours", "-i", "3x8x8"], r"ValueError: \x1b[31mred\x1b[0m"),
+        (["check", "a\0b.py:Net", "-i", "3x8x8"], "a name holds a NUL character"),
+        (
+            ["train", "--model", "net.py:Interrupts", "--out", "run"],
+            "cannot take digits's images (2, 1, 8, 8): Keyboard",
+        ),
         (["check", "net.py:Net", "-i", "3x99999999999x99999999999"], "no memory holds more than 1,099,511,627,776"),
         (["check", "net.py:Net", "-i", "3x" + "9" * 5000], "more than 18 digits"),
         (["check", "net.py:Net", "-i", "x".join(["2"] * 40)], "41 axes; at most 16"),

@@ -71,11 +71,22 @@ def test_another_recipe_in_the_same_folder_is_refused(out, capsys):
     assert "holds another run" in capsys.readouterr().err
 
 
-def test_a_failed_run_is_told_and_gives_status_1(tmp_path, capfd):
-    arguments = ["--seeds", "1", "--epochs", "1", "--out", str(tmp_path)]
-    assert run(["compare", "--models", "plain9", *arguments]) == 1
-    out = capfd.readouterr().out
-    assert "plain9_seed0 failed: no plain of depth 9" in out.replace("\n", " ")
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--models", "plain9,plain8"], "no plain of depth 9"),
+        (["--models", "plain8", "--data", "nope"], "unknown data set 'nope'; known: cifar10, cifar100, digits"),
+        (["--models", "plain8", "--device", "nope"], "device 'nope' cannot be used"),
+        (["--models", "plain8", "--vary", "nope=1,2"], "unknown option of plain8 'nope'"),
+        (["--models", "plain8", "--data", "nope", "--plan"], "unknown data set 'nope'"),
+    ],
+)
+def test_what_no_run_could_be_is_refused_before_the_first(tmp_path, capfd, arguments, words):
+    assert run(["compare", *arguments, "--seeds", "2", "--epochs", "1", "--out", str(tmp_path / "c")]) == 2
+    told = capfd.readouterr()
+    assert told.err.startswith(f"skipstone: {words}")
+    assert told.err.count("\n") == 1
+    assert not list(tmp_path.glob("c/*"))
 
 
 BRACKETS = """

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from skipstone.cli.boundary import CLEAN, COULD_NOT_RUN, guarded, told_once
+from skipstone.cli.boundary import CLEAN, COULD_NOT_RUN, guarded, tell, told_once
 
 if TYPE_CHECKING:
     from cyclopts import App
@@ -87,8 +87,10 @@ def _run(arguments: Sequence[str]) -> int:
     os.getcwd()  # raises where the folder is gone, in which torch would end the process while it is imported
     try:
         with told_once(PartialImportWarning):
-            status = _app()(list(arguments), exit_on_error=False, print_error=True, result_action="return_value")
-    except CycloptsError:
+            status = _app()(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        command = " ".join(["skipstone", *(error.command_chain or ())])
+        tell(f"{' '.join(str(error).split())} See {command} --help")
         return COULD_NOT_RUN
     return status if isinstance(status, int) else CLEAN
 

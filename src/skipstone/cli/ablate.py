@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from skipstone.cli import arguments, output
-from skipstone.core.errors import SkipstoneError
+from skipstone.core.errors import SkipstoneError, printable
 
 if TYPE_CHECKING:
     from torch import nn
@@ -78,7 +78,7 @@ def run(
     model = resolve(target) if out else outline(target)
     with output.aside():
         plan = surgery.plan_ablation(model, chosen, example, parameters=parameters, cat=cat, bridges=bridges)
-    print(plan, file=sys.stderr if diff else sys.stdout)
+    print(printable(str(plan)), file=sys.stderr if diff else sys.stdout)
     status = output.show_source(model, plan.edits, write=write) if diff or write else 0
     if out:
         output.save_network(model, plan.edits, out)

@@ -15,12 +15,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from skipstone.core.errors import printable, text_of
 from skipstone.core.files import is_partial
 
 CLEAN, FINDINGS, COULD_NOT_RUN, INTERRUPTED = 0, 1, 2, 130
 
 _OURS = str(Path(__file__).parents[1]) + os.sep
 _THEIRS = tuple(_OURS + folder + os.sep for folder in ("models", "blocks"))  # networks are code like any user's
+_NO_NETWORKS = ("importing.py", "target.py", "zoos.py", "registry.py", "counting.py", "page.py")  # but these hold none
 
 _ADVICE = {
     errno.ENOENT: "give a path whose folder exists",
@@ -55,7 +57,7 @@ def guarded(command: Callable[[], int]) -> int:
 def tell(text: str) -> None:
     """One line on stderr; where that is closed there is nobody to tell."""
     try:
-        print(f"skipstone: {text}", file=sys.stderr, flush=True)
+        print(f"skipstone: {printable(text)}", file=sys.stderr, flush=True)
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
@@ -93,6 +95,8 @@ def in_words(error: BaseException) -> str | None:
         return f"{error.object[error.start : error.end]!r} cannot be written in {error.encoding}; use UTF-8"
     if isinstance(error, RecursionError):
         return "something is nested too deeply, or calls itself without end; Python allows about 1000 levels"
+    if isinstance(error, ValueError) and "embedded null" in str(error):
+        return "a name holds a NUL character, which no file's name does; leave it out"
     if isinstance(error, OverflowError):
         return f"a number is too large: {_first_line(error)}; give a smaller one"
     return None
@@ -144,17 +148,21 @@ def _is_allocation(error: BaseException) -> bool:
 
 
 def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+    return next(iter(text_of(error).splitlines()), "") or type(error).__name__
 
 
 def _users_line(error: BaseException) -> str | None:
     """`net.py:12` where the innermost code that is neither installed nor Python's own is the user's, else None."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if frame.filename.startswith(_OURS) and not frame.filename.startswith(_THEIRS):
+        if frame.filename.startswith(_OURS) and not _is_network(frame.filename):
             return None
         if os.path.isfile(frame.filename) and not _is_installed(frame.filename):
             return f"{frame.filename}:{frame.lineno}"
     return None
+
+
+def _is_network(file: str) -> bool:
+    return file.startswith(_THEIRS) and os.path.basename(file) not in _NO_NETWORKS
 
 
 def _is_installed(file: str) -> bool:

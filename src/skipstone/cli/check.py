@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from skipstone.cli import arguments, output, prepare_to_record
+from skipstone.core.errors import printable
 
 if TYPE_CHECKING:
     from skipstone.checks import Report
@@ -120,8 +121,8 @@ def _print(reports: list[tuple["Job", "Report"]], style: str, remarks: Mapping["
         if skips:
             console.print(_skip_table(report))
         remark = remarks.get(job)
-        console.print(Text(f"{job.target}   {remark}\n" if remark else f"{job.target}\n"))
-        styled = Text(str(report))
+        console.print(Text(printable(f"{job.target}   {remark}\n" if remark else f"{job.target}\n")))
+        styled = Text(printable(str(report)))
         for word, style_name in (("error", "bold red"), ("warning", "bold yellow"), ("note", "bold blue")):
             styled.highlight_regex(rf"(?m)^SK\d+  {word}", style_name)
         styled.highlight_regex(r"<- they part here", "bold")

@@ -1,7 +1,6 @@
 """skipstone compare: train several networks over seeds, print what came of it, write a report."""
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -89,8 +88,7 @@ def run(
         found = forecast(specs, workers=workers)
         print(json.dumps(encode(found), indent=1) if format == "json" else forecast_text(found))
         return 0
-    print(f"{len(specs)} runs of {epochs} epochs on {data}", file=sys.stderr)
-    with progress_bars(specs) as watch:
+    with progress_bars(specs, f"{len(specs)} runs of {epochs} epochs on {data}") as watch:
         comparison = compare(specs, out, workers=workers, watch=watch)
     if any(outcome.status == "interrupted" for outcome in comparison.outcomes):
         raise KeyboardInterrupt

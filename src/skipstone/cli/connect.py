@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from skipstone.cli import arguments, output, prepare_to_record
+from skipstone.core.errors import printable
 
 
 def run(
@@ -53,7 +54,7 @@ def run(
         plan = surgery.plan_connection(
             model, source, end, merge=merge, shortcut=shortcut, at_init=at_init, example=example
         )
-    print(plan, file=sys.stderr if diff else sys.stdout)
+    print(printable(str(plan)), file=sys.stderr if diff else sys.stdout)
     status = output.show_source(model, plan.edits, write=write) if diff or write else 0
     if out:
         output.save_network(model, plan.edits, out)

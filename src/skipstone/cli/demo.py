@@ -52,7 +52,12 @@ def run(*, out: Path = Path("demo"), workers: int | None = None) -> int:
     workers
         How many runs at a time; as many as there are cores if not given.
     """
+    from skipstone.core.files import make_folder
+    from skipstone.experiments.local import demand_workers
+
     started = time.monotonic()
+    demand_workers(workers)
+    make_folder(out)
     print("1. The tutorials' networks, checked as they stand\n", flush=True)
     _check_tutorials()
     print(f"\n2. Plain, residual and dense networks on the digits: {SEEDS} seeds, {EPOCHS} epochs each\n", flush=True)

@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from skipstone.cli import arguments, output, prepare_to_record
-from skipstone.core.errors import SkipstoneError
+from skipstone.core.errors import SkipstoneError, printable
 
 
 def run(
@@ -44,10 +44,10 @@ def run(
     prepare_to_record()
     with output.aside():
         old, folder = (outline(before), "") if revision is None else network_of_revision(before, revision)
-        graphs = [trace(model, example) for model in (old, outline(after or before))]
+        graphs = [trace(model, example) for model in (old, outline(before if after is None else after))]
     if stopped := next((graph.stopped for graph in graphs if graph.stopped), None):
         raise SkipstoneError(f"skips cannot be compared, a network does not run to its end: {stopped}")
     result = surgery.diff(*graphs)
     text = json.dumps(result.to_dict(), indent=1) if format == "json" else str(result)
-    print(text.replace(f"{folder}/", f"{revision}:") if folder else text)
+    print(printable(text.replace(f"{folder}/", f"{revision}:") if folder else text))
     return int(not result.equal if strict else bool(result.lost))

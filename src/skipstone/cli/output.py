@@ -75,18 +75,18 @@ def show_source(model: "nn.Module", edits: Sequence["Edit"], *, write: bool) -> 
 def save_network(model: "nn.Module", edits: Sequence["Edit"], path: Path) -> None:
     """Save the edited network by torch.save, whole or not at all."""
     import io
-    import pickle
 
     import torch
 
     from skipstone import surgery
     from skipstone.core.files import write_atomically
+    from skipstone.models.importing import one_line
 
-    saved = io.BytesIO()
+    edited, saved = surgery.apply(model, edits), io.BytesIO()
     try:
-        torch.save(surgery.apply(model, edits), saved)
-    except (pickle.PicklingError, TypeError, AttributeError) as error:
-        raise SkipstoneError(f"the network cannot be saved: {str(error).splitlines()[0]}") from error
+        torch.save(edited, saved)
+    except Exception as error:  # whatever the network's own pickling raises
+        raise SkipstoneError(f"the network cannot be saved: {one_line(error)}") from error
     write_atomically(path, saved.getbuffer())
     note(f"saved: {path}")
 

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def progress_bars(specs: Sequence[RunSpec]) -> Iterator["Watcher"]:
-    """A watcher for `skipstone.compare` that draws bars while this block runs, and none where stderr is no terminal."""
+def progress_bars(specs: Sequence[RunSpec], title: str = "") -> Iterator["Watcher"]:
+    """A watcher for `skipstone.compare` that draws bars while this block runs, and none where stderr is no terminal.
+
+    The title is printed with the first news, that is where nothing was refused.
+    """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     console = output.console(stderr=True)
@@ -27,18 +30,22 @@ def progress_bars(specs: Sequence[RunSpec]) -> Iterator["Watcher"]:
     )  # fmt: skip
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bars:
         bars.start()
-        yield _Bars(bars, specs).update
+        yield _Bars(bars, specs, title).update
 
 
 class _Bars:
-    def __init__(self, bars: "Progress", specs: Sequence[RunSpec]) -> None:
+    def __init__(self, bars: "Progress", specs: Sequence[RunSpec], title: str) -> None:
         self._bars = bars
+        self._title = title
         self._specs = specs
         self._done = [0] * len(specs)
         self._of: dict[int, TaskID] = {}
         self._all = bars.add_task(f"{len(specs)} runs", total=sum(spec.epochs for spec in specs))
 
     def update(self, step: "RunProgress") -> None:
+        if self._title:
+            self._bars.console.print(self._title, markup=False, soft_wrap=True)
+            self._title = ""
         spec = self._specs[step.run]
         self._done[step.run] = spec.epochs if step.outcome else step.epochs
         if step.run not in self._of and not step.outcome:

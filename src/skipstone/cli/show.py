@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from skipstone.cli import arguments, output, prepare_to_record
+from skipstone.core.errors import printable
 
 
 def run(
@@ -40,7 +41,7 @@ def run(
     with output.aside():
         graph = trace(outline(target), example)
     drawing = draw(graph, find_skips(graph), target)
-    print(drawing_text(drawing, width=width or shutil.get_terminal_size((120, 24)).columns))
+    print(printable(drawing_text(drawing, width=width or shutil.get_terminal_size((120, 24)).columns)))
     if graph.stopped:
         print(f"partial: {graph.stopped}")
     if svg:

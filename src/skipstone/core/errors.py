@@ -1,5 +1,6 @@
 """The exceptions skipstone raises: one base class, one subclass per kind of mistake; and one for its own faults."""
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -9,6 +10,30 @@ _MOST_SHOWN = 20
 
 class SkipstoneError(Exception):
     """What could not be done because of what was given. The text names the value and what would be right."""
+
+
+def printable(text: str) -> str:
+    """Foreign text that a terminal shows and does not obey: control characters but for line ends are written out.
+
+    >>> printable("red: \x1b[31m")
+    'red: \\x1b[31m'
+    """
+    return _CONTROLS.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def text_of(error: BaseException) -> str:
+    """An exception's text, stripped and printable; where its own `__str__` raises in turn, that is said.
+
+    >>> text_of(KeyError("x"))
+    "'x'"
+    """
+    try:
+        return printable(str(error).strip())
+    except Exception as another:  # noqa: BLE001 - the exception is of the user's code, and may do anything
+        return f"its text cannot be had, {type(error).__name__}.__str__ raises {type(another).__name__}"
 
 
 class UnknownNameError(SkipstoneError, LookupError):

@@ -6,7 +6,7 @@ import traceback
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from skipstone.core.errors import InternalError
+from skipstone.core.errors import InternalError, text_of
 
 _PACKAGES = ("skipstone", "torch", "numpy")
 
@@ -35,7 +35,7 @@ def _version(package: str) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {str(error).strip()}".split("\n")[0]
+    return f"{type(error).__name__}: {text_of(error)}".split("\n")[0]
 
 
 def _keep(error: BaseException) -> Path | None:

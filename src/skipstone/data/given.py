@@ -21,7 +21,7 @@ from torch import Tensor
 
 from skipstone.core.errors import SkipstoneError, UnknownNameError
 from skipstone.data.images import DataError, Images
-from skipstone.models.importing import imported_file, one_line
+from skipstone.models.importing import ctrl_c, imported_file, one_line
 from skipstone.models.target import parse_target
 
 Parts = tuple[Images, Images | None, Images]
@@ -67,7 +67,9 @@ def _called(text: str) -> Iterator[Any]:
             yield function(*target.args, **target.kwargs)
         except SkipstoneError:
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if ctrl_c(error):
+                raise
             raise DataError(f"{text} raised {one_line(error)}") from error
 
 

@@ -30,11 +30,20 @@ def load(name: str, folder: str | Path | None = None, *, val_fraction: float = 0
     """
     if ":" in name:
         return _given(name, folder, val_fraction, split_seed)
-    if name not in _SOURCES:
-        raise UnknownNameError("data set", name, _SOURCES)
+    demand_known(name)
     train, test, classes, augmentation = _SOURCES[name](None if folder is None else Path(folder).expanduser())
     train, val = hold_out(train, val_fraction, split_seed)
     return Splits(name, train, val, test, classes, augmentation)
+
+
+def demand_known(name: str) -> None:
+    """Refuse a name that is neither in the table nor that of a user's function.
+
+    Raises:
+        UnknownNameError: no such data set.
+    """
+    if ":" not in name and name not in _SOURCES:
+        raise UnknownNameError("data set", name, _SOURCES)
 
 
 def _given(name: str, folder: str | Path | None, val_fraction: float, split_seed: int) -> Splits:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import torch
 
+from skipstone.core.errors import text_of
 from skipstone.core.graph import Place
 from skipstone.execution.containment import contained
 from skipstone.execution.copying import RealClone
@@ -170,7 +171,7 @@ def _raised(error: BaseException, watch: Watch, stage: Stage) -> Raised:
     frames = list(_frames(error))
     running = [module for frame, _ in frames if (module := running_module(frame)) is not None]
     own = [place for frame in frames if (place := raised_at(*frame)) is not None]
-    text = str(error).strip().split("\n")[0]
+    text = text_of(error).split("\n")[0]
     return Raised(
         type(error).__name__,
         text or type(error).__name__,

@@ -8,9 +8,10 @@ from pathlib import Path
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.files import make_folder, write_atomically
 from skipstone.experiments.comparison import COMPARISON_FILE, Comparison, summarise
-from skipstone.experiments.local import Watcher, run_local
+from skipstone.experiments.local import Watcher, demand_workers, run_local
 from skipstone.experiments.networks import NETWORKS_FILE, Networks, inspect_network
 from skipstone.experiments.plan import RUNS_FOLDER, folder_name, run_label
+from skipstone.experiments.possible import demand_possible
 from skipstone.runs.folder import FolderError, holds_work
 from skipstone.runs.records import RunRecord, RunSpec, read_run
 
@@ -31,7 +32,9 @@ def compare(
     """
     placed = [spec if spec.out else replace(spec, out=_folder(spec, out)) for spec in specs]
     _demand_comparable(placed)
+    demand_workers(workers)
     make_folder(out)  # where nothing can be written nothing is trained
+    demand_possible([spec for spec in placed if not holds_work(Path(str(spec.out)))])
     outcomes = run_local(placed, workers=workers, watch=watch)
     comparison = summarise([_record(spec) for spec in placed], outcomes)
     write_json(Path(out) / COMPARISON_FILE, comparison.to_dict())

@@ -7,8 +7,9 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 from skipstone.core.errors import SkipstoneError
-from skipstone.experiments.local import available_cores, one_thread_context
+from skipstone.experiments.local import available_cores, demand_workers, one_thread_context
 from skipstone.experiments.plan import run_label, varied_options
+from skipstone.experiments.possible import demand_possible
 from skipstone.experiments.statistics import CONFIDENCE
 from skipstone.runs.outcome import exit_text
 from skipstone.runs.records import RunSpec
@@ -55,8 +56,8 @@ def forecast(specs: Sequence[RunSpec], *, workers: int | None = None) -> Forecas
     """
     if not specs:
         raise SkipstoneError("nothing to compare: no run was given")
-    if workers is not None and workers < 1:
-        raise SkipstoneError(f"workers is {workers}, expected at least 1 run at a time")
+    demand_workers(workers)
+    demand_possible(specs)
     groups: dict[str, list[RunSpec]] = {}
     varied = varied_options([spec.options for spec in specs])
     for spec in specs:

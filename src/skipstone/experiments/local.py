@@ -16,7 +16,7 @@ from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from skipstone.core.errors import SkipstoneError
+from skipstone.core.errors import SkipstoneError, text_of
 from skipstone.runs.folder import differences, holds_work
 from skipstone.runs.outcome import Outcome, exit_text
 from skipstone.runs.records import METRICS_FILE, RunSpec, read_run
@@ -52,8 +52,7 @@ def run_local(specs: Sequence[RunSpec], *, workers: int | None = None, watch: Wa
         SkipstoneError: `workers` is below 1, a spec has no folder, or a folder holds the run of another spec. Nothing
             has run then.
     """
-    if workers is not None and workers < 1:
-        raise SkipstoneError(f"workers is {workers}, expected at least 1 run at a time")
+    demand_workers(workers)
     watch = watch or (lambda progress: None)
     outcomes: dict[int, Outcome] = {i: kept for i, spec in enumerate(specs) if (kept := _kept(spec))}
     for i, outcome in outcomes.items():
@@ -78,6 +77,12 @@ def run_local(specs: Sequence[RunSpec], *, workers: int | None = None, watch: Wa
             outcomes[i] = worker.stopped()
     interrupted = (Outcome(_name(spec), "interrupted", _INTERRUPTED) for spec in specs)
     return [outcomes.get(i, outcome) for i, outcome in enumerate(interrupted)]
+
+
+def demand_workers(workers: int | None) -> None:
+    """Refuse a number of workers that runs nothing; None stands for one a core."""
+    if workers is not None and workers < 1:
+        raise SkipstoneError(f"workers is {workers}, expected at least 1 run at a time")
 
 
 def available_cores() -> int:
@@ -154,7 +159,7 @@ def _attempt(spec: RunSpec) -> Outcome:
         # What the user's own code raised stands behind our line, and its traceback is what helps.
         return Outcome(_name(spec), "failed", _shortened(str(error)), traceback.format_exc() if error.__cause__ else "")
     except BaseException as error:  # noqa: BLE001 - whatever a user's network raises is this run's outcome, not ours
-        message = f"{type(error).__name__}: {error}"
+        message = f"{type(error).__name__}: {text_of(error)}"
         return Outcome(_name(spec), "failed", _shortened(message), traceback.format_exc())
     return Outcome(_name(spec), "finished")
 

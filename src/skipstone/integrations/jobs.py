@@ -23,6 +23,7 @@ def check_job(job: Job, settings: Settings, model: nn.Module | None = None) -> R
     A `model` that has just been built from the job's target is taken as it is.
     """
     example = tuple(map(parse_input_text, job.inputs))
+    accepted = None if settings.baseline is None else read_baseline(settings.baseline)
     with _on_path(job.folder):
         build = resolve if settings.run is True else outline  # an outline has no weights to run with
         model = model if model is not None else build(_from_folder(job))
@@ -30,8 +31,8 @@ def check_job(job: Job, settings: Settings, model: nn.Module | None = None) -> R
             model, example, mode=cast(Mode, job.mode), select=settings.select, ignore=settings.ignore, run=settings.run,
             budget=settings.budget,
         )  # fmt: skip
-    if settings.baseline is not None:
-        report = replace(report, findings=new_findings(report.findings, read_baseline(settings.baseline)))
+    if accepted is not None:
+        report = replace(report, findings=new_findings(report.findings, accepted))
     return report
 
 

@@ -34,6 +34,8 @@ def network_of_revision(target: str, revision: str) -> tuple["nn.Module", str]:
 
 def _commit(path: Path, revision: str) -> str:
     """The revision's commit by its hash, which unlike what is typed can't be taken for an option."""
+    if "\0" in revision:
+        raise SkipstoneError(f"revision {revision!r} holds a NUL, which no name in git does")
     if revision.startswith("-"):
         raise SkipstoneError(f"revision {revision!r} begins with a dash; give a commit, branch or tag such as HEAD~1")
     named = _git(path, revision, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _KEYS = {"select": list, "ignore": list, "baseline": str, "run": bool, "check": list}
 _JOB_KEYS = {"target": str, "inputs": list, "mode": str}
 _WORDS: Mapping[type, str] = {list: "a list of texts", str: "a text", bool: "true or false"}
+_TABLES = "tables, each under [[tool.skipstone.check]]"
 
 
 class SettingsError(SkipstoneError, ValueError):
@@ -114,6 +115,8 @@ def _settings(table: object, file: Path) -> Settings:
             raise SettingsError(f"{where}: needs a target such as 'net.py:Net'")
         jobs.append(Job(job["target"], tuple(job.get("inputs", ())), job.get("mode", "train"), file.parent))
     baseline = checked.get("baseline")
+    if baseline == "":
+        raise SettingsError(f"{file} [tool.skipstone]: baseline is ''; it must be a file's name")
     return Settings(
         tuple(checked["select"]) if "select" in checked else None,
         tuple(checked.get("ignore", ())),
@@ -132,5 +135,6 @@ def _table(table: object, known: Mapping[str, type], where: str) -> Mapping[str,
             raise SettingsError(f"{where}: unknown key {key!r}; known: {', '.join(known)}")
         texts = key == "check" or not isinstance(value, list) or all(isinstance(item, str) for item in value)
         if not isinstance(value, known[key]) or not texts:
-            raise SettingsError(f"{where}: {key} is {value!r}; it must be {_WORDS[known[key]]}")
+            words = _TABLES if key == "check" else _WORDS[known[key]]
+            raise SettingsError(f"{where}: {key} is {value!r}; it must be {words}")
     return table

@@ -12,7 +12,7 @@ from skipstone.core.errors import SkipstoneError
 from skipstone.core.frameworks import other_backend
 from skipstone.integrations.guessing import guess_input
 from skipstone.integrations.settings import Job
-from skipstone.models.importing import TargetError, imported_file, one_line, why_stopped
+from skipstone.models.importing import TargetError, ctrl_c, imported_file, one_line, why_stopped
 
 _SAMPLES: Mapping[type, str] = {bool: "True", int: "64", float: "0.1", str: "'...'"}
 
@@ -100,7 +100,9 @@ def _built(file: str, name: str, kind: object) -> nn.Module:
         raise TargetError(f"{name} needs {', '.join(needed)}: skipstone check '{file}:{name}({samples})'")
     try:
         made = kind()
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if ctrl_c(error):
+            raise
         raise TargetError(f"{name} cannot be built: {one_line(error)}") from error
     assert isinstance(made, nn.Module)
     return made

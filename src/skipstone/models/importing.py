@@ -13,7 +13,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from weakref import WeakKeyDictionary
 
-from skipstone.core.errors import SkipstoneError
+from skipstone.core.errors import SkipstoneError, text_of
 from skipstone.core.frameworks import advice
 from skipstone.core.sources import SourceChange, read_source, rehearsal, rehearse, rehearsed
 
@@ -63,16 +63,25 @@ def import_named(name: str, target: str) -> ModuleType:
     """`import name`, its failure in one line."""
     try:
         return import_module(name)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if ctrl_c(error):
+            raise
         if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
             raise TargetError(f"target {target!r}: there is no module {error.name!r} on the Python path") from error
         told = f"importing {name} raised {one_line(error)}"
         raise TargetError(f"target {target!r}: {_with_advice(told, error)}") from error
 
 
+def ctrl_c(error: BaseException) -> bool:
+    """Is it the user's Ctrl-C, and not an error of the code that was imported or called?"""
+    from skipstone.tracing.session import is_interrupt  # brings torch along, which --help must not
+
+    return is_interrupt(error)
+
+
 def one_line(error: BaseException) -> str:
     """An exception as `Type: text`, on one line, with the line of the file where a syntax error stands."""
-    text = " ".join(str(error).split())
+    text = " ".join(text_of(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
@@ -85,7 +94,9 @@ def _load(path: Path, target: str) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if ctrl_c(error):
+            raise
         told = _with_advice(f"importing {path.name} raised {one_line(error)}{_line_in(error, path)}", error)
         if not any(isinstance(value, type) and value.__module__ == name for value in vars(module).values()):
             del sys.modules[name]

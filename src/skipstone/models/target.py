@@ -18,6 +18,7 @@ from skipstone.core.errors import SkipstoneError, UnknownNameError
 from skipstone.models.importing import (
     PartialImportWarning,
     TargetError,
+    ctrl_c,
     imported_file,
     imported_module,
     one_line,
@@ -230,7 +231,9 @@ def _built(target: Target, build: Callable[[], object], on_meta: bool) -> "nn.Mo
             network = build()
         except SkipstoneError:
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if ctrl_c(error):
+                raise
             raise TargetError(f"target {target.text!r}: {target.name} raised {one_line(error)}") from error
     if not isinstance(network, nn.Module):
         gave = type(network).__name__

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from skipstone.core.errors import text_of
 from skipstone.core.graph import Graph, Node, TensorSpec
 from skipstone.graphs.axes import axes_of
 from skipstone.graphs.broadcast import is_accidental, is_pooled_gate, merge_operands, value_inputs
@@ -92,7 +93,7 @@ def _record(
 
 def _reason(error: BaseException) -> str:
     """Whatever forward raises makes the size illegal, and is told."""
-    return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
+    return f"{type(error).__name__}: {(text_of(error).splitlines() or [''])[0]}"
 
 
 def _graph(nodes: Sequence[Node], inputs: tuple[int, ...]) -> Graph:

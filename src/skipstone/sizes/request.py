@@ -73,9 +73,8 @@ def parse_request(inputs: object, ranges: Mapping[str, Sequence[int]]) -> Reques
         )
     letters = list(dict.fromkeys(_letters((args, tuple(kwargs.values())))))
     if not letters:
-        raise SizesError(
-            f"input {inputs!r} has no free axis; write a letter in place of a size, as in (2, 3, 'h', 'w')"
-        )
+        given = inputs[0] if isinstance(inputs, tuple | list) and len(inputs) == 1 else inputs
+        raise SizesError(f"input {given!r} has no free axis; write a letter in place of a size, as in (2, 3, 'h', 'w')")
     if extra := sorted(set(ranges) - set(letters)):
         raise SizesError(f"a range is given for {', '.join(extra)}, but the free axes are {', '.join(letters)}")
     return Request(args, kwargs, {name: _range(name, ranges.get(name, DEFAULT_RANGE)) for name in letters})

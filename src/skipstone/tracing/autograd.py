@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from skipstone.core.graph import Node, Parameter, Refusal, TensorSpec
+from skipstone.tracing.checkpoints import Checkpoint
 from skipstone.tracing.clone import FakeClone
 from skipstone.tracing.recorder import Recorder
 from skipstone.tracing.torch_internals import SAVED, gradient_shape, sequence_number
@@ -69,6 +70,30 @@ def _refusals(recorder: Recorder, visited: Sequence[Any], writers: Sequence[Node
         writer = None if message is None else _writer(recorder.nodes, saver, writers)
         if message is not None and writer is not None:
             yield Refusal(saver, writer, message)
+    for call in recorder.checkpoints.calls:
+        if call.overwritten:
+            yield from _refused_checkpoint(recorder, call, visited, made, writers)
+
+
+def _refused_checkpoint(
+    recorder: Recorder,
+    call: Checkpoint,
+    visited: Sequence[Any],
+    made: Sequence[tuple[int, int]],
+    writers: Sequence[Node],
+) -> Iterator[Refusal]:
+    """The first function inside the call that asks for its tensors in vain; torch tells, by trying to unpack them."""
+    for function in visited:
+        saver = _saver(recorder, function, made)
+        if saver is None or saver not in call.nodes:
+            continue
+        message = f"one of the tensors of a checkpoint was {_REFUSED}"
+        said = message if call.reentrant else _refused(recorder, function, saver)
+        written = (node.index for node in writers if node.index >= call.nodes.start and node.storage in call.memory)
+        writer = next(written, None)
+        if said is not None and writer is not None:
+            yield Refusal(saver, writer, said)
+            return
 
 
 def _saver(recorder: Recorder, function: Any, made: Sequence[tuple[int, int]]) -> int | None:

@@ -21,6 +21,7 @@ from skipstone.tracing import keras
 from skipstone.tracing.assumed import assumed
 from skipstone.tracing.blame import pass_on, raise_if_ours
 from skipstone.tracing.calls import Calls
+from skipstone.tracing.checkpoints import Checkpoints
 from skipstone.tracing.clone import FakeClone
 from skipstone.tracing.data import Dataless, overwrite
 from skipstone.tracing.deadline import demand_time
@@ -52,8 +53,7 @@ Keywords = Mapping[str, Any]
 class Recorder(TorchFunctionMode):
     """Writes nodes while a cloned model runs; `refusals` says what happens where torch refuses an operation.
 
-    With `out_of_place`, operations asked to work in place through a flag or an augmented assignment leave their input
-    alone: what then differs in the record depended on the memory being shared.
+    With `out_of_place`, a flag or an augmented assignment works on a copy: what then differs depended on the memory.
     """
 
     def __init__(self, clone: FakeClone, refusals: Refusals = GO_ON, *, out_of_place: bool = False) -> None:
@@ -73,6 +73,7 @@ class Recorder(TorchFunctionMode):
         self.packages = frozenset(type(module).__module__.partition(".")[0] for module in clone.model.modules())
         self._wrappers: dict[int, int] = {}
         self._memory = Memory()
+        self.checkpoints = Checkpoints(self._memory.number, lambda: len(self.nodes))
         self.values = Values(clone.original)
         self._dataless = Dataless(self.values, clone.fake, self.assume, assumed, self._asked)
         self._keep: list[object] = []

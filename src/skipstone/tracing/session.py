@@ -141,7 +141,11 @@ def _outcome(
     recorder: Recorder, args: tuple[object, ...], kwargs: Mapping[str, object]
 ) -> tuple[object, BaseException | None]:
     try:
-        with recorder.link, watched_functions(lambda: len(recorder.nodes), recorder.ran_inside), recorder:
+        with (
+            recorder.link,
+            watched_functions(lambda: len(recorder.nodes), recorder.ran_inside, recorder.checkpoints),
+            recorder,
+        ):
             return call_foreign(pass_on, recorder.clone.model, args, kwargs), None
     except BaseException as error:  # whatever the user's forward raises is an answer, `sys.exit()` included
         if is_interrupt(error):

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from types import FrameType
 
+from skipstone.core.errors import text_of
 from skipstone.core.graph import Stop
 from skipstone.tracing.deadline import OutOfTime
 from skipstone.tracing.position import raised_at
@@ -42,7 +43,9 @@ def _is_mistake(error: BaseException, frames: list[tuple[FrameType, int]]) -> bo
     file = frames[-1][0].f_code.co_filename
     if file.startswith(_MODULES) and not file.endswith("flex_attention.py"):  # that one refuses devices, not networks
         return True
-    return isinstance(error, TypeError) and ("must be" in str(error) or "invalid combination of arg" in str(error))
+    return isinstance(error, TypeError) and (
+        "must be" in text_of(error) or "invalid combination of arg" in text_of(error)
+    )
 
 
 def _frames(error: BaseException) -> Iterator[tuple[FrameType, int]]:
@@ -62,7 +65,7 @@ def _words(error: BaseException, seconds: float) -> str:
 
 
 def _one_line(error: BaseException) -> str:
-    text = str(error).strip().split("\n")[0].replace("FakeTensor", "Tensor")
+    text = text_of(error).split("\n")[0].replace("FakeTensor", "Tensor")
     return text or type(error).__name__
 
 

@@ -21,7 +21,7 @@ from skipstone.core.errors import SkipstoneError
 from skipstone.data import Batches
 from skipstone.data.batches import mixed_seed
 from skipstone.flow import Probe
-from skipstone.models.importing import one_line
+from skipstone.models.importing import ctrl_c, one_line
 from skipstone.runs.records import Recipe
 from skipstone.training.optimizer import make_optimizer, set_rate
 from skipstone.training.schedule import learning_rate
@@ -138,7 +138,9 @@ class Loop:
         """Only the network's own forward and backward stand in here: what raises is the network's."""
         try:
             yield
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if ctrl_c(error):
+                raise
             raise RunFailed(self._name, epoch, step, error) from error
 
 

@@ -8,7 +8,7 @@ from torch import nn
 from skipstone import surgery
 from skipstone.checks import check
 from skipstone.core.errors import InternalError, SkipstoneError
-from skipstone.models.importing import one_line
+from skipstone.models.importing import ctrl_c, one_line
 from skipstone.models.target import parse_target, resolve
 from skipstone.runs.records import RunSpec
 from skipstone.runs.variants import Ablation, parse_edit
@@ -62,7 +62,9 @@ def _demand_fit(spec: RunSpec, model: nn.Module, shape: tuple[int, ...], num_cla
     try:
         with torch.no_grad():
             output = model(torch.zeros(2, *shape))
-    except (Exception, SystemExit) as error:  # whatever a user's forward raises
+    except BaseException as error:  # whatever a user's forward raises
+        if ctrl_c(error):
+            raise
         said = f"{spec.model} cannot take {spec.data}'s images {images}: {one_line(error)}"
         raise SkipstoneError(f"{said}{reason(spec, model, shape, said)}") from error
     finally:

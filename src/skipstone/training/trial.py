@@ -17,7 +17,7 @@ from torch import nn
 from skipstone.core.errors import SkipstoneError
 from skipstone.data import Batches, Splits
 from skipstone.data.batches import mixed_seed
-from skipstone.models.importing import one_line
+from skipstone.models.importing import ctrl_c, one_line
 from skipstone.runs.records import RunSpec
 from skipstone.training.checkpoint import pack, unpack
 from skipstone.training.evaluate import BATCH
@@ -156,7 +156,9 @@ def _evaluated_sizes(data: Splits) -> set[int]:
 def _as_evaluated(what: str) -> Iterator[None]:
     try:
         yield
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if ctrl_c(error):
+            raise
         raise SkipstoneError(f"{what}: {one_line(error)}") from error
 
 

@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from skipstone.core.errors import SkipstoneError
+from skipstone.models.importing import one_line
 from skipstone.runs.folder import RunFolder
-from skipstone.training.checkpoint import CheckpointError, read_sealed
+from skipstone.training.checkpoint import read_sealed
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
@@ -24,11 +25,11 @@ def load_weights(model: nn.Module, path: Path) -> None:
     for file in files:
         try:
             model.load_state_dict(_state(file, sealed=path.is_dir()))
-        except (OSError, CheckpointError, RuntimeError, LookupError, AttributeError, TypeError, EOFError) as error:
-            refused.append(f"{file} holds no weights for this network: {str(error).splitlines()[0]}")
         except pickle.UnpicklingError:
             # torch's own text advises to read the file without its safeguard, which is the last thing to do here.
             refused.append(f"{file} is no file of weights alone; save a state_dict by torch.save")
+        except Exception as error:  # noqa: BLE001 - whatever torch's reader meets in a file that is none
+            refused.append(f"{file} holds no weights for this network: {one_line(error)}")
         else:
             return
     raise SkipstoneError("; ".join(refused))

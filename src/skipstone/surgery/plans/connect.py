@@ -271,7 +271,7 @@ def _check_order(graph: Graph, ancestry: Ancestry, start: _End, end: _End) -> No
     if end.call is None:
         raise SurgeryError("a skip cannot end at the model's input: nothing runs before it")
     if start.node == end.node:
-        raise SurgeryError(f"{start.name} and {end.name} are the same tensor: the skip would close a loop")
+        raise SurgeryError(f"{start.name!r} and {end.name!r} are the same tensor: the skip would close a loop")
     if start.node < end.node:
         return
     if ancestry.leads_to(end.node, start.node):

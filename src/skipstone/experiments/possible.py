@@ -1,0 +1,25 @@
+"""What no run of a comparison could be is refused before the first of them begins."""
+
+from collections.abc import Sequence
+
+from skipstone.data.sources import demand_known
+from skipstone.models.target import outline
+from skipstone.runs.records import RunSpec
+from skipstone.training.fabric import make_fabric
+
+
+def demand_possible(specs: Sequence[RunSpec]) -> None:
+    """See that each data set has a name, each device is there, and each network can be built.
+
+    Whether a network takes the data's images is seen in its own run, which fails alone.
+
+    Raises:
+        SkipstoneError: one of them is not, with its own words.
+    """
+    for name in {spec.data for spec in specs}:
+        demand_known(name)
+    for device, precision in {(spec.device, spec.recipe.precision) for spec in specs}:
+        make_fabric(device, precision)
+    networks = {(spec.model, repr(spec.options)): spec for spec in specs}
+    for spec in networks.values():
+        outline(spec.model, **spec.options)
