@@ -78,8 +78,7 @@ class Recorder(TorchFunctionMode):
         self._dataless = Dataless(self.values, clone.fake, self.assume, assumed, self._asked)
         self._keep: list[object] = []
         self._calls = Calls(clone.paths, lambda t: self._index.get(id(t)), self.look_up, lambda: len(self.nodes))
-        self._last_path = ""
-        self._last_place: Place | None = None
+        self.last: tuple[str, Place | None] = ("", None)  # the module and the line of the operation at work
         self._questions: Counter[tuple[int, Place | None]] = Counter()
 
     def watch(self, modules: Iterable[nn.Module]) -> None:
@@ -178,7 +177,7 @@ class Recorder(TorchFunctionMode):
 
     def _asked(self) -> int:
         """How often the line at work has asked for data in this call of its module, with this time."""
-        key = self._calls.current, self._last_place
+        key = self._calls.current, self.last[1]
         self._questions[key] += 1
         return self._questions[key]
 
@@ -209,7 +208,7 @@ class Recorder(TorchFunctionMode):
         where = places(packages=self.packages)
         if not operands and where[1] is not None and where[1].file == BOOKKEEPING:
             return pass_on(func, args, kwargs)
-        self._last_path, self._last_place = self.path, where[0]
+        self.last = self.path, where[0]
         args, copied = self._without_inplace(name, args, kwargs)
         failure: Failure | None = None
         self.link.watching = False

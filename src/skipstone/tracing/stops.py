@@ -18,11 +18,11 @@ def stop_at(error: BaseException, recorder: Recorder, seconds: float) -> Stop:
     frames = list(_frames(error))
     place = raised_at(*frames[-1]) if frames else None
     running = [module for frame, _ in frames if (module := running_module(frame)) is not None]
-    path = recorder.clone.paths.get(id(running[-1]), "") if running else recorder._last_path
+    path = recorder.clone.paths.get(id(running[-1]), "") if running else recorder.last[0]
     # Behind the user's line there may be a library's: of both, the network's own code says more.
     files = {kind_file for module in recorder.clone.model.modules() if (kind_file := source_of(type(module))[0])}
     own = [raised_at(*frame) for frame in frames if frame[0].f_code.co_filename in files]
-    where = next((spot for spot in reversed(own) if spot), None) or place or recorder._last_place
+    where = next((spot for spot in reversed(own) if spot), None) or place or recorder.last[1]
     refused = error is recorder.refusing and not isinstance(error, NotImplementedError)
     own_code = place is not None or _is_mistake(error, frames)
     nested = any(frame.f_code.co_filename.startswith(_NESTED) for frame, _ in frames)
