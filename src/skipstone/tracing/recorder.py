@@ -99,8 +99,6 @@ class Recorder(TorchFunctionMode):
     def path(self) -> str:
         return self._calls.path
 
-    # ---- nodes
-
     def add(self, op: str, kind: NodeKind, inputs: tuple[int, ...], tensor: torch.Tensor, **rest: object) -> int:
         """Write one node and let `tensor` stand for it from now on."""
         inner = wrapped(tensor)
