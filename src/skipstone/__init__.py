@@ -40,7 +40,7 @@ _EXPORTS = {
     "SizeReport": "skipstone.core.sizes",
     "AxisSizes": "skipstone.core.sizes",
     "SkipDiff": "skipstone.surgery",
-    "FlowRecord": "skipstone.runs.records",
+    "FlowRecord": "skipstone.runs.flow",
     "Recipe": "skipstone.runs.records",
     "RunSpec": "skipstone.runs.records",
     "RunResult": "skipstone.runs.records",
@@ -128,8 +128,8 @@ if TYPE_CHECKING:
     from skipstone.programs import explaining as explaining
     from skipstone.programs import install as install
     from skipstone.report import write_report as write_report
+    from skipstone.runs.flow import FlowRecord as FlowRecord
     from skipstone.runs.folder import FolderError as FolderError
-    from skipstone.runs.records import FlowRecord as FlowRecord
     from skipstone.runs.records import Recipe as Recipe
     from skipstone.runs.records import RunRecord as RunRecord
     from skipstone.runs.records import RunResult as RunResult

@@ -8,7 +8,7 @@ from torch import nn
 
 from skipstone.flow import gradient_flow
 from skipstone.models import create
-from skipstone.runs.records import FlowRecord
+from skipstone.runs.flow import FlowRecord
 
 
 def images(n: int = 16) -> tuple[torch.Tensor, torch.Tensor]:

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from skipstone.core.errors import SkipstoneError
 from skipstone.flow import find_layers, gradient_flow, lost_updates, norms, watch
-from skipstone.runs.records import FlowRecord
+from skipstone.runs.flow import FlowRecord
 
 
 def small() -> nn.Sequential:

@@ -12,8 +12,9 @@ from skipstone.experiments.comparing import write_json
 from skipstone.experiments.comparison import COMPARISON_FILE, summarise
 from skipstone.experiments.networks import NETWORKS_FILE, NetworkRecord, Networks
 from skipstone.experiments.plan import plan
+from skipstone.runs.flow import FlowRecord, LayerFlow
 from skipstone.runs.outcome import Outcome
-from skipstone.runs.records import EpochRecord, FlowRecord, LayerFlow, RunResult, RunSpec, read_run
+from skipstone.runs.records import EpochRecord, RunResult, RunSpec, read_run
 
 # Final accuracies (training, validation, test) of three seeds.
 FINALS = {

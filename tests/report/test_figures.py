@@ -2,7 +2,7 @@ import math
 
 from skipstone.experiments import read_comparison
 from skipstone.report.figures import FlowLine, colours, dots, flow, log_ticks
-from skipstone.runs.records import FlowRecord, LayerFlow
+from skipstone.runs.flow import FlowRecord, LayerFlow
 
 
 def line(*norms, seed=0):

@@ -6,7 +6,7 @@ import pytest
 from skipstone.experiments import read_comparison, sample
 from skipstone.report import words
 from skipstone.report.figures import FlowLine
-from skipstone.runs.records import FlowRecord, LayerFlow
+from skipstone.runs.flow import FlowRecord, LayerFlow
 
 
 def line(*norms, label="net", seed=0):

@@ -10,8 +10,9 @@ import pytest
 from breaking import breaking, full_disk, in_child, kill
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.files import is_partial
+from skipstone.runs.flow import FlowRecord, LayerFlow
 from skipstone.runs.folder import FolderError, RunFolder, demand_free, demand_same, holds_work, read_asked
-from skipstone.runs.records import EpochRecord, FlowRecord, LayerFlow, RunResult, RunSpec, read_run
+from skipstone.runs.records import EpochRecord, RunResult, RunSpec, read_run
 
 SPEC = RunSpec(epochs=3)
 

@@ -6,15 +6,8 @@ import pytest
 
 from skipstone.core.codec import RecordError, decode, encode
 from skipstone.core.errors import SkipstoneError
-from skipstone.runs.records import (
-    EpochRecord,
-    FlowRecord,
-    LayerFlow,
-    Recipe,
-    RunResult,
-    RunSpec,
-    read_run,
-)
+from skipstone.runs.flow import FlowRecord, LayerFlow
+from skipstone.runs.records import EpochRecord, Recipe, RunResult, RunSpec, read_run
 
 SPEC = RunSpec(model="net.py:Net(3)", options={"width": 8, "sizes": [1, 2]}, recipe=Recipe(lr=0.05, clip=1.0), epochs=3)
 EPOCH = EpochRecord(1, 2.0, 0.25, 2.5, 0.5, 0.1, 0.125, 1.5, 3.25)

@@ -27,6 +27,7 @@ COMMANDS = {
     "show": "print each layer's output shape and the network with its skips as arcs",
     "sizes": "tell the exact legal input sizes of a network",
     "explain": "print the page of a finding's code or of a design",
+    "flow": "tell what a batch sends back to each layer, what each skip contributes, and what is wrong",
     "connect": "put a skip connection into a network, and tell what it costs",
     "ablate": "take skip connections out of a network, live or in its source",
     "diff": "tell which skip connections two networks do not share",

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from skipstone.core.codec import Json, decode, encode
 from skipstone.core.drawing import Drawing, draw
 from skipstone.core.errors import SkipstoneError
-from skipstone.runs.records import FlowRecord, RunSpec, read_json
+from skipstone.runs.flow import FlowRecord
+from skipstone.runs.records import RunSpec, read_json
 
 if TYPE_CHECKING:
     from skipstone.data import Splits

@@ -1,10 +1,11 @@
-"""Gradient flow: how large each layer's gradient and weights are, and which updates floats cannot hold."""
+"""Gradient flow: what reaches each layer, what the optimizer's step changes, what each skip contributes."""
 
 from skipstone.flow.layers import Layer, find_layers
-from skipstone.flow.measure import gradient_flow, watch
-from skipstone.flow.norms import lost_updates, norms
+from skipstone.flow.measure import flow_of, gradient_flow
+from skipstone.flow.norms import lost_updates, norms, underflow, unmoved
 from skipstone.flow.probe import Probe
 from skipstone.flow.rounding import FORMATS, Format, UpdateExample, is_lost, largest_movable, threshold, update_example
+from skipstone.flow.watching import Watch, watch
 
 __all__ = [
     "FORMATS",
@@ -12,13 +13,17 @@ __all__ = [
     "Layer",
     "Probe",
     "UpdateExample",
+    "Watch",
     "find_layers",
+    "flow_of",
     "gradient_flow",
     "is_lost",
     "largest_movable",
     "lost_updates",
     "norms",
     "threshold",
+    "underflow",
+    "unmoved",
     "update_example",
     "watch",
 ]

@@ -1,62 +1,126 @@
-"""Gradient flow of any network: once on a batch, or every so often inside one's own training loop."""
+"""Gradient flow of any network on one batch: what reaches each layer, what each skip contributes."""
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skipstone.core.errors import SkipstoneError
-from skipstone.execution.copying import CopyError, copied
-from skipstone.flow.probe import Handle, Probe
-from skipstone.runs.records import FlowRecord
+from skipstone.execution.copying import CopyError, RealClone, copied
+from skipstone.flow.probe import Probe
+from skipstone.flow.skips import SkipProbe
+from skipstone.graphs.ancestry import Ancestry
+from skipstone.runs.flow import FlowRecord
+from skipstone.skips.find import skips_of
+from skipstone.tracing import trace
+from skipstone.tracing.nests import map_tensors, tensors_in
 from skipstone.tracing.session import undisturbed
 
-Loss = Callable[[Tensor, Tensor], Tensor]
+Loss = Callable[[Any, Any], Tensor]
+MakeOptimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+Arguments = tuple[tuple[object, ...], Mapping[str, object]]
 
 
-def gradient_flow(model: nn.Module, batch: tuple[object, Tensor], loss: Loss = F.cross_entropy) -> FlowRecord:
-    """The norms of each layer's gradient and weights for one batch, in the model's present mode.
+def gradient_flow(
+    model: nn.Module,
+    batch: tuple[object, object],
+    loss: Loss = F.cross_entropy,
+    *,
+    optimizer: MakeOptimizer | None = None,
+    skips: bool = False,
+) -> FlowRecord:
+    """What one batch sends back to each layer, in the model's present mode; print the result for what it means.
 
-    `batch` is (inputs, targets); inputs may be a tensor, a tuple of positional or a mapping of keyword arguments.
-    `loss(outputs, targets)` must be a scalar. A copy is run: the model and the random state are left as they were.
+    Args:
+        batch: (inputs, targets); inputs may be a tensor, a tuple of positional or a mapping of keyword arguments.
+        loss: `loss(outputs, targets)` must be a scalar.
+        optimizer: makes an optimizer of the copy's parameters (`lambda p: torch.optim.SGD(p, lr=0.1)`); one step of
+            it is taken, and what really changed is measured.
+        skips: measure what each skip contributes as well: a record of the pass, and about one more backward pass.
+
+    A copy is run: the model and the random state are left as they were.
 
     Raises:
-        SkipstoneError: the loss is not a scalar, or no parameter has a part in it.
+        SkipstoneError: the loss is not a scalar, or no parameter has a part in it; the model cannot be copied.
     """
     inputs, targets = batch
+    return flow_of(model, arguments_of(inputs), lambda output: loss(output, targets), optimizer=optimizer, skips=skips)
+
+
+def flow_of(
+    model: nn.Module,
+    arguments: Arguments,
+    loss: Callable[[Any], Tensor],
+    *,
+    optimizer: MakeOptimizer | None = None,
+    skips: bool = False,
+) -> FlowRecord:
+    """The same for arguments as the model takes them and a loss of its output alone."""
     with undisturbed(model):
-        twin = _copied(model)
-        probe = Probe(twin)
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count())), torch.enable_grad():
-            with probe.outputs():
-                value = loss(_call(twin, inputs), targets)
+        clone = _copied(model)
+        notes: list[str] = []
+        looking = _skip_probe(model, clone, arguments, notes) if skips else None
+        args, kwargs = _followed(arguments, looking) if looking else arguments
+        probe = Probe(clone.model)
+        with (
+            torch.random.fork_rng(devices=range(torch.cuda.device_count())),
+            torch.enable_grad(),
+            probe.outputs(),  # until the backward pass is over: a reentrant checkpoint runs its part there
+        ):
+            with looking.following() if looking else nullcontext():
+                output = clone.model(*args, **kwargs)
+            value = loss(output)
             _demand_scalar(value)
-            value.backward()  # type: ignore[no-untyped-call]
+            value.backward(retain_graph=looking is not None)  # type: ignore[no-untyped-call]
         probe.gradients()
-        return probe.record()
+        found = looking.flows() if looking else ()
+        if optimizer is not None:
+            stepper = optimizer([p for p in clone.model.parameters() if p.requires_grad])
+            with torch.enable_grad(), probe.change():
+                stepper.step()
+        return replace(probe.record(), skips=found, loss=float(value.detach()), notes=tuple(notes))
 
 
-def _copied(model: nn.Module) -> nn.Module:
+def arguments_of(inputs: object) -> Arguments:
+    """What a model is called with for inputs as `gradient_flow` takes them."""
+    if isinstance(inputs, Mapping):
+        return (), inputs
+    return (tuple(inputs), {}) if isinstance(inputs, tuple | list) else ((inputs,), {})
+
+
+def _copied(model: nn.Module) -> RealClone:
     """What is run in the model's place: a pass may write to whatever the model holds."""
     try:
-        return copied(model).model
+        return copied(model)
     except CopyError as error:
         raise SkipstoneError(f"{type(model).__name__} cannot be copied: {error}") from error
 
 
-def _call(model: nn.Module, inputs: object) -> Tensor:
-    if isinstance(inputs, Mapping):
-        output = model(**inputs)
-    elif isinstance(inputs, tuple | list):
-        output = model(*inputs)
-    else:
-        output = model(inputs)
-    tensor: Tensor = output
-    return tensor
+def _skip_probe(model: nn.Module, clone: RealClone, arguments: Arguments, notes: list[str]) -> SkipProbe | None:
+    args, kwargs = arguments
+    graph = trace(model, dict(kwargs) if kwargs else args)
+    if graph.stopped is not None:
+        notes.append(f"the skips: the record {graph.stopped}")
+        return None
+    return SkipProbe(clone, graph, skips_of(graph, Ancestry(graph)))
+
+
+def _followed(arguments: Arguments, looking: SkipProbe) -> Arguments:
+    """The arguments with gradients that reach them: a skip may start there. No leaves, so they may be overwritten."""
+
+    def follow(tensor: Tensor) -> Tensor:
+        floating = tensor.is_floating_point() or tensor.is_complex()
+        return tensor.detach().requires_grad_().clone() if floating else tensor
+
+    with torch.enable_grad():
+        made: Any = map_tensors((tuple(arguments[0]), dict(arguments[1])), follow)
+    looking.take_inputs(tensors_in(made))
+    args, kwargs = made
+    return args, kwargs
 
 
 def _demand_scalar(value: Tensor) -> None:
@@ -64,75 +128,3 @@ def _demand_scalar(value: Tensor) -> None:
         raise SkipstoneError(f"the loss has shape {tuple(value.shape)}, expected a scalar: take its mean or sum")
     if not value.requires_grad:
         raise SkipstoneError("the loss depends on no trainable parameter: is the network frozen, or under no_grad?")
-
-
-class Watch:
-    """What `watch` has seen so far: `records`, oldest first.
-
-    Set `epoch` in your loop if the records are to carry it.
-    """
-
-    def __init__(self, model: nn.Module, every: int) -> None:
-        if every < 1:
-            raise SkipstoneError(f"every is {every}, expected at least 1")
-        self.records: list[FlowRecord] = []
-        self.epoch = 0
-        self.every = every
-        self._step = 0
-        self._probe = Probe(model)
-        self._open = False
-
-    @property
-    def last(self) -> FlowRecord:
-        return self.records[-1]
-
-    def save(self, path: str | Path) -> None:
-        """Write the records as JSON lines, the form of a run folder's `flow.jsonl`."""
-        Path(path).write_text("".join(json.dumps(r.to_dict()) + "\n" for r in self.records), encoding="utf-8")
-
-    def _before_forward(self, module: nn.Module, inputs: object) -> None:
-        if self._step % self.every == 0 and module.training and torch.is_grad_enabled() and not self._open:
-            self._probe.open()
-            self._open = True
-
-    def _before_step(self, optimizer: torch.optim.Optimizer, args: object, kwargs: object) -> None:
-        if self._open:
-            self._probe.close()
-            self._probe.gradients()
-            self._probe.before_step()
-
-    def _after_step(self, optimizer: torch.optim.Optimizer, args: object, kwargs: object) -> None:
-        if self._open:
-            self._probe.after_step()
-            self.records.append(self._probe.record(epoch=self.epoch, step=self._step))
-            self._open = False
-        self._step += 1
-
-    def _finish(self) -> None:
-        if self._open:
-            self._probe.close()
-
-
-@contextmanager
-def watch(model: nn.Module, optimizer: torch.optim.Optimizer, every: int = 50) -> Iterator[Watch]:
-    """Record the gradient flow of a training loop at its first step and at every `every`-th after it.
-
-    with skipstone.watch(model, optimizer, every=50) as flow:
-        ...your loop, unchanged...
-    print(flow.last)
-
-    Gradients are read when `optimizer.step()` begins: after clipping, if the loop clips. Steps in between cost one
-    comparison.
-    """
-    seen = Watch(model, every)
-    handles: Sequence[Handle] = [
-        model.register_forward_pre_hook(seen._before_forward),
-        optimizer.register_step_pre_hook(seen._before_step),
-        optimizer.register_step_post_hook(seen._after_step),
-    ]
-    try:
-        yield seen
-    finally:
-        for handle in handles:
-            handle.remove()
-        seen._finish()

@@ -1,4 +1,4 @@
-"""Norms of many tensors at once, and the share of an update that floats swallowed. Pure functions."""
+"""Norms of many tensors at once, and what a step did to them. Pure functions of tensors."""
 
 from collections.abc import Sequence
 
@@ -7,19 +7,50 @@ from torch import Tensor
 
 from skipstone.tracing import torch_internals
 
+_FIELDS = (torch.float16,)  # formats whose gradients underflow in practice: bfloat16 and wider reach down to 1e-38
+
 
 def norms(tensors: Sequence[Tensor | None]) -> list[float]:
-    """The 2-norm of each tensor; 0 for None.
+    """The 2-norm of each tensor, sqrt(sum |x|²); 0 for None. Sparse and complex tensors too.
 
     Summed in float64: in float32 the squares of a vanishing gradient (1e-25, say) would themselves vanish.
     """
-    present = [t.detach() for t in tensors if t is not None]
+    return read([norm_of(tensors)])[0]
+
+
+def norm_of(tensors: Sequence[Tensor | None]) -> Tensor:
+    """The same as one (n,) float64 tensor on the device of the first, so that many may be read at once."""
+    present = [(k, values_of(t)) for k, t in enumerate(tensors) if t is not None]
     if not present:
-        return [0.0] * len(tensors)
-    device = present[0].device
-    found = torch_internals.norms(present)
-    values = iter(torch.stack([norm.to(device) for norm in found]).tolist())
-    return [0.0 if t is None else next(values) for t in tensors]
+        return torch.zeros(len(tensors), dtype=torch.float64)
+    device = present[0][1].device
+    found = [norm.to(device) for norm in torch_internals.norms([values for _, values in present])]
+    if len(found) == len(tensors):
+        return torch.stack(found)
+    out = torch.zeros(len(tensors), dtype=torch.float64, device=device)
+    out[[k for k, _ in present]] = torch.stack(found)
+    return out
+
+
+def read(columns: Sequence[Tensor]) -> list[list[float]]:
+    """(n,) tensors as lists of numbers, with one wait for their device."""
+    return torch.stack(list(columns)).tolist()
+
+
+def values_of(tensor: Tensor) -> Tensor:
+    """A tensor's own numbers as real ones: of a sparse one those that are stored, of a complex one both parts."""
+    values = tensor.detach()
+    if values.is_sparse:
+        values = values.coalesce().values()
+    elif values.layout is not torch.strided:
+        values = values.to_dense()
+    return torch.view_as_real(values.resolve_conj()) if values.is_complex() else values
+
+
+def has_gradient(gradient: Tensor) -> Tensor:
+    """(the parameter's shape) bool: where the gradient is not zero."""
+    values = gradient.detach()
+    return (values if values.layout is torch.strided else values.to_dense()) != 0
 
 
 def lost_updates(before: Tensor, after: Tensor, gradient: Tensor | None) -> float | None:
@@ -31,8 +62,27 @@ def lost_updates(before: Tensor, after: Tensor, gradient: Tensor | None) -> floa
     """
     if gradient is None:
         return None
-    meant = gradient.detach() != 0
+    meant = has_gradient(gradient)
     count = int(meant.sum())
-    if count == 0:
-        return None
-    return int((meant & (before == after)).sum()) / count
+    return int((meant & (before == after)).sum()) / count if count else None
+
+
+def unmoved(before: Tensor, after: Tensor) -> float:
+    """The share of all elements that a step left as they were: w + Δw == w in their own dtype."""
+    return int((before == after).sum()) / max(1, before.numel())
+
+
+def underflow(gradient: Tensor) -> Tensor:
+    """() float64: of the elements other than zero, the share below the smallest normal number of their dtype.
+
+    There a float16 loses bits with every halving, and below 2**-25 the number itself (Micikevicius et al. 2017,
+    1710.03740, section 3.2). NaN where every element is zero.
+    """
+    size = gradient.detach().abs()
+    some = size != 0
+    return (some & (size < torch.finfo(size.dtype).smallest_normal)).sum().double() / some.sum()
+
+
+def underflows(tensor: Tensor) -> bool:
+    """Is it of a format in which gradients underflow in practice?"""
+    return tensor.dtype in _FIELDS

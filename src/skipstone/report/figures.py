@@ -11,7 +11,8 @@ from typing import Any
 
 from skipstone.core.codec import Json
 from skipstone.experiments import Group
-from skipstone.runs.records import FlowRecord, RunRecord
+from skipstone.runs.flow import FlowRecord
+from skipstone.runs.records import RunRecord
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 PALETTE = ("#d1661a", "#2f7fd1", "#2b9a78", "#9a62d8", "#a8852a", "#cf4f7c", "#6f8296")

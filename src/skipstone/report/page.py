@@ -14,7 +14,8 @@ from skipstone.experiments.networks import NetworkRecord, read_networks
 from skipstone.report import arcs, figures, update_rule, words
 from skipstone.report.figures import Figure, FlowLine
 from skipstone.report.templates import render
-from skipstone.runs.records import FlowRecord, RunRecord
+from skipstone.runs.flow import FlowRecord
+from skipstone.runs.records import RunRecord
 
 REPORT_FILE = "report.html"
 _SCRIPTS = ("vega.min.js", "vega-lite.min.js", "vega-embed.min.js")

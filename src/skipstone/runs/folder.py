@@ -17,6 +17,7 @@ from skipstone.core.codec import Json, RecordError
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.files import append_durably, is_partial, make_folder, sync_folder, write_atomically
 from skipstone.runs.environment import changed
+from skipstone.runs.flow import FlowRecord
 from skipstone.runs.records import (
     CHECKPOINT_FILE,
     ENVIRONMENT_FILE,
@@ -26,7 +27,6 @@ from skipstone.runs.records import (
     RESULT_FILE,
     SPEC_FILE,
     EpochRecord,
-    FlowRecord,
     RunRecord,
     RunResult,
     RunSpec,

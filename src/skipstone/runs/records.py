@@ -22,6 +22,7 @@ from typing import Any, Literal, TypeVar
 
 from skipstone.core.codec import Json, RecordError, decode, encode
 from skipstone.core.errors import SkipstoneError
+from skipstone.runs.flow import FlowRecord
 from skipstone.runs.variants import demand_edits
 
 VERSION = 1
@@ -39,7 +40,6 @@ Optimizer = Literal["sgd", "adamw"]
 Schedule = Literal["one-cycle", "cosine", "step", "constant"]
 Augmentation = Literal["auto", "none", "crop", "crop-flip"]
 Precision = Literal["fp32", "bf16"]
-LayerKind = Literal["conv", "linear", "other"]
 R = TypeVar("R")
 
 
@@ -153,45 +153,6 @@ class EpochRecord:
 
     @classmethod
     def from_dict(cls, data: object, where: str = "") -> "EpochRecord":
-        return decode(cls, data, where=where)
-
-
-@dataclass(frozen=True, slots=True)
-class LayerFlow:
-    """A layer's state at one step.
-
-    `grad_norm` and `weight_norm` are 2-norms of its weight's gradient (before clipping; 0 where none arrived) and of
-    its weight; `output_grad_norm` that of the gradient with respect to the layer's output for the whole batch, None
-    where it was not watched. `lost_updates` is the share of the weight's elements with a gradient other than zero that
-    the optimizer's step left exactly as they were, because the change was below half the distance between neighbouring
-    floats; None where no step was taken, or no gradient arrived. Weight decay and momentum are part of a step: a weight
-    that they alone move counts as moved.
-    """
-
-    name: str
-    kind: LayerKind
-    grad_norm: float
-    weight_norm: float
-    lost_updates: float | None = None
-    output_grad_norm: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FlowRecord:
-    """A line of `flow.jsonl`: every layer in the order of the network, at `step` (counted from 0) of `epoch`.
-
-    Epoch 0 is the very first step, on the untrained network; epoch k >= 1 the last step of epoch k.
-    """
-
-    epoch: int
-    step: int
-    layers: tuple[LayerFlow, ...]
-
-    def to_dict(self) -> Json:
-        return encode(self)
-
-    @classmethod
-    def from_dict(cls, data: object, where: str = "") -> "FlowRecord":
         return decode(cls, data, where=where)
 
 

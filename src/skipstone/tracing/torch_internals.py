@@ -400,3 +400,17 @@ def unfollowed(function: Any) -> Any:
     if torch.torch_version.TorchVersion(torch.__version__) >= "2.13":
         return function
     return torch.compiler.disable(function)  # type: ignore[no-untyped-call]
+
+
+def is_compiled(module: nn.Module) -> bool:
+    """Does calling the module run what the compiler made of it (`module.compile()`)?"""
+    return getattr(module, "_compiled_call_impl", None) is not None  # 2.2 to 2.14
+
+
+# ---- sharded parameters
+
+
+def is_sharded(parameter: torch.Tensor) -> bool:
+    """Is it a part of a parameter that other processes hold the rest of (FSDP1's flat one, a DTensor)?"""
+    kinds = {base.__name__ for base in type(parameter).__mro__}
+    return bool(kinds & {"DTensor", "FlatParameter"}) or hasattr(parameter, "_is_flat_param")  # 2.0 to 2.14

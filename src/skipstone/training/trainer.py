@@ -11,8 +11,9 @@ from skipstone.core.codec import RecordError
 from skipstone.data import Batches, Pixels, load
 from skipstone.data.images import Images, permutation
 from skipstone.flow import Probe
+from skipstone.runs.flow import FlowRecord
 from skipstone.runs.folder import FolderError, RunFolder, demand_free, demand_same, holds_work
-from skipstone.runs.records import EpochRecord, FlowRecord, RunResult, RunSpec, read_run
+from skipstone.runs.records import EpochRecord, RunResult, RunSpec, read_run
 from skipstone.training.checkpoint import CheckpointError, pack, unpack
 from skipstone.training.environment import describe
 from skipstone.training.evaluate import evaluate

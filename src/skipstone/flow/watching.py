@@ -1,0 +1,208 @@
+"""Gradient flow inside one's own training loop, every so often: the loop stays as it is, and so do its numbers."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from skipstone.core.errors import SkipstoneError
+from skipstone.flow.probe import Handle, Probe
+from skipstone.flow.wrapping import demand_whole, unwrapped, unwrapped_optimizer
+from skipstone.runs.flow import FlowRecord, Verdict
+
+Optimizers = torch.optim.Optimizer | Sequence[torch.optim.Optimizer]
+
+
+class FlowLogger(Protocol):
+    """Where records may go as they are made: see `skipstone.integrations.flow_loggers`."""
+
+    def log(self, record: FlowRecord) -> None:
+        """Take one record."""
+
+
+class Watch:
+    """What `watch` has seen so far: `records`, oldest first.
+
+    Set `epoch` in your loop if the records are to carry it.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizers: Sequence[torch.optim.Optimizer],
+        every: int = 50,
+        *,
+        outputs: bool = True,
+        scaler: torch.amp.GradScaler | None = None,
+        across_ranks: bool = False,
+        loggers: Sequence[FlowLogger] = (),
+    ) -> None:
+        if every < 1:
+            raise SkipstoneError(f"every is {every}, expected at least 1")
+        self.records: list[FlowRecord] = []
+        self.epoch = 0
+        self.every = every
+        bare, self._notes = unwrapped(model)
+        demand_whole(bare)
+        self._model, self._optimizers = model, [unwrapped_optimizer(each) for each in optimizers]
+        self._watches_outputs = outputs and not self._notes
+        self._probe = Probe(bare, outputs=self._watches_outputs)
+        self._scaler, self._across_ranks, self._loggers = scaler, across_ranks, loggers
+        self._step = 0
+        self._open = self._begun = self._inside = False
+        self._stepped: set[int] = set()
+        self._output_scale = 1.0
+
+    @property
+    def last(self) -> FlowRecord:
+        if not self.records:
+            raise SkipstoneError("no step was watched yet: did optimizer.step() run inside the block?")
+        return self.records[-1]
+
+    @property
+    def not_finite(self) -> Verdict | None:
+        """The first reading of NaN or infinity: its layer, and the first recorded step that shows it."""
+        found = (verdict for record in self.records for verdict in record.verdicts if verdict.kind == "not finite")
+        return next(found, None)
+
+    def __str__(self) -> str:
+        return f"step {self.last.step}, {len(self.records)} recorded\n\n{self.last}"
+
+    def _repr_html_(self) -> str:
+        return self.last._repr_html_()
+
+    def save(self, path: str | Path) -> None:
+        """Write the records as JSON lines, the form of a run folder's `flow.jsonl`."""
+        Path(path).write_text("".join(json.dumps(r.to_dict()) + "\n" for r in self.records), encoding="utf-8")
+
+    # ---- the hooks
+
+    def attach(self) -> list[Handle]:
+        """Hook the network and its optimizers; whoever asked removes the handles, and calls `finish`."""
+        handles: list[Handle] = []
+        if self._watches_outputs:
+            handles.append(self._model.register_forward_pre_hook(self._before_forward))
+        for optimizer in self._optimizers:
+            handles.append(optimizer.register_step_pre_hook(self._before_step))
+            handles.append(optimizer.register_step_post_hook(self._after_step))
+        return handles
+
+    @property
+    def _due(self) -> bool:
+        return self._step % self.every == 0
+
+    def _before_forward(self, module: nn.Module, inputs: object) -> None:
+        if torch.compiler.is_compiling() or not (self._due and module.training and torch.is_grad_enabled()):
+            return
+        if not self._open:
+            self._probe.open(anew=not self._begun)
+            self._open = True
+        elif not self._begun and self._probe.went_back and self._probe.has_no_gradients:
+            self._probe.open()  # the step before was left out, as a scaler does where gradients are infinite
+        self._output_scale = 1.0 if self._scaler is None else self._scaler.get_scale()
+
+    def _before_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        if id(optimizer) in self._stepped:
+            self._finish_step()  # others were not asked to step this time
+        if not self._due:
+            return
+        if not self._begun and not self._open:
+            self._probe.open(outputs=False)
+        self._begun = True
+        own = [p for group in optimizer.param_groups for p in group["params"]]
+        if not _closure(args, kwargs):  # else the gradients of this step are yet to come
+            self._read(optimizer, own)
+        self._probe.before_step(own, closure=bool(_closure(args, kwargs)))
+
+    def _after_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        if self._due and self._begun:
+            if _closure(args, kwargs):
+                self._read(optimizer, [p for group in optimizer.param_groups for p in group["params"]])
+            self._probe.after_step()
+        self._stepped.add(id(optimizer))
+        if len(self._stepped) == len(self._optimizers):
+            self._finish_step()
+
+    def _read(self, optimizer: torch.optim.Optimizer, own: Sequence[nn.Parameter]) -> None:
+        """The gradients as the step will take them. A fused optimizer under a scaler unscales them itself."""
+        scale = getattr(optimizer, "grad_scale", None)
+        self._probe.gradients(own, scale=1.0 if scale is None else float(scale))
+
+    def _finish_step(self) -> None:
+        if self._due and self._begun:
+            if self._across_ranks:
+                self._probe.reduce_outputs()
+            record = self._probe.record(epoch=self.epoch, step=self._step, output_scale=self._output_scale)
+            held = {
+                id(p) for optimizer in self._optimizers for group in optimizer.param_groups for p in group["params"]
+            }
+            left = tuple(layer.name for layer in self._probe.layers if id(layer.weight) not in held)
+            record = replace(record, not_optimised=left, notes=self._notes)
+            self.records.append(record)
+            for logger in self._loggers:
+                logger.log(record)
+        self._step += 1
+        self._stepped.clear()
+        self._open = self._begun = False
+
+    def finish(self) -> None:
+        """Behind the last step: what began and did not end is no record."""
+        self._probe.close()
+
+
+@contextmanager
+def watch(
+    model: nn.Module,
+    optimizer: Optimizers,
+    every: int = 50,
+    *,
+    outputs: bool = True,
+    scaler: torch.amp.GradScaler | None = None,
+    across_ranks: bool = False,
+    loggers: Sequence[FlowLogger] = (),
+) -> Iterator[Watch]:
+    """Record the gradient flow of a training loop at its first step and at every `every`-th after it.
+
+    with skipstone.watch(model, optimizer, every=50) as flow:
+        ...your loop, unchanged...
+    print(flow.last)
+
+    Gradients are read when `optimizer.step()` begins (with a closure: when it ends): after clipping, if the loop clips,
+    of all micro-batches if it accumulates, unscaled where a `GradScaler` unscales, averaged over ranks under
+    `DistributedDataParallel`. Training gives the same numbers, bit for bit on a CPU, with the watch and without. Steps
+    in between cost one comparison; behind the block no hook is left, whatever ended it.
+
+    Args:
+        optimizer: the optimizer, or several: a step is over when each has stepped, or one begins its next.
+        outputs: watch the layers' outputs and the gradients that arrive there too, a pass over every activation. Of a
+            compiled network they are not seen: a note says so.
+        scaler: the loop's GradScaler, by whose scale the gradients at outputs are divided.
+        across_ranks: under `DistributedDataParallel`, add up the gradients at outputs over the ranks, each of which has
+            to watch; the weights' are global as they are.
+        loggers: are handed each record as it is made.
+
+    Raises:
+        SkipstoneError: `every` is no count, or the parameters are sharded (FSDP): no rank has a whole layer then.
+    """
+    optimizers = [optimizer] if isinstance(optimizer, torch.optim.Optimizer) else list(optimizer)
+    seen = Watch(
+        model, optimizers, every, outputs=outputs, scaler=scaler, across_ranks=across_ranks, loggers=loggers
+    )  # fmt: skip
+    handles = seen.attach()
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+        seen.finish()
+
+
+def _closure(args: Any, kwargs: Any) -> Callable[[], object] | None:
+    """The closure that a step was given, if any: it runs forward and backward inside the step."""
+    given = [*args, kwargs.get("closure")]
+    return next((value for value in given if callable(value) and not isinstance(value, torch.optim.Optimizer)), None)

@@ -1,0 +1,84 @@
+import json
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from skipstone.cli import run
+
+NET = """
+import torch
+from torch import nn
+
+class Block(nn.Module):
+    def __init__(self, scale=1.0):
+        super().__init__()
+        self.conv1 = nn.Conv2d(8, 8, 3, 1, 1)
+        self.norm = nn.BatchNorm2d(8)
+        self.scale = scale
+
+    def forward(self, x):
+        return x + self.scale * torch.relu(self.norm(self.conv1(x)))
+
+class Net(nn.Sequential):
+    def __init__(self, scale=1.0):
+        blocks = [Block(), Block(scale), Block()]
+        super().__init__(nn.Conv2d(3, 8, 3, 1, 1), *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
+"""
+
+
+@pytest.fixture
+def net(tmp_path, monkeypatch):
+    (tmp_path / "net.py").write_text(NET)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_healthy_network_in_words(net, capsys):
+    assert run(["flow", "net.py:Net", "--input", "3x16x16", "--batch", "8"]) == 0
+    out = capsys.readouterr().out
+    assert "standard-normal input 8x3x16x16; cross-entropy against random labels" in " ".join(out.split())
+    assert "healthy: the gradient at 0 is" in out
+    assert "unmoved" not in out  # no step was taken
+    assert [line.split()[0] for line in out.splitlines() if "identity" in line] == ["0", "1", "2"]
+
+
+def test_a_branch_scaled_away_is_told_with_the_block(net, capsys):
+    assert run(["flow", "net.py:Net(1e-6)", "--input", "3x16x16"]) == 1
+    out = capsys.readouterr().out
+    assert "dead branch: the branch of skip 1" in out
+    assert "(at 2)" in out
+    assert "try: a scale that learns" in out
+
+
+def test_a_step_is_measured_and_drawn(net, capsys):
+    assert run(["flow", "net.py:Net", "--input", "3x16x16", "--lr", "0.1", "--svg", "flow.svg"]) == 0
+    assert "unmoved" in capsys.readouterr().out
+    ET.parse("flow.svg")
+
+
+def test_json_holds_the_record_and_the_verdicts(net, capsys):
+    assert (
+        run(["flow", "net.py:Net", "--input", "3x16x16", "--format", "json", "--optimizer", "adam", "--lr", "1e-3"])
+        == 0
+    )
+    told = json.loads(capsys.readouterr().out)
+    assert told["verdicts"][0]["kind"] == "healthy"
+    assert {layer["name"] for layer in told["flow"]["layers"]} == {"0", "1.conv1", "2.conv1", "3.conv1", "6"}
+    assert all(layer["unmoved"] < 0.5 for layer in told["flow"]["layers"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ([], "no example input; give one such as --input 3x32x32"),
+        (["--input", "3x16x16", "--batch", "0"], "batch is 0, expected at least 1"),
+        (["--input", "3x16x16", "--lr", "-1"], "lr is -1, expected a number above 0"),
+        (["--input", "3x16x16", "--lr", "1", "--optimizer", "sdg"], "unknown optimizer 'sdg'; nearest: sgd"),
+        (["--input", "4x16x16"], "the network does not run on this input: conv2d fails"),
+        (["--input", "3x16x16", "--data", "digits"], "--input and --data both say what the input is"),
+    ],
+)
+def test_what_is_wrong_is_one_line(net, capsys, arguments, text):
+    assert run(["flow", "net.py:Net", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert text in error
+    assert len(error.strip().splitlines()) == 1
