@@ -11,7 +11,7 @@ _COMPILED = "gradients at outputs: the network is compiled; hand the uncompiled 
 
 def unwrapped(model: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
     """(the network itself, why its outputs cannot be watched, if so): out of `torch.compile` and of DDP."""
-    bare, notes = model, ()
+    bare, notes = model, tuple[str, ...]()
     while True:
         inner = compiled_from(bare)
         if inner is None and isinstance(bare, nn.parallel.DistributedDataParallel | nn.DataParallel):
