@@ -1,7 +1,10 @@
 """Every unit: its solution passes, its starter fails, right answers pass however written, wrong ones are told what."""
 
+import importlib.util
+
 import pytest
 
+import skipstone
 from skipstone.learn.unit import NAMES, load, units
 
 RIGHT = [(unit.name, name) for unit in units() for name in unit.right]
@@ -13,7 +16,10 @@ def _marked(pairs):
     return [pair if pair[0] == IN_BRIEF else pytest.param(*pair, marks=pytest.mark.slow) for pair in pairs]
 
 
-@pytest.mark.parametrize("name", NAMES)
+LONG = ("forward-3", "gradient-8")  # seconds of measuring
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in NAMES])
 def test_the_solution_passes_and_the_starter_does_not(name, judge):
     unit = load(name)
     solved = judge(unit, unit.solution)
@@ -52,3 +58,22 @@ def test_every_lesson_has_a_picture_that_fits_a_terminal(unit):
     lines = unit.picture().splitlines()
     assert len(lines) > 3
     assert max(map(len, lines)) <= 130
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_ten_silent_bugs_are_those_that_the_checker_finds_at_those_lines(tmp_path, seed):
+    from skipstone.learn.units import silent_10
+
+    path = tmp_path / f"drawn_{seed}.py"
+    path.write_text(silent_10.start(seed))
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for number, (code, lines) in enumerate(silent_10.planted(seed)):
+        net = getattr(module, f"Net{number}")()
+        width = next(part.in_channels for part in net.modules() if hasattr(part, "in_channels"))
+        report = skipstone.check(net, (2, width, 6, 6), repairs=False, sizes=False, run=False)
+        assert any(f.code == code and f.line in lines for f in report.findings), (
+            f"Net{number}: {code} at {sorted(lines)}"
+        )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 _EXPORTS = {
     "check": "skipstone.learn.notebook",
     "judge_file": "skipstone.learn.judging",
+    "grade": "skipstone.learn.grading",
     "Verdict": "skipstone.learn.verdict",
     "Point": "skipstone.learn.verdict",
 }
@@ -24,6 +25,7 @@ def __getattr__(name: str) -> object:
 
 
 if TYPE_CHECKING:
+    from skipstone.learn.grading import grade as grade
     from skipstone.learn.judging import judge_file as judge_file
     from skipstone.learn.notebook import check as check
     from skipstone.learn.verdict import Point as Point

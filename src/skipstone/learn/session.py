@@ -36,11 +36,11 @@ class Session:
     def path(self, unit: Unit) -> Path:
         return self.folder / unit.file_name
 
-    def begin(self, unit: Unit) -> bool:
+    def begin(self, unit: Unit, seed: int | None = None) -> bool:
         """Put the starter file there, unless there is a file already; whether it was put."""
         if self.path(unit).exists():
             return False
-        write_atomically(self.path(unit), unit.starter.encode())
+        write_atomically(self.path(unit), unit.starter_of(seed).encode())
         return True
 
     def check(self, unit: Unit) -> Verdict:
@@ -63,7 +63,7 @@ class Session:
         shown = [f"hint {i} of {len(unit.hints)}: {text}" for i, text in enumerate(unit.hints[:count], start=1)]
         return "\n".join(shown)
 
-    def reset(self, unit: Unit) -> Path | None:
+    def reset(self, unit: Unit, seed: int | None = None) -> Path | None:
         """The starter file anew; where the student's own was put, None if there was none."""
         kept = None
         if self.path(unit).exists():
@@ -71,7 +71,7 @@ class Session:
                 path for n in range(1, 10_000) if not (path := self.path(unit).with_suffix(f".old{n}")).exists()
             )
             self.path(unit).rename(kept)
-        self.begin(unit)
+        self.begin(unit, seed)
         return kept
 
     def solution(self, unit: Unit, *, give_up: bool = False) -> str:

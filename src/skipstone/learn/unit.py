@@ -24,6 +24,12 @@ NAMES = (
     "shapes-1",
     "wire-2",
     "forward-3",
+    "channels-4",
+    "keras-5",
+    "concat-6",
+    "network-7",
+    "gradient-8",
+    "silent-10",
 )
 
 
@@ -36,7 +42,7 @@ class Unit:
     """One lesson and its exercise.
 
     `right` holds further right answers by name, `wrong` typical mistakes, each with a part of the message it must get.
-    `start(seed)` makes the starter file; `seconds` is the processor time that an answer may take.
+    `start(seed)`, where there is one, draws another starter; `seconds` is the processor time that an answer may take.
     """
 
     name: str
@@ -52,6 +58,11 @@ class Unit:
     right: Mapping[str, str] = field(default_factory=dict)
     wrong: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     seconds: int = 10
+    start: Callable[[int], str] | None = None
+
+    def starter_of(self, seed: int | None) -> str:
+        """The starter file; of a unit that is drawn, that of the seed."""
+        return self.starter if self.start is None or seed is None else self.start(seed)
 
     @property
     def file_name(self) -> str:
@@ -110,4 +121,5 @@ def _from_module(module: ModuleType, name: str) -> Unit:
         right=getattr(module, "RIGHT", {}),
         wrong=getattr(module, "WRONG", {}),
         seconds=getattr(module, "SECONDS", 10),
+        start=getattr(module, "start", None),
     )

@@ -144,9 +144,9 @@ WRONG = {
 
 
 def picture() -> str:
-    from skipstone.models.tutorials import TwoConvResidual
+    from skipstone.models.tutorials.two_conv_residual import TwoConvResidual
 
-    return drawing(TwoConvResidual(), (2, 3, 32, 32), "what the recorder sees at 32x32:")  # type: ignore[operator]
+    return drawing(TwoConvResidual(), (2, 3, 32, 32), "what the recorder sees at 32x32:")
 
 
 def judge(answers: Answers) -> Iterator[Point]:
