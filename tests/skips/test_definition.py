@@ -192,6 +192,17 @@ def test_an_input_that_layers_read_is_a_skip_all_the_same() -> None:
     assert found(lambda m, x: x + m.b(F.relu(m.a(x) + x))) == ["identity add", "identity add"]
 
 
+@pytest.mark.parametrize("axes", [(1,), (2, 3), (1, 2, 3), None])
+def test_a_mean_given_back_is_conditioning(axes) -> None:
+    def normalised(m, x):
+        x = m.stem(x)
+        mean = x.mean() if axes is None else x.mean(axes, keepdim=True)
+        return m.b(F.relu(m.a(x - mean))) + mean.detach()
+
+    assert found(normalised, stem=conv(), a=conv(), b=conv()) == ["conditioning add"]
+    assert found(lambda m, x: (y := m.a(x)[:, :1]) + m.b(F.relu(m.c(y.expand_as(x))))) == ["identity add"]
+
+
 # ---- gates
 
 
@@ -354,6 +365,20 @@ def test_reversible_couplings_count_each_stream() -> None:
 
     halves = {"a": conv(4, 4), "b": conv(4, 4)}
     assert found(coupling, **halves) == ["identity add", "identity add", "parallel cat"]
+
+
+def test_rows_gathered_by_an_index_are_no_slices_apart() -> None:
+    """As in PointNet++: features and places go different ways, both by index, and meet again."""
+
+    def propagate(m, x, index):
+        places = x[:, ::2]
+        features = m.a(x[:, index] - places)
+        lower = m.c(F.relu(m.b(torch.cat([features[:, index[:2]], x[:, index[:2]]], -1))))
+        return torch.cat([features, lower.mean(1, keepdim=True).expand_as(features)], -1)
+
+    layers = {"a": nn.Linear(3, 8), "b": nn.Linear(11, 8), "c": nn.Linear(8, 8)}
+    example = (torch.randn(2, 8, 3), torch.tensor([0, 1, 2, 5]))
+    assert found(propagate, example, **layers)[-1] == "identity cat"
 
 
 def test_slices_that_only_feed_the_next_layer_stay_parallel() -> None:

@@ -301,6 +301,18 @@ class Normed(nn.Module):
         return x + self.linear(x)
 
 
+class ClosureOverNone(nn.Module):
+    """What a function held by the instance closed over is nothing at all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, axes = conv(3, 3), None
+        self.mean = lambda x: x.mean() if axes is None else x.mean(axes, keepdim=True)
+
+    def forward(self, x):
+        return x + self.a(x - self.mean(x))
+
+
 class Compiled(Two):
     def __init__(self) -> None:
         super().__init__()
@@ -398,6 +410,7 @@ FORMS = [
     (Positional, IMAGE, 1),
     (SharedWeight, torch.zeros(2, 7, dtype=torch.int64), 1),
     (ClosureOverModule, IMAGE, 1),
+    (ClosureOverNone, IMAGE, 1),
     (functools.partial(Normed, parametrizations.weight_norm), WORDS, 1),
     (functools.partial(Normed, parametrizations.spectral_norm), WORDS, 1),
     (functools.partial(Normed, parametrizations.orthogonal), WORDS, 1),

@@ -16,7 +16,14 @@ def is_conditioning(fork: Fork) -> bool:
         return False
     if _is_side_input(fork.graph, fork.ancestry, fork.source):
         return True
-    return not fork.is_identity and any(_is_broadcast(fork, i) for i in (fork.short, fork.main))
+    if fork.is_identity:  # the mean that a norm took away, given back (RevIN, ICLR 2022; Demucs, 1911.13254)
+        return _is_broadcast(fork, fork.short) and _is_statistic(fork.graph, fork.ancestry.strip(fork.short))
+    return any(_is_broadcast(fork, i) for i in (fork.short, fork.main))
+
+
+def _is_statistic(graph: Graph, index: int) -> bool:
+    """Is it one number for many places: a mean, a variance, a pooled vector?"""
+    return has_role(graph[index], "reduction", "averaging", "average pool") and len(graph[index].inputs) == 1
 
 
 def _is_broadcast(fork: Fork, operand: int) -> bool:

@@ -170,7 +170,8 @@ def _slices_apart(fork: Fork) -> bool:
     first = [i for i in graph.users[fork.common] if any(ancestry.leads_to(i, operand) for operand in fork.operands)]
     while len(first) == 1 and graph[first[0]].op in TRANSPARENT:
         first = [i for i in graph.users[first[0]] if any(ancestry.leads_to(i, operand) for operand in fork.operands)]
-    return len(first) > 1 and all(graph[i].op in SLICES for i in first)
+    # Rows picked by an index (PointNet++, 1706.02413) are gathered from the whole, and some of them several times.
+    return len(first) > 1 and all(graph[i].op in SLICES and len(graph[i].inputs) == 1 for i in first)
 
 
 def _joins_tokens(fork: Fork) -> bool:

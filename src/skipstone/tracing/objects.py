@@ -77,10 +77,12 @@ def fill_slots(twin: nn.Module, module: nn.Module, value: Callable[[object], obj
 
 
 def filled(cell: CellType) -> bool:
+    """Was anything written to it, be it None?"""
     try:
-        return cell.cell_contents is not None
-    except ValueError:  # a cell that nothing was written to yet
+        cell.cell_contents  # noqa: B018 - reading it is the question
+    except ValueError:
         return False
+    return True
 
 
 def is_state(value: object) -> bool:
