@@ -424,6 +424,25 @@ def test_layers_on_a_long_skip(name: str) -> None:
     assert kind in found(u, (2, 3, 16, 16), **layers)
 
 
+@pytest.mark.parametrize(("units", "kind"), [(0, "projection cat"), (1, "bridge cat"), (2, "bridge cat")])
+def test_deconvolutions_on_a_long_skip(units: int, kind: str) -> None:
+    """UNETR's: from a small map up to the decoder's size, a deconvolution and a unit of two layers at each step."""
+
+    def up(wide: bool = False) -> nn.Sequential:
+        deconvolution = nn.ConvTranspose2d(8, 8, 2, 2)
+        return nn.Sequential(deconvolution, conv(), nn.ReLU(), conv(), nn.ReLU()) if wide else deconvolution
+
+    crossing = nn.Sequential(up(), *(up(wide=True) for _ in range(units)))
+    decoder = nn.Sequential(*(up(wide=True) for _ in range(units + 1)))
+    layers = {"stem": conv(3), "a": conv(), "b": conv(), "crossing": crossing, "decoder": decoder}
+
+    def u(m, x):
+        low = m.stem(x)
+        return torch.cat((m.decoder(m.b(F.relu(m.a(low)))), m.crossing(low)), 1)
+
+    assert found(u, (2, 3, 4, 4), **layers) == [kind]
+
+
 def test_branches_at_one_size_are_no_bridge() -> None:
     assert found(lambda m, x: torch.cat((F.relu(m.a(x)), m.b(F.relu(m.c(F.relu(m.d(x)))))), 1)) == ["parallel cat"]
 

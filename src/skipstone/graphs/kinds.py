@@ -1,5 +1,6 @@
 """What kind of skip a fork of paths is, told by the operations on its shorter branch."""
 
+from collections import Counter
 from collections.abc import Sequence
 from math import prod
 
@@ -17,7 +18,7 @@ from skipstone.graphs.walks import readers
 _STRAIGHT = names("norm", "resample", "layer", "averaging") | frozenset(MERGES)
 _SMALLER = names("resample", "averaging")
 _REDUCTIONS = names("averaging")
-_LONGEST_UNIT = 3  # layers of the unit on a bridge: stacked hourglasses (1603.06937) put a bottleneck there
+_LONGEST_UNIT = 3  # layers of one size in the unit on a bridge: a stacked hourglass's bottleneck (1603.06937)
 
 
 def kind_of(fork: Fork) -> SkipKind:
@@ -107,19 +108,26 @@ def _mixes_streams(fork: Fork) -> bool:
 
 
 def _is_bridge(fork: Fork) -> bool:
-    """Does a unit of a few layers cross over at full size, while the main branch goes down and up again (a U)?"""
+    """Does a unit of a few layers a size cross over and at most grow, while the main branch comes up from below (a U)?
+
+    At full size throughout, or from a small map by deconvolutions (UNETR, 2103.10504, figure 1).
+    """
     size = _places(fork.node)
     if fork.merge not in ("add", "cat") or size is None:
         return False
     short, main = fork.layers(fork.short_path), fork.layers(fork.main_path)
-    if len(short) > _LONGEST_UNIT or len(main) <= len(short):
+    if len(main) <= len(short) or max(Counter(map(_places, short)).values(), default=0) > _LONGEST_UNIT:
         return False
     across, along = (
-        [_places(node) for node in map(fork.graph.__getitem__, path) if has_role(node, "features first", "spatial")]
+        [
+            _places(node) or 0
+            for node in map(fork.graph.__getitem__, path)
+            if has_role(node, "features first", "spatial")
+        ]
         for path in (fork.short_path, fork.main_path)
     )
-    lowest = min((k for k, places in enumerate(along) if places is not None and places < size), default=None)
-    return lowest is not None and size in along[lowest:] and all(places == size for places in across)
+    lowest = min((k for k, places in enumerate(along) if places < size), default=None)
+    return lowest is not None and size in along[lowest:] and across[-1:] in ([], [size]) and across == sorted(across)
 
 
 def _places(node: Node) -> int | None:
