@@ -222,6 +222,16 @@ def test_behind_an_attention_gate_the_encoders_map_is_the_shortcut() -> None:
     assert list(skip.shortcut_ops) == ["mul"]
 
 
+def test_an_input_that_only_gates_the_state_is_no_start() -> None:
+    def cell(m, x, h):
+        h = torch.tanh(h)
+        reset = torch.sigmoid(m.a(torch.cat([h, x], 1)))
+        return m.b(torch.cat([reset * h, x], 1))
+
+    layers = {"a": conv(16, 8), "b": conv(16, 8)}
+    assert found(cell, (torch.randn(IMAGE), torch.randn(IMAGE)), **layers) == ["gate mul"]
+
+
 def test_a_carry_gate_passes_the_identity() -> None:
     def highway(m, x):
         gate = torch.sigmoid(m.a(x))
@@ -244,6 +254,7 @@ def test_weighted_branches_with_layers_stay_parallel() -> None:
 SHORTCUTS = {
     "zeros joined": lambda m, x: torch.cat([y := F.avg_pool2d(x, 1, 2), torch.zeros_like(y)], 1),
     "zeros joined, cut": lambda m, x: torch.cat([(y := F.avg_pool2d(x, 1, 2)).data, torch.zeros_like(y)], 1),
+    "pooled with its indices": lambda m, x: F.pad(F.max_pool2d(x, 2, return_indices=True)[0], (0, 0, 0, 0, 0, 8)),
     "padded": lambda m, x: F.pad(F.avg_pool2d(x, 1, 2), (0, 0, 0, 0, 0, 8)),
 }
 

@@ -54,11 +54,13 @@ class Ancestry:
         """The factors of a product that only say how much of the other one passes."""
         if node.op != "mul" or len(sources) != 2 or not all(self.active[i] for i in sources):
             return set()
-        squashed = {i for i in sources if self._is_squashed(i)}
-        return squashed if len(squashed) == 1 else set()
-
-    def _is_squashed(self, index: int) -> bool:
-        return self.graph[back(self.graph, index, _resized)].op in ("sigmoid", "hardsigmoid", "softmax", "tanh")
+        squashed_by = {i: self.graph[back(self.graph, i, _resized)].op for i in sources}
+        # A share between 0 and 1 is the gate of a state between -1 and 1 (GRU, WaveNet), not the other way round.
+        for gates in (_SHARES, _SHARES | {"tanh"}):
+            squashed = {i for i, op in squashed_by.items() if op in gates}
+            if len(squashed) == 1:
+                return squashed
+        return set()
 
     def common(self, a: int, b: int) -> int:
         """The nearest node on every path to both, -1 for none."""
@@ -127,6 +129,9 @@ class Ancestry:
                 layers = max(count for count, _ in reached) + self.layers[index]
                 best[index] = (layers, max(count for _, count in reached) + 1)
         return best
+
+
+_SHARES = frozenset(("sigmoid", "hardsigmoid", "softmax"))
 
 
 def _union(start: int, bits: Iterable[int]) -> int:

@@ -60,8 +60,10 @@ def _fork(graph: Graph, ancestry: Ancestry, node: Node, merge: Merge) -> Fork | 
         fork = _between(graph, ancestry, node, merge, operands, stripped, valued, ancestry.carried)
         if fork.span:
             return fork
-    if whole is None:
-        return None
+    if whole is None or (valued is None and merge != "mul"):
+        return (
+            None  # of another input than the gates (a GRU's candidate, whose reset gate has read the input joined on)
+        )
     return _between(graph, ancestry, node, merge, operands, stripped, whole, ancestry.ancestors)
 
 
