@@ -12,7 +12,7 @@ _MAX_NAMED = 4  # further places that a finding names
 # What a real run shows of a slip that a rule of the record names with its place and its cause.
 _TOLD_BY_RULE: Mapping[str, frozenset[str]] = {
     "never-called": frozenset(("unread-shortcut", "shared-module")),
-    "samples-meet": frozenset(("batch-attention",)),
+    "samples-meet": frozenset(("batch-attention", "accidental-broadcast", "swapped-axes")),
 }
 _ORDER = {"error": 0, "warning": 1, "note": 2}
 

@@ -53,12 +53,20 @@ def axes_of(graph: Graph) -> tuple[Axes, ...]:
 
 def _axes(graph: Graph, node: Node, found: Found) -> Axes:
     if node.kind == "input":
-        return tuple(Axis("carried", (node.index, i)) for i in range(len(node.shape)))
+        return tuple(
+            Axis("carried", (_of_batch(graph, node) if i == 0 else node.index, i)) for i in range(len(node.shape))
+        )
     if node.kind != "op":
         return (FIXED,) * len(node.shape)
     if node.failure is not None or not node.inputs:
         return (FIXED if not node.inputs else UNKNOWN,) * len(node.shape)
     return _RULES[operation(node.op).axes](graph, node, found)
+
+
+def _of_batch(graph: Graph, node: Node) -> int:
+    """The input whose samples the first axis of an input counts: the first one, where both have as many."""
+    first = graph[graph.inputs[0]]
+    return first.index if first.shape[:1] == node.shape[:1] else node.index
 
 
 def landing(graph: Graph, node: Node, operand: int, axis: int) -> tuple[int, bool] | None:

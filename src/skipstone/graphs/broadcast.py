@@ -6,7 +6,8 @@ Not meant are these:
 * two tensors made from one axis of the input along which they have different sizes, one of them 1;
 * the raw one-channel input added to what a layer made of it: every channel gets the same signal;
 * operands of different rank, where aligning them on the right lets an axis meet another one although both have it
-  (a batch axis meets the channels after a sum without `keepdim`), whatever the sizes are.
+  (a batch axis meets the channels after a sum without `keepdim`), whatever the sizes are; but for distances of all
+  pairs.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from skipstone.core.graph import Graph, Node
 from skipstone.graphs.axes import Axes, axes_of
 from skipstone.graphs.operations import has_role, names
 from skipstone.graphs.roles import SHAPE_ONLY, SQUASH
-from skipstone.graphs.walks import back
+from skipstone.graphs.walks import back, readers
 
 ARITHMETIC = names("arithmetic")
 
@@ -60,7 +61,20 @@ def is_accidental(graph: Graph, node: Node, axes: Sequence[Axes], values: Sequen
         return True
     if not all(values[i] for i in operands):
         return False
-    return any(_expands(graph, node, small, large, axes, values) for small, large in (operands, operands[::-1]))
+    stretched = (_expands(graph, node, small, large, axes, values) for small, large in (operands, operands[::-1]))
+    return any(stretched) and not _of_pairs(graph, node, axes)
+
+
+def _of_pairs(graph: Graph, node: Node, axes: Sequence[Axes]) -> bool:
+    """Is it a term for each pair of samples, met by a product of all pairs: |x|^2 + |y|^2 - 2 x y, the distances?"""
+    for reader in readers(graph, node.index):
+        if has_role(reader, "sum") and len(reader.inputs) == 2:
+            other = reader.inputs[0] if reader.inputs[1] == node.index else reader.inputs[1]
+            made = graph[back(graph, other, lambda step: has_role(step, "scale"))]
+            found = axes[made.index]
+            if has_role(made, "product") and len(found) > 1 and found[-1].same(found[-2]):
+                return True
+    return False
 
 
 def _resampled_apart(graph: Graph, node: Node, small: int, large: int, axes: Sequence[Axes]) -> bool:

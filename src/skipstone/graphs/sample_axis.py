@@ -31,19 +31,29 @@ class Recorded(Protocol):
 def sample_axes(subject: Recorded) -> frozenset[Key]:
     """The input axes proven to count samples, attention's own view left out."""
     votes = [*_layers(subject), *(samples for samples, _ in _tables(subject)), *_outputs(subject)]
-    positions = {positions for _, positions in _tables(subject)}
-    return frozenset(votes) - positions
+    return frozenset(votes) - table_positions(subject)
 
 
 def attention_samples(subject: Recorded) -> frozenset[Key]:
-    """The input axes that attention layers take for samples."""
-    return frozenset(
-        axis.key
+    """The input axes that attention and recurrent layers take for samples."""
+    found = (
+        axis_of(subject, node.inputs[0], _own_samples(node))
         for node in subject.graph
-        if node.op == "multi_head_attention_forward" and len(axes := subject.axes[node.inputs[0]]) == 3
-        for axis in (axes[1],)
-        if axis.kind == "carried"
+        if has_role(node, "recurrent") or node.op == "multi_head_attention_forward"
+        if len(subject.axes[node.inputs[0]]) == 3
     )
+    return frozenset(key for key in found if key is not None)
+
+
+def _own_samples(node: Node) -> int:
+    """The axis of its input that a layer of tokens takes for samples; a recurrent one's last flag is `batch_first`."""
+    flags = [value for value in node.arguments.values() if isinstance(value, bool)]
+    return 0 if has_role(node, "recurrent") and flags and flags[-1] else 1
+
+
+def table_positions(subject: Recorded) -> frozenset[Key]:
+    """The input axes along which a learned or stored table tells positions apart."""
+    return frozenset(positions for _, positions in _tables(subject))
 
 
 def _layers(subject: Recorded) -> Iterator[Key]:

@@ -55,7 +55,13 @@ FOUND = {
     "softmax of scores": (Of(lambda m, x: (m.score(x).softmax(dim=0) * x), score=nn.Linear(8, 1)), ROWS, "softmax"),
     "norm": (Of(lambda m, x: F.normalize(x, dim=0)), ROWS, "normalize"),
     "roll": (Of(lambda m, x: x + x.roll(1, 0), maps=True), MAP, "roll"),
-    "modulation": (Of(lambda m, x, c: x * (1 + m.cond(c)), cond=nn.Linear(8, 8)), ((4, 4, 8), (4, 8)), "mul"),
+    "added up": (Of(lambda m, x: (x + x.sum(0)).mean((2, 3)), maps=True), MAP, "sum along axis 0"),
+    "a context of all": (Of(lambda m, x: m.out((x * x.mean(0, keepdim=True).sigmoid()).mean(1)), out=nn.Linear(8, 2)),
+                         STEPS, "mean along axis 0"),
+    "scaled by all": (Of(lambda m, x: ((x - x.min()) / (x.max() - x.min())).mean((2, 3)), maps=True), MAP, "min"),
+    "attention to the batch": (
+        Of(lambda m, x: ((x := x.mean((2, 3))) @ x.t()).softmax(1) @ x, maps=True), MAP, "matmul"),
+    "Fourier over all axes": (Of(lambda m, x: torch.fft.fftn(x).real.mean((2, 3)), maps=True), MAP, "fft_fftn"),
     "one image, several rows": (Folded(), (2, 3, 6, 6), "makes 4 rows of each sample"),
     "two images, one row": (Joined(), (2, 3, 6, 6), "view"),
     "reshape for a transpose": (
@@ -89,6 +95,13 @@ LEFT_ALONE = {
         Of(lambda m, x: ((m.score(x).softmax(0) * x).sum(0), m.score(x).softmax(0)), score=nn.Linear(8, 1)), ROWS,
     ),
     "negatives beside positives": (Of(lambda m, x: (m.score(x), m.score(x.roll(1, 0))), score=nn.Linear(8, 1)), ROWS),
+    "a set that was given whole": (Of(lambda m, x: x + x.sum(0)), ROWS),
+    "centred maps": (Of(lambda m, x: (x - x.mean(0)).mean((2, 3)), maps=True), MAP),
+    "frames of a video (TSM, 1811.08383)": (
+        Of(lambda m, x: x.view(2, 2, 8, 6, 6).flip(1).reshape(4, 8, 6, 6).mean((2, 3)), maps=True), (4, 8, 6, 6)),
+    "whitened": (Of(lambda m, x: (x := x.mean((2, 3))) @ (x.t() @ x), maps=True), MAP),
+    "rounded by one scale": (
+        Of(lambda m, x: (x / x.max()).mul(7).round().mean((2, 3)), maps=True), MAP),
     "a loss": (Of(lambda m, x: x.softmax(0).mean()), ROWS),
     "a graph": (Of(graph_layer), (ROWS, torch.tensor([[0, 1, 2], [1, 2, 3]]))),
     "an adjacency": (Of(lambda m, x, a: (a @ x).softmax(0)), (ROWS, (4, 4))),

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from networks import conv
+from skipstone.checks import check
 
 
 class Ids(nn.Module):
@@ -114,3 +115,62 @@ def test_leaves_alone(found, kind, shape):
 def test_text(found, text, golden):
     kind, shape = FOUND[0]
     golden("batch-attention.txt", text(found(kind, shape)[0]))
+
+
+class Weighed(nn.Module):
+    """Self-attention by hand, the scores' softmax along `dim`, the weights laid on by `lay`."""
+
+    def __init__(self, dim, lay):
+        super().__init__()
+        self.q, self.k, self.v, self.out = (nn.Linear(16, 16) for _ in range(4))
+        self.dim, self.lay = dim, lay
+
+    def forward(self, x):
+        scores = self.q(x) @ self.k(x).transpose(1, 2) / 4
+        return x + self.out(self.lay(scores.softmax(self.dim), self.v(x)))
+
+
+ALONG_QUERIES = {
+    "matmul": (1, lambda a, v: a @ v),
+    "bmm behind dropout": (1, lambda a, v: torch.bmm(nn.functional.dropout(a, 0.1), v)),
+    "einsum": (-2, lambda a, v: torch.einsum("bqk,bkd->bqd", a, v)),
+    "transposed": (-1, lambda a, v: a.transpose(1, 2) @ v),
+    "values first": (-1, lambda a, v: (v.transpose(1, 2) @ a).transpose(1, 2)),
+}
+ALONG_KEYS = {
+    "matmul": (-1, lambda a, v: a @ v),
+    "einsum": (2, lambda a, v: torch.einsum("bqk,bkd->bqd", a, v)),
+    "keys first": (1, lambda a, v: a.transpose(1, 2) @ v),
+    "offset attention (2012.09688)": (1, lambda a, v: (a / a.sum(2, keepdim=True)) @ v),
+    "both softmaxes (LoFTR, 2104.00680)": (1, lambda a, v: (a * a.softmax(2)) @ v),
+}
+
+
+@pytest.mark.parametrize("name", ALONG_QUERIES)
+def test_softmax_over_the_queries(name):
+    (finding,) = check(Weighed(*ALONG_QUERIES[name]), (2, 6, 16), sizes=False, run=False).warnings
+    assert (finding.rule, "runs along the queries" in finding.message) == ("batch-attention", True)
+    mended = finding.repairs[0].apply(Weighed(*ALONG_QUERIES[name]))
+    assert check(mended, (2, 6, 16), sizes=False, run=False).warnings == ()
+
+
+@pytest.mark.parametrize("name", ALONG_KEYS)
+def test_softmax_over_the_keys_is_right(found, name):
+    assert found(lambda: Weighed(*ALONG_KEYS[name]), (2, 6, 16)) == ()
+
+
+class Soft(nn.Module):
+    """Attention pooling by a plain product, over the images of a batch or over the places of each."""
+
+    def __init__(self, dim):
+        super().__init__()
+        self.stem, self.score, self.dim = conv(3, 16), nn.Linear(16, 1), dim
+
+    def forward(self, x):
+        x = self.stem(x).flatten(2).transpose(1, 2)
+        return (self.score(x).softmax(self.dim) * x).sum(1)
+
+
+def test_weights_laid_on_by_a_plain_product(found):
+    assert [f.rule for f in found(lambda: Soft(0), (4, 3, 6, 6))] == ["batch-attention"]
+    assert found(lambda: Soft(1), (4, 3, 6, 6)) == ()

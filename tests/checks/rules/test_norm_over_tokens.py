@@ -60,3 +60,30 @@ def test_it_runs_at_one_length_alone():
 
 def test_text(found, text, golden):
     golden("norm-over-tokens.txt", text(found(OverTokens, TOKENS)[0]))
+
+
+class OfSensors(nn.Module):
+    """Linear layers over the time of (batch, sensors, time), normed sensor by sensor (TSMixer, 2303.06053)."""
+
+    def __init__(self):
+        super().__init__()
+        self.time, self.norm, self.back = nn.Linear(16, 24), nn.BatchNorm1d(12), nn.Linear(24, 16)
+
+    def forward(self, x):
+        return x + self.back(self.norm(self.time(x)).relu())
+
+
+class Pooled(nn.Module):
+    """Tokens that a mean takes together."""
+
+    def __init__(self):
+        super().__init__()
+        self.inp, self.norm, self.out = nn.Linear(16, 24), nn.BatchNorm1d(12), nn.Linear(24, 3)
+
+    def forward(self, x):
+        return self.out(self.norm(self.inp(x)).relu().mean(1))
+
+
+def test_the_second_axis_must_be_proven_to_count_tokens(found):
+    assert found(OfSensors, TOKENS) == ()
+    assert [f.rule for f in found(Pooled, TOKENS)] == ["norm-over-tokens"]

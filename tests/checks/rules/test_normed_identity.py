@@ -177,3 +177,8 @@ def test_a_normed_query_taken_for_the_identity(found):
     assert [f.rule for f in found(NormedQuery, (2, 10, 16))] == ["normed-identity"]
     assert found(lambda: NormedQuery(right=True), (2, 10, 16)) == ()
     assert found(CrossAttention, (2, 10, 16)) == ()
+
+
+def test_one_slip_in_every_block_of_a_class_is_told_once(found):
+    (finding,) = found(lambda: nn.Sequential(NormedBoth(), NormedBoth(), NormedBoth()), TOKENS)
+    assert finding.notes

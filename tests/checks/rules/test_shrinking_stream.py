@@ -60,3 +60,45 @@ def test_the_identity_shrinks():
 
 def test_text(found, text, golden):
     golden("shrinking-stream.txt", text(found(row(Halved, 5), MAP)[0]))
+
+
+class Shortcut(Halved):
+    def forward(self, x):
+        return 0.5 * x + self.body(x)
+
+
+class Rectified(Halved):
+    def forward(self, x):
+        return torch.relu(x + self.body(x)) * 0.4
+
+
+class NormedBehind(Halved):
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.GroupNorm(2, 8)
+
+    def forward(self, x):
+        return self.norm(0.5 * (x + self.body(x)))
+
+
+class FixedPoint(nn.Module):
+    """Damped steps of one block towards its fixed point (DEQ, 1909.01377)."""
+
+    def __init__(self):
+        super().__init__()
+        self.block = Halved()
+
+    def forward(self, x):
+        for _ in range(5):
+            x = self.block(x)
+        return x
+
+
+@pytest.mark.parametrize("kind", [Shortcut, Rectified])
+def test_factors_elsewhere_on_the_identity(found, kind):
+    assert [f.rule for f in found(row(kind, 5), MAP)] == ["shrinking-stream"]
+
+
+@pytest.mark.parametrize("kind", [row(NormedBehind, 5), FixedPoint])
+def test_factors_that_shrink_nothing(found, kind):
+    assert found(kind, MAP) == ()

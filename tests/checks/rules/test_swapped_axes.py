@@ -110,3 +110,47 @@ class ReshapedBehind(nn.Module):
 def test_views_behind_other_steps(found, step):
     assert [f.rule for f in found(lambda: ReshapedBehind(step), (2, 8, 12, 12))] == ["swapped-axes"]
     assert found(lambda: ReshapedBehind(step, right=True), (2, 8, 12, 12)) == ()
+
+
+class Viewed(nn.Module):
+    """What a layer made, viewed or permuted, read by another layer."""
+
+    def __init__(self, made, view, read):
+        super().__init__()
+        self.made, self.view, self.read = made, view, read
+
+    def forward(self, x):
+        return self.read(self.view(self.made(x)))
+
+
+VIEWED = {
+    "a map as channels last": (conv(3, 12), lambda x: x.view(2, 6, 10, 12), nn.Linear(12, 4), (2, 3, 6, 10)),
+    "tokens as a map": (nn.Linear(5, 12), lambda x: x.reshape(2, 12, 6, 10), conv(12, 4), (2, 60, 5)),
+    "steps as channels": (nn.Linear(5, 12), lambda x: x.view(2, 12, 40), nn.Conv1d(12, 4, 3), (2, 40, 5)),
+    "an image with its colours last": (nn.Identity(), lambda x: x.view(2, 3, 6, 10), conv(3, 4), (2, 6, 10, 3)),
+    "for attention": (conv(3, 12), lambda x: x.view(2, 60, 12),
+                      nn.TransformerEncoderLayer(12, 2, 24, batch_first=True), (2, 3, 6, 10)),
+}  # fmt: skip
+RIGHT = {
+    "a map as channels last": (conv(3, 12), lambda x: x.permute(0, 2, 3, 1), nn.Linear(12, 4), (2, 3, 6, 10)),
+    "tokens as a map": (
+        nn.Linear(5, 12), lambda x: x.transpose(1, 2).reshape(2, 12, 6, 10), conv(12, 4), (2, 60, 5),
+    ),
+    "columns as steps (CRNN, 1507.05717)": (
+        conv(3, 12), lambda x: x.permute(0, 3, 1, 2).reshape(2, 10, 72), nn.Linear(72, 4), (2, 3, 6, 10),
+    ),
+    "rows of pixels": (conv(3, 12), lambda x: x.view(2, 72, 10), nn.Linear(10, 4), (2, 3, 6, 10)),
+    "tokens as places": (nn.Linear(5, 12), lambda x: x.view(2, 6, 10, 12), nn.LayerNorm(12), (2, 60, 5)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", VIEWED)
+def test_views_in_place_of_permutations(found, name):
+    *parts, shape = VIEWED[name]
+    assert [f.rule for f in found(lambda: Viewed(*parts), shape)] == ["swapped-axes"]
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_permutations_and_other_views(found, name):
+    *parts, shape = RIGHT[name]
+    assert found(lambda: Viewed(*parts), shape) == ()

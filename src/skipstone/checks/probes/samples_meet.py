@@ -1,11 +1,13 @@
 """Samples meet: in evaluation, what one sample gives depends on the other samples of its batch.
 
 What it finds:
-    A softmax, norm, roll or sum along the batch, a modulation that meets the batch by broadcasting, a view that turns
-    one image into several rows or mixes two, a reshape that stands where a transpose was meant. The run shows it: the
-    other samples are drawn anew and the first sample's output changes. Rows that meet on purpose are left alone:
-    networks whose inputs differ along the first axis (graphs), pairs of samples (contrastive heads), statistics of the
-    batch, outputs of which one keeps its sample to itself.
+    A softmax, norm or roll along the batch, a modulation that meets the batch by broadcasting, a view that turns one
+    image into several rows or mixes two, a reshape that stands where a transpose was meant. Where a layer proves that
+    the first axis counts samples: sums, means and maxima along it or over everything, a Fourier transform that takes it
+    along, and products of all pairs of samples. The run shows it: the other samples are drawn anew and the first
+    sample's output changes. Rows that meet on purpose are left alone: networks whose inputs differ along the first axis
+    (graphs), outputs for all pairs (contrastive heads), statistics of the batch (its variance, a mean that is taken
+    away), groups of samples (frames of a video), outputs of which one keeps its sample to itself.
 Why it matters:
     Everything fits and trains; a prediction then depends on what else was asked at the same time, and a batch of one
     gives another result.
@@ -25,24 +27,29 @@ from typing import Any
 
 import torch
 
-from skipstone.checks.around import met, owner, recorded
+from skipstone.checks.around import met, owner, readers, recorded
 from skipstone.checks.rule import Fault, Rule, Where, at
 from skipstone.checks.subject import Subject
 from skipstone.core.graph import Graph, Node, shape_text
 from skipstone.execution import Pass, Step, Stream, Witness, keeps_apart, sketch
 from skipstone.execution.inputs import Arguments
 from skipstone.graphs.operations import has_role, words
-from skipstone.graphs.sample_axis import attention_samples, sample_axes
+from skipstone.graphs.sample_axis import attention_samples, axis_of, sample_axes
 from skipstone.tracing.nests import map_tensors, tensors_in
 
 RULE = Rule("SK402", "samples-meet", "warning", "what one sample gives depends on the others of its batch")
 
-# Where samples meet by mistake. Reductions, batch norm and matrix products are left out: statistics of the batch (the
-# standard deviation of StyleGAN's discriminator), similarities of all pairs (SimCLR), attention (SK215 has its proofs).
+# Where samples meet by mistake.
 _BY_MISTAKE = words(
     """softmax log_softmax softmin view reshape flatten unflatten roll flip layer_norm rms_norm normalize norm
     vector_norm add sub mul div"""
 )
+# By mistake where the first axis is proven to count samples: unbatched sets and graphs reduce over it as well
+# (DeepSets, 1703.06114; set transformers, 1810.00825). Variances and batch norms are statistics of the batch on purpose
+# (the standard deviation of StyleGAN's discriminator, 1710.10196), and so are covariances, which sum the batch (Barlow
+# Twins, 2103.03230; decorrelated batch norm, 1804.08450).
+_REDUCED = words("sum mean max min amax amin logsumexp cumsum")
+_ROUNDED = words("round floor fake_quantize_per_tensor_affine fake_quantize_per_channel_affine quantize_per_tensor")
 _OTHERS = 7  # the seed of the other samples
 
 
@@ -146,12 +153,53 @@ def _where(subject: Subject, witness: Witness, samples: int) -> Fault | None:
         shapes = f"{shape_text(source.shape)} to {shape_text(reshape.shape)}"
         message = f"{reshape.op} of {shapes} mixes the samples: the batch axis, first in memory, is not first behind it"
         return Fault(at(reshape, module=owner(graph, reshape)), message, (source.shape,))
-    if first.op not in _BY_MISTAKE or (node is not None and _pairs(subject, node)):
+    if not _by_mistake(subject, first.op, node):
         return None
     message = f"{first.op}{_words(node)} mixes the samples: in evaluation one's output changes with the others"
     if node is None:
         return Fault(Where(len(graph) - 1, first.module, first.place), message)
     return Fault(at(node, module=owner(graph, node)), message, met(graph, node))
+
+
+def _by_mistake(subject: Subject, op: str, node: Node | None) -> bool:
+    """Do samples meet in an operation without being meant to?"""
+    if node is None:
+        return op in _BY_MISTAKE
+    pairs = _pairs(subject, node)
+    if op in _BY_MISTAKE:
+        return not pairs and not (has_role(node, "regroups") and _whole(subject.graph, node))
+    if not _proven(subject) or not node.spec.dtype.startswith(("float", "bfloat", "complex")):
+        return False  # counts and places: the order in which experts take tokens (Switch transformers, 2101.03961)
+    if has_role(node, "product"):
+        return pairs and all(subject.ancestry.active[i] for i in node.inputs)
+    return op.startswith("fft_") or (op in _REDUCED and _over_the_batch(subject, node))
+
+
+def _proven(subject: Subject) -> bool:
+    """Is the first axis surely one of samples, not of the members of one set, whose output has a row for each too?"""
+    graph = subject.graph
+    given = graph[graph.inputs[0]]
+    told = (given.index, 0) in sample_axes(subject)
+    rows = len(given.shape) < 3 and given.spec.dtype.startswith("float")
+    return told and (not rows or any(has_role(node, "conv") for node in graph))
+
+
+def _over_the_batch(subject: Subject, node: Node) -> bool:
+    """Does a reduction take the samples together, otherwise than to centre them or to find a scale for rounding?"""
+    graph, source = subject.graph, node.inputs[0]
+    dims = node.argument("dim", node.argument("arg1"))
+    if dims is None:
+        return len(node.inputs) == 1 and not any(other.op in _ROUNDED for other in graph)
+    axes = [
+        axis_of(subject, source, d) for d in (dims if isinstance(dims, tuple | list) else (dims,)) if isinstance(d, int)
+    ]
+    centres = node.op == "mean" and any(reader.op in ("sub", "rsub") for reader in readers(graph, node.index))
+    return (graph.inputs[0], 0) in axes and not centres
+
+
+def _whole(graph: Graph, node: Node) -> bool:
+    """Does a view make groups of whole samples: frames of a video (TSM, 1811.08383), groups of a batch (1710.10196)?"""
+    return any(prod(node.shape[:k]) == graph[node.inputs[0]].shape[0] for k in range(2, len(node.shape)))
 
 
 def _words(node: Node | None) -> str:
@@ -190,7 +238,8 @@ def _losing_the_batch(subject: Subject) -> Node | None:
         before, behind = (_grown(subject.graph[i].shape, larger[i].shape) for i in (source, node.index))
         if before != [0] or subject.graph[source].shape[:1] != first.shape[:1] or len(behind) != 1:
             continue
-        if prod(node.shape[: behind[0]]) > 1 or node.shape[behind[0]] < first.shape[0]:
+        regrouped = prod(node.shape[: behind[0]]) > 1 or node.shape[behind[0]] < first.shape[0]
+        if regrouped and not _whole(subject.graph, node):
             return node
     return None
 

@@ -2,8 +2,9 @@
 
 What it finds:
     An addition, subtraction or product of two tensors made from the input where an axis of size 1 is stretched, or
-    where operands of different rank line up on the wrong axes (a batch axis against channels). Judged by where each
-    axis comes from: gates, masks, parameters, pooled maps, kept and inserted axes are meant.
+    where operands of different rank line up on the wrong axes (a batch axis against channels). The first axes of inputs
+    of as many rows are one batch axis. Judged by where each axis comes from: gates, masks, parameters, pooled maps,
+    kept and inserted axes are meant, and so are the terms of distances of all pairs.
 Why it matters:
     It runs: one raw channel is added to every channel, or every image is compared with every other one.
 Example:
@@ -25,8 +26,9 @@ from skipstone.checks.rule import Fault, Proposal, Rule, at
 from skipstone.checks.subject import Subject
 from skipstone.core.edit import MapOperand, SetArgument, Transform
 from skipstone.core.graph import Node, shape_text
-from skipstone.graphs.broadcast import accidental_broadcasts
+from skipstone.graphs.broadcast import accidental_broadcasts, value_inputs
 from skipstone.graphs.operations import names
+from skipstone.graphs.sample_axis import attention_samples, sample_axes
 from skipstone.surgery import site_of
 
 RULE = Rule("SK201", "accidental-broadcast", "warning", "two tensors meet by a broadcast that nobody meant")
@@ -38,6 +40,8 @@ def check(subject: Subject) -> Iterator[Fault]:
     graph = subject.graph
     said: list[int] = []
     for index in accidental_broadcasts(graph):
+        if _of_other_axes(subject, graph[index]):
+            continue
         if any(subject.ancestry.leads_to(earlier, index) for earlier in said):
             continue  # what follows from a broadcast broadcasts too
         said.append(index)
@@ -46,6 +50,14 @@ def check(subject: Subject) -> Iterator[Fault]:
         told = " and ".join(map(shape_text, shapes))
         message = f"{node.op} of {told} runs by broadcasting: the result is {shape_text(node.shape)}"
         yield Fault(at(node), message, shapes, branches=branches(graph, subject.ancestry, node))
+
+
+def _of_other_axes(subject: Subject, node: Node) -> bool:
+    """Do operands of two inputs meet whose first axes have one size by chance: time comes first in one of them?"""
+    values = value_inputs(subject.graph)
+    inputs = [values[i] for i in node.inputs]
+    second = {(index, 1) for index in subject.graph.inputs}
+    return not frozenset.intersection(*inputs) and bool(second & (sample_axes(subject) | attention_samples(subject)))
 
 
 def repairs(subject: Subject, fault: Fault) -> Iterator[Proposal]:

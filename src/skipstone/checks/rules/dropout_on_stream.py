@@ -40,7 +40,8 @@ def check(subject: Subject) -> Iterator[Fault]:
     for drop, merge in streams:
         p = drop.argument("p", 0.5)
         message = f"dropout of {p} falls on the sum, its shortcut included: over {len(found)} blocks the identity fades"
-        yield Fault(at(graph[merge], place=drop.place), message, met(graph, graph[merge]))
+        where = at(graph[merge], place=drop.place)
+        yield Fault(where, message, met(graph, graph[merge]), cause=RULE.code)  # one habit, be it at several lines
 
 
 def _dropped_sum(subject: Subject, drop: Node) -> int | None:

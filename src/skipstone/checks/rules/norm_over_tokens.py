@@ -1,9 +1,9 @@
 """Norm over tokens: a batch norm takes the tokens of (batch, tokens, features) for its channels.
 
 What it finds:
-    A batch norm of (batch, tokens, features) whose axis 1 is an axis of the input, carried there unchanged, and whose
-    last axis was made by a layer and is read as features behind it. Axes that a layer mixed or made are channels and
-    left alone.
+    A batch norm of (batch, tokens, features) whose axis 1 counts tokens: places of a map in a row, words, or an axis
+    along which attention, recurrence or a mean runs; and whose last axis was made by a layer and is read as features
+    behind it. Without such a proof (a linear layer over the steps of several sensors) it is left alone.
 Why it matters:
     Each position gets a mean and a scale of its own, over all features; only the one length that the norm was made for
     runs, and features keep their unequal scales.
@@ -23,6 +23,7 @@ from skipstone.checks.around import owner
 from skipstone.checks.rule import Fault, Rule, at
 from skipstone.checks.subject import Subject
 from skipstone.core.graph import Node, shape_text
+from skipstone.graphs.token_axis import is_flattened, token_axes
 
 RULE = Rule("SK223", "norm-over-tokens", "warning", "a batch norm takes tokens for its channels")
 
@@ -41,7 +42,10 @@ def check(subject: Subject) -> Iterator[Fault]:
 
 
 def _is_tokens(subject: Subject, source: Node) -> bool:
+    """Does axis 1 count tokens? TSMixer (2303.06053) has linear layers over the time of (batch, sensors, time)."""
     axes = subject.axes[source.index]
     if len(axes) != 3 or axes[1].kind != "carried" or axes[2].kind != "made":
         return False
-    return subject.layout.feature_axis(source.index) == 2
+    if subject.layout.feature_axis(source.index) != 2:
+        return False
+    return is_flattened(axes[1].key) or axes[1].key in token_axes(subject)

@@ -5,7 +5,8 @@ What it finds:
     the norm and ends without one, and nothing else reads the stream before it. Behind a batch or group norm the branch
     must have norms of its own further on, too, or a second residual of the same forward the same fault. And attention
     whose normed query is the identity, while the stream goes into its keys and values alone. Left alone: post-norm
-    blocks, projections behind a shared norm and activation, norms behind the stem.
+    blocks, projections behind a shared norm and activation, norms behind the stem; a query that alone is normed, where
+    the identity is the raw stream.
 Why it matters:
     The identity path is no longer free: every block normalises the stream, and the signal and its gradient must pass
     all the norms.
@@ -22,7 +23,7 @@ References:
 
 from collections.abc import Iterator
 
-from skipstone.checks.around import met, owner_call, readers, same_values
+from skipstone.checks.around import met, owner, owner_call, readers, same_values
 from skipstone.checks.rule import Fault, Rule, at
 from skipstone.checks.subject import Subject
 from skipstone.core.graph import Graph
@@ -51,7 +52,7 @@ def check(subject: Subject) -> Iterator[Fault]:
         for skip, norm in starts:
             sure = len(starts) > 1 or _pre_activated(subject, skip) or _mixed(graph, skips, skip)
             if sure or (graph[norm].op in _OF_TOKENS and skip.merge_node in _results(graph, call)):
-                yield _fault(graph, skip, norm)
+                yield _fault(subject, skip, norm)
                 break
 
 
@@ -68,7 +69,7 @@ def _query_alone(subject: Subject, skips: list[Skip], call: int) -> Iterator[Fau
         first = [user.index - user.output for user in others]  # of the results of one call
         within = all(leads_to(i, skip.main_operand) and i < skip.merge_node for i in first)
         if others and attends and within and stream not in graph.outputs:
-            yield _fault(graph, skip, norm)
+            yield _fault(subject, skip, norm)
 
 
 def _norm_of(graph: Graph, skip: Skip, call: int) -> int | None:
@@ -126,8 +127,10 @@ def _mixed(graph: Graph, skips: list[Skip], normed: Skip) -> bool:
     return False
 
 
-def _fault(graph: Graph, skip: Skip, norm: int) -> Fault:
+def _fault(subject: Subject, skip: Skip, norm: int) -> Fault:
+    graph = subject.graph
     merge = graph[skip.merge_node]
+    kind = type(subject.module_at(owner(graph, merge))).__qualname__  # the same slip in every block of a class
     name = graph[norm].module or graph[norm].op
     message = f"the identity is taken behind {name}: the stream itself passes the norm, not the branch alone"
-    return Fault(at(merge), message, met(graph, merge))
+    return Fault(at(merge), message, met(graph, merge), cause=kind)

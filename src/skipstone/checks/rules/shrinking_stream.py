@@ -1,9 +1,10 @@
-"""Shrinking stream: the residual sum is multiplied by a constant well below one after every block.
+"""Shrinking stream: the identity is multiplied by a constant well below one in every block.
 
 What it finds:
-    Three or more residual sums on one path, each multiplied as a whole by a number of at most 0.6. Left alone: the
-    square root of a half, which keeps the variance of two equal parts (score-based diffusion networks, StyleGAN), and a
-    mean of several paths.
+    Three or more residual sums on one path between which the identity is multiplied by a number of at most 0.6: the
+    whole sum, perhaps behind its activation, or the shortcut alone. Left alone: the square root of a half, which keeps
+    the variance of two equal parts (score-based diffusion networks, StyleGAN), a sum that is normalised behind the
+    factor, blocks of shared weights, and a mean of several paths.
 Why it matters:
     The identity reaches the end scaled by the product of all factors: at 0.5 over ten blocks by a thousandth, and its
     gradient with it.
@@ -19,34 +20,96 @@ References:
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
 
-from skipstone.checks.around import met, readers, same_values
+from skipstone.checks.around import met, readers
 from skipstone.checks.rule import Fault, Rule, at
 from skipstone.checks.subject import Subject
-from skipstone.core.graph import Node
+from skipstone.core.graph import Graph, Node
+from skipstone.core.skip import Skip
+from skipstone.graphs.roles import RECTIFIER, SAME_VALUES
 
 RULE = Rule("SK222", "shrinking-stream", "warning", "the residual sum is scaled down after every block")
 _MOST, _BLOCKS = 0.6, 3
 
 
+@dataclass(frozen=True, slots=True)
+class _Scaled:
+    """A sum whose identity is scaled: by which factor, by which node, and where the stream before it comes from."""
+
+    merge: int
+    factor: float
+    node: int
+    before: int
+
+
 def check(subject: Subject) -> Iterator[Fault]:
     graph = subject.graph
-    merges = {skip.merge_node for skip in subject.skips if skip.is_block_skip and skip.merge == "add"}
-    scaled = [(node, factor) for node in graph if (factor := _factor(node)) is not None]
-    found = [
-        (node, factor, merge)
-        for node, factor in scaled
-        if (merge := same_values(graph, node.inputs[0])) in merges and _alone(subject, merge, node)
-    ]
-    row = [one for one in found if subject.ancestry.leads_to(one[0].index, found[-1][2]) or one is found[-1]]
-    if len(row) < _BLOCKS:
+    skips = {skip.merge_node: skip for skip in subject.skips if skip.kind == "identity" and skip.merge == "add"}
+    row = max((_row(graph, skips, merge) for merge in skips), key=len, default=[])
+    if len(row) < _BLOCKS or _shared(graph, [skips[scaled.merge] for scaled in row]):
         return
-    product = 1.0
-    for _, factor, _ in row:
-        product *= factor
-    node, factor, merge = row[0]
-    message = f"the sum is multiplied by {factor:g} in {len(row)} blocks: the identity arrives at {product:.1g} times"
-    yield Fault(at(graph[merge], place=node.place), message, met(graph, graph[merge]))
+    first = row[0]
+    product = prod(scaled.factor for scaled in row)
+    message = (
+        f"the sum is multiplied by {first.factor:g} in {len(row)} blocks: the identity arrives at {product:.1g} times"
+    )
+    merge = graph[first.merge]
+    yield Fault(at(merge, place=graph[first.node].place), message, met(graph, merge))
+
+
+def _row(graph: Graph, skips: dict[int, Skip], last: int) -> list[_Scaled]:
+    """The scaled sums one after the other on the stream that ends in `last`, in their order."""
+    end = _behind(graph, last)
+    row = [] if end is None else [end]
+    merge = last
+    while merge in skips:
+        scaled = _scaled(graph, skips, skips[merge])
+        if scaled is None:
+            break
+        row.append(scaled)
+        merge = scaled.before
+    return row[::-1]
+
+
+def _behind(graph: Graph, merge: int) -> _Scaled | None:
+    """A sum that ends the stream and that a factor alone reads."""
+    index = merge
+    while len(found := list(readers(graph, index, frozenset()))) == 1:
+        reader = found[0]
+        factor = _factor(reader)
+        if factor is not None:
+            return _Scaled(merge, factor, reader.index, merge)
+        if reader.op not in RECTIFIER:
+            break
+        index = reader.index
+    return None
+
+
+def _scaled(graph: Graph, skips: dict[int, Skip], skip: Skip) -> _Scaled | None:
+    """By what the identity of a skip is multiplied since the sum before it; None for nothing."""
+    index, factors = skip.short_operand, []
+    while index not in skips and graph[index].kind == "op" and graph[index].inputs:
+        node = graph[index]
+        factor = _factor(node)
+        if factor is not None:
+            factors.append((factor, index))
+        elif node.op not in SAME_VALUES and node.op not in RECTIFIER:
+            break
+        index = node.inputs[0]
+    if len(factors) != 1:
+        return None
+    factor, node_index = factors[0]
+    # A factor in the forward that adds belongs to this sum, one behind the sum before to that one.
+    behind = index in skips and graph[node_index].call == graph[index].call
+    return _Scaled(index if behind else skip.merge_node, factor, node_index, index)
+
+
+def _shared(graph: Graph, skips: list[Skip]) -> bool:
+    """Have the blocks their weights in common: a damped fixed point (DEQ, 1909.01377)?"""
+    weights = [{i for node in skip.main for i in graph[node].inputs if graph[i].kind == "parameter"} for skip in skips]
+    return bool(weights) and bool(set.intersection(*weights))
 
 
 def _factor(node: Node) -> float | None:
@@ -58,7 +121,3 @@ def _factor(node: Node) -> float | None:
         return None
     factor = 1 / number if node.op == "div" else number
     return float(factor) if 0 < factor <= _MOST else None
-
-
-def _alone(subject: Subject, merge: int, node: Node) -> bool:
-    return [user.index for user in readers(subject.graph, merge, frozenset())] == [node.index]

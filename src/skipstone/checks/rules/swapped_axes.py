@@ -2,8 +2,8 @@
 
 What it finds:
     A residual sum whose branch has two axes of its shortcut the other way round, so that it runs on square inputs
-    alone (proven by the axes' origins, or by a record on a rectangular input), and a view that reads features as
-    places: (batch, features, ...) viewed as (batch, ..., features) without a permutation.
+    alone (proven by the axes' origins, or by a record on a rectangular input), and a view or reshape that stands where
+    a permutation was due: features on axis 1 that the layers behind it read on the last axis, or the other way round.
 Why it matters:
     Every value meets the transposed one's, or a token holds a row of one channel instead of one place's features.
 Example:
@@ -17,21 +17,21 @@ References:
 """
 
 from collections.abc import Iterator
+from itertools import accumulate
+from math import prod
+from operator import mul
 
-from skipstone.checks.around import back, met
+from skipstone.checks.around import met
 from skipstone.checks.rule import Fault, Rule, at
 from skipstone.checks.subject import Subject
 from skipstone.core.graph import Graph, Node, shape_text
 from skipstone.core.skip import Skip
-from skipstone.graphs.operations import names
-from skipstone.graphs.roles import CONV
+from skipstone.graphs.axes import landing
+from skipstone.graphs.operations import has_role, names
 
 RULE = Rule("SK218", "swapped-axes", "warning", "two axes change places on a branch, hidden by a square input")
 _MOVES = names("moves axes")
-_LAST = names("features last")
-_KEEPS = names("norm", "rectifier", "pointwise", "pool", "average pool", "resample", "same", "sum", "scale") | {
-    "dropout"
-}
+_COLOURS = (3, 4)  # channels of an image; of one channel no view is wrong
 
 
 def check(subject: Subject) -> Iterator[Fault]:
@@ -97,43 +97,57 @@ def _swapped_by_size(graph: Graph, rectangular: Graph | None, merge: Node) -> tu
 
 
 def _views(subject: Subject) -> Iterator[Fault]:
-    """Views of a convolutional map whose last axis is as long as the features and read as such, but is not they."""
+    """Views that give the features another place in memory than they have, and are read as if they had not."""
     graph = subject.graph
     for node in graph:
-        if node.op not in ("view", "reshape") or node.tainted or len(node.shape) != 3:
-            continue
-        source = graph[node.inputs[0]]
-        if not _is_map(graph, source) or not _misread(graph, source.shape, node):
-            continue
-        message = (
-            f"{node.op} of {shape_text(source.shape)} to {shape_text(node.shape)} mixes places into the features: "
-            "the values keep their order, the features are on axis 1"
-        )
-        yield Fault(at(node), message, (source.shape, node.shape))
+        if has_role(node, "regroups") and not node.tainted and len(node.shape) > 2 and _misread(subject, node):
+            source = graph[node.inputs[0]]
+            message = (
+                f"{node.op} of {shape_text(source.shape)} to {shape_text(node.shape)} mixes places into the features: "
+                f"the values keep their order, the features are on axis {_features(subject, source)}"
+            )
+            yield Fault(at(node), message, (source.shape, node.shape))
 
 
-def _is_map(graph: Graph, node: Node) -> bool:
-    """Did a convolution make it, be it norms, activations, pools or sums ago?"""
-    rank = len(node.shape)
-    maker = graph[back(graph, node.index, lambda step: step.op in _KEEPS and len(graph[step.inputs[0]].shape) == rank)]
-    return maker.op in CONV and len(maker.shape) == rank >= 3
-
-
-def _misread(graph: Graph, source: tuple[int, ...], node: Node) -> bool:
-    """(B, C, *places) to (B, places, C), where no axis at the end makes up the last one, and layers read it as C."""
-    features, places = source[1], source[2:]
-    if node.shape[0] != source[0] or node.shape[2] != features or features in (1, places[-1]):
+def _misread(subject: Subject, node: Node) -> bool:
+    """Do layers behind a view take an axis as long as the features for them, which does not lie where these do?"""
+    source = subject.graph[node.inputs[0]]
+    axis = _features(subject, source)
+    if axis is None or len(source.shape) < 3 or node.shape[0] != source.shape[0]:
         return False
-    total = 1
-    for size in reversed(places):
-        total *= size
-        if total == features:
-            return False  # whole trailing axes: rows or columns as tokens, as axial attention reads them
-    return node.shape[1] == total > 1 and _read_as_features(graph, node.index)
+    width = source.shape[axis]
+    taken = next((i for i in (1, len(node.shape) - 1) if _reads_features(subject.graph, node.index, i)), None)
+    if taken is None or node.shape[taken] != width or width == 1:
+        return False
+    places = source.shape[1:axis] + source.shape[axis + 1 :]
+    if prod(node.shape[1:taken]) == prod(source.shape[1:axis]) or prod(places) < 2:
+        return False
+    # Whole rows or columns as tokens, as axial attention (1912.12180) and CRNN (1507.05717) read them; a size that
+    # is that of the features by chance may be one of the places.
+    ends = places if taken == 1 else places[::-1]
+    return width not in accumulate(ends, mul)
 
 
-def _read_as_features(graph: Graph, index: int) -> bool:
-    users = [graph[i] for i in graph.users[index]]
-    return any(user.op in _LAST for user in users) or any(
-        graph[j].op in _LAST for user in users if user.op in ("add", "dropout") for j in graph.users[user.index]
-    )
+def _features(subject: Subject, source: Node) -> int | None:
+    """The axis of the features where a layer has made them, or of an image whose colours come last."""
+    if source.kind == "input":
+        return len(source.shape) - 1 if len(source.shape) == 4 and source.shape[-1] in _COLOURS else None
+    return subject.layout.feature_axis(source.index) if subject.ancestry.active[source.index] else None
+
+
+def _reads_features(graph: Graph, index: int, axis: int) -> bool:
+    """Does a layer behind a tensor, be it some steps behind, take that axis of it for the features?"""
+    pending, seen = [(index, axis)], {index}
+    while pending:
+        source, place = pending.pop()
+        for user in (graph[i] for i in graph.users[source]):
+            rank = len(graph[source].shape)
+            if has_role(user, "features first", "features last"):
+                if user.inputs[0] == source and place == (1 if has_role(user, "features first") else rank - 1):
+                    return True
+            elif (has_role(user, "transparent", "pointwise", "sum")) and user.index not in seen:
+                seen.add(user.index)
+                landed = landing(graph, user, source, place)
+                if landed is not None and landed[1] and len(user.shape) == rank:
+                    pending.append((user.index, landed[0]))
+    return False
