@@ -26,6 +26,15 @@ class Net(nn.Sequential):
 """
 
 
+DEEP = """
+from torch import nn
+
+class Deep(nn.Sequential):
+    def __init__(self):
+        super().__init__(*[part for _ in range(20) for part in (nn.Linear(16, 16), nn.ReLU())], nn.Linear(16, 16))
+"""
+
+
 @pytest.fixture
 def net(tmp_path, monkeypatch):
     (tmp_path / "net.py").write_text(NET)
@@ -53,6 +62,16 @@ def test_a_step_is_measured_and_drawn(net, capsys):
     assert run(["flow", "net.py:Net", "--input", "3x16x16", "--lr", "0.1", "--svg", "flow.svg"]) == 0
     assert "unmoved" in capsys.readouterr().out
     ET.parse("flow.svg")
+
+
+def test_skips_are_tried_where_the_gradient_vanishes(net, tmp_path, capsys):
+    (tmp_path / "deep.py").write_text(DEEP)
+    assert run(["flow", "deep.py:Deep", "--input", "16", "--batch", "8", "--advise"]) == 1
+    out = capsys.readouterr().out
+    assert "vanishing: the gradient at 0 is" in out
+    assert "tried on the same batch: a skip from 0 to 4 and 9 more like it" in out
+    before, after = (float(out.partition(start)[2].split()[0]) for start in ("where it was ", "layer is then "))
+    assert before < 1e-6 < 1e-2 < after
 
 
 def test_json_holds_the_record_and_the_verdicts(net, capsys):

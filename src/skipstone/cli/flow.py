@@ -30,6 +30,7 @@ def run(
     mode: arguments.Mode = "train",
     seed: int = 0,
     skips: Annotated[bool, Parameter(negative="--no-skips")] = True,
+    advise: bool = False,
     all: bool = False,
     svg: Path | None = None,
     format: arguments.TextOrJson = "text",
@@ -52,6 +53,9 @@ def run(
         Of the network's initialisation, the numbers and the labels drawn.
     skips
         Measure what each skip contributes: about one more backward pass.
+    advise
+        Where the gradient vanishes or explodes, put skips over every two layers into a copy, and tell what they do on
+        the same batch.
     all
         Print every layer and skip, not the two ends of long tables.
     svg
@@ -74,7 +78,7 @@ def run(
         else:
             model, example, labels = _on_data(target, input, data, data_dir, batch or 64)
         model.train(mode == "train")
-        seen = look(model, example, labels=labels, optimizer=step, skips=skips, seed=seed)
+        seen = look(model, example, labels=labels, optimizer=step, skips=skips, advise=advise, seed=seed)
     if format == "json":
         print(json.dumps(_as_json(target, seen), indent=1))
     else:
@@ -120,7 +124,8 @@ def _as_json(target: str, seen: "Look") -> dict[str, object]:
 
     record = seen.record
     verdicts = [encode(verdict) for verdict in record.verdicts]
-    return {"target": target, "measured_on": seen.measured_on, "flow": record.to_dict(), "verdicts": verdicts}
+    told = {"target": target, "measured_on": seen.measured_on, "flow": record.to_dict(), "verdicts": verdicts}
+    return told if seen.trial is None else told | {"tried": encode(seen.trial)}
 
 
 def _print(target: str, seen: "Look", *, all: bool, stepped: bool) -> None:
@@ -137,6 +142,8 @@ def _print(target: str, seen: "Look", *, all: bool, stepped: bool) -> None:
     for verdict in seen.record.verdicts:
         styled.highlight_words([f"{verdict.kind}:"], "bold red" if verdict.is_ill else "bold green")
     output.console().print(styled)
+    if seen.trial is not None:
+        output.console().print(Text(str(seen.trial)))
 
 
 def _tables(record: "FlowRecord", *, all: bool, stepped: bool) -> "list[Table]":

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from skipstone.core.errors import SkipstoneError, UnknownNameError
 from skipstone.execution.inputs import InputsError, real_inputs
+from skipstone.flow.advice import Trial, try_skips
 from skipstone.flow.measure import MakeOptimizer, flow_of
 from skipstone.runs.flow import FlowRecord
 from skipstone.tracing import trace
@@ -25,13 +26,15 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A record and what it was measured on, in words."""
+    """A record, what it was measured on in words, and the skips that were tried where that was asked for."""
 
     record: FlowRecord
     measured_on: str
+    trial: Trial | None = None
 
     def __str__(self) -> str:
-        return f"{self.measured_on}\n\n{self.record}"
+        text = f"{self.measured_on}\n\n{self.record}"
+        return text if self.trial is None else f"{text}\n{self.trial}"
 
 
 def look(
@@ -41,12 +44,14 @@ def look(
     labels: Tensor | None = None,
     optimizer: MakeOptimizer | None = None,
     skips: bool = True,
+    advise: bool = False,
     seed: int = 0,
 ) -> Look:
     """Gradient flow of a network on a batch like `example`: given tensors as they are, normal numbers for shapes.
 
     The loss is cross-entropy where the first output is (N, classes) floats, against `labels` (N,) if given, else
-    against labels drawn at random; for other outputs the mean squared distance from standard-normal numbers.
+    against labels drawn at random; for other outputs the mean squared distance from standard-normal numbers. With
+    `advise`, skips are tried where the gradient vanishes or explodes: one more forward and backward pass.
 
     Raises:
         SkipstoneError: inputs that cannot be made up, an output without floats, labels that do not fit.
@@ -61,18 +66,19 @@ def look(
     except InputsError as error:
         raise SkipstoneError(str(error)) from error
     drawn = any(tensor.is_meta for tensor in tensors_in((parsed.args, dict(parsed.kwargs))))
-    random = torch.Generator().manual_seed(seed)
     said: list[str] = []
 
     def loss(output: Any) -> Tensor:
-        return _loss(output, labels, random, said)
+        return _loss(output, labels, torch.Generator().manual_seed(seed), said)
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # dropout and stochastic depth draw from it
         record = flow_of(model, (args, kwargs), loss, optimizer=optimizer, skips=skips)
+        wanted = advise and any(verdict.kind in ("vanishing", "exploding") for verdict in record.verdicts)
+        trial = try_skips(model, (args, kwargs), loss, record) if wanted else None
     shapes = ", ".join("x".join(map(str, tensor.shape)) for tensor in tensors_in((args, kwargs)))
     words = f"{'standard-normal input' if drawn else 'input'} {shapes}; {said[0]}; loss {record.loss:.4g}"
-    return Look(record, words)
+    return Look(record, words, trial)
 
 
 def step_of(name: str, lr: float) -> MakeOptimizer:

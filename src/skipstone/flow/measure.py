@@ -77,6 +77,7 @@ def flow_of(
             _demand_scalar(value)
             value.backward(retain_graph=looking is not None)  # type: ignore[no-untyped-call]
         probe.gradients()
+        probe.stop_listening()
         found = looking.flows() if looking else ()
         if optimizer is not None:
             stepper = optimizer([p for p in clone.model.parameters() if p.requires_grad])

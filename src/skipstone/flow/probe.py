@@ -30,6 +30,7 @@ class Probe:
         self._clear()
 
     def _clear(self) -> None:
+        self._deaf = False
         self._squares: dict[int, Tensor] = {}
         self._sizes: dict[int, list[Tensor]] = {}
         self._under: dict[int, Tensor] = {}
@@ -67,8 +68,14 @@ class Probe:
             handle.remove()
         self._handles = []
 
+    def stop_listening(self) -> None:
+        """Whatever goes back from here on (another pass over the same graph) is no part of the step."""
+        self._deaf = True
+
     def _on_output(self, index: int) -> Callable[[nn.Module, object, object], None]:
         def add(gradient: Tensor) -> None:
+            if self._deaf:
+                return
             square = norm_of([gradient]).square()
             self._squares[index] = self._squares[index] + square if index in self._squares else square
             if underflows(gradient):
@@ -179,12 +186,19 @@ class Probe:
         under = self._under.get(index)
         return LayerFlow(
             layer.name, layer.kind, grad, weight, lost,
-            None if square is None else float(square.sqrt()) / output_scale,
+            _output_norm(square, sizes, output_scale),
             elements, str(layer.weight.dtype).removeprefix("torch."),
             None if update is None else float(update), stayed,
             None if sizes is None else float(torch.stack(sizes).mean().sqrt()),
             None if under is None or bool(under.isnan()) else float(under),
         )  # fmt: skip
+
+
+def _output_norm(square: Tensor | None, sizes: list[Tensor] | None, scale: float) -> float | None:
+    """0 where the layer ran and nothing came back to it, None where it was not seen to run."""
+    if square is None:
+        return None if sizes is None else 0.0
+    return float(square.sqrt()) / scale
 
 
 def _shares(counts: Tensor | None, elements: int) -> tuple[float | None, float | None]:

@@ -44,6 +44,7 @@ class _Met:
     gradient: Tensor | None = None
     dtype: str = ""
     seen: bool = False
+    over: bool = False  # the backward pass: what a longer skip sends back through this one is not its gradient
 
 
 class SkipProbe(Watch):
@@ -123,6 +124,8 @@ class SkipProbe(Watch):
 
     def flows(self) -> tuple[SkipFlow, ...]:
         """What each skip contributed, in the order of the forward pass."""
+        for met in self._met.values():
+            met.over = True
         found = [self._flow(skip) for skip in self.skips]
         pulls = _pulls(dict(self.clone.model.named_parameters()))
         return tuple(replace(flow, learns=_learns(flow, found, pulls)) for flow in found)
@@ -222,7 +225,8 @@ def _edge(tensor: Tensor) -> Any:
 
 def _keep(met: _Met) -> Callable[[Tensor], None]:
     def keep(gradient: Tensor) -> None:
-        met.gradient = gradient.detach()
+        if not met.over:
+            met.gradient = gradient.detach()
 
     return keep
 

@@ -5,7 +5,7 @@ What it finds:
 Why it matters:
     Plain networks of that depth train worse than shallower ones, even with batch norm: the gradient explodes or
     vanishes at the start and training error rises with depth. Measure it before believing it:
-    `skipstone.flow.gradient_flow(model, (images, labels))`.
+    `skipstone flow TARGET --input 3x32x32`, or `skipstone.gradient_flow(model, (images, labels))`.
 Example:
     A plain network of 56 layers on CIFAR-10.
 Repair:

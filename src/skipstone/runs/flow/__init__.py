@@ -2,6 +2,7 @@
 
 from skipstone.runs.flow.decay import Decay, fit_decay
 from skipstone.runs.flow.record import FlowRecord, LayerFlow, LayerKind, Reuse, SkipFlow
+from skipstone.runs.flow.scalars import scalars_of
 from skipstone.runs.flow.verdicts import THRESHOLDS, Verdict, verdicts
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "SkipFlow",
     "Verdict",
     "fit_decay",
+    "scalars_of",
     "verdicts",
 ]

@@ -74,7 +74,7 @@ KNOWN_FACTORS = (
         "Var(w) = 1/(3 fan_in), ReLU halves",
     ),
 )
-_CLOSE, _SURE = 0.03, 0.9
+_CLOSE, _SURE, _APART = 0.03, 0.9, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +285,7 @@ def _healthy(record: FlowRecord) -> Verdict:
 
 def _factor(fit: Decay, series: Sequence[tuple[LayerFlow, float]]) -> str:
     """`times 1.211 a layer, which is that of a plain network with batch norm`; where it changes, both factors."""
-    if fit.breaks_at is not None and fit.before is not None and fit.after is not None:
+    if fit.breaks_at is not None and fit.before and fit.after and abs(fit.before / fit.after - 1) > _APART:
         at = series[fit.breaks_at][0].name if fit.breaks_at < len(series) else ""
         return f"times {fit.before:.3g} a layer before {at}, {fit.after:.3g} from there on"
     known = ""

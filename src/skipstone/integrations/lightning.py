@@ -1,0 +1,64 @@
+"""A callback for Lightning that watches a training's gradient flow.
+
+    trainer = lightning.Trainer(callbacks=[FlowCallback(every=50)])
+
+Lightning is imported where the callback is made, whichever of its two packages is installed.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from skipstone.core.errors import SkipstoneError
+from skipstone.flow.watching import FlowLogger, Watch
+
+
+def FlowCallback(every: int = 50, *, outputs: bool = True, loggers: Sequence[FlowLogger] = ()) -> Any:  # noqa: N802
+    """A `lightning.Callback`; its `flow` is a `Watch` once training has begun.
+
+    The records stay when training ends, by an exception too, and no hook is left. With manual optimization every
+    optimizer counts. Under FSDP a `SkipstoneError` ends the training at its start.
+
+    Raises:
+        SkipstoneError: neither `lightning` nor `pytorch_lightning` is installed.
+    """
+    base = _callback_class()
+
+    class _FlowCallback(base):  # type: ignore[misc, valid-type]
+        def __init__(self) -> None:
+            self.flow: Watch | None = None
+            self._handles: list[Any] = []
+
+        def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+            self.flow = Watch(pl_module, trainer.optimizers, every, outputs=outputs, loggers=loggers)
+            self._handles = self.flow.attach()
+
+        def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+            if self.flow is not None:
+                self.flow.epoch = trainer.current_epoch + 1
+
+        def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+            self._detach()
+
+        def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+            self._detach()
+
+        def _detach(self) -> None:
+            for handle in self._handles:
+                handle.remove()
+            self._handles = []
+            if self.flow is not None:
+                self.flow.finish()
+
+    return _FlowCallback()
+
+
+def _callback_class() -> type:
+    try:
+        from lightning import Callback
+    except ImportError:
+        try:
+            from pytorch_lightning import Callback
+        except ImportError as error:
+            raise SkipstoneError("the callback needs Lightning: pip install lightning") from error
+    found: type = Callback
+    return found
