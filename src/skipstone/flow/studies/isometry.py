@@ -17,4 +17,5 @@ def singular_values(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     (in ...) -> (min(outputs, inputs),). The function may be a module; it is called with exactly `x`.
     """
     jacobian = torch.autograd.functional.jacobian(function, x, vectorize=True)  # type: ignore[no-untyped-call]
-    return torch.linalg.svdvals(jacobian.detach().double().reshape(-1, x.numel()))
+    found: Tensor = torch.linalg.svdvals(jacobian.detach().double().reshape(-1, x.numel()))
+    return found

@@ -50,7 +50,8 @@ def loss_slice(
             held = {name: buffer.clone() for name, buffer in buffers.items()}
 
             def net(*args: object, state: dict[str, Tensor] = {**moved, **held}, **kwargs: object) -> Tensor:  # noqa: B006
-                return functional_call(model, state, args, kwargs)
+                output: Tensor = functional_call(model, state, args, kwargs)
+                return output
 
             losses.append(float(loss(net)))
     return losses
