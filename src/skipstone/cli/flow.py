@@ -124,7 +124,12 @@ def _as_json(target: str, seen: "Look") -> dict[str, object]:
 
     record = seen.record
     verdicts = [encode(verdict) for verdict in record.verdicts]
-    told = {"target": target, "measured_on": seen.measured_on, "flow": record.to_dict(), "verdicts": verdicts}
+    told: dict[str, object] = {
+        "target": target,
+        "measured_on": seen.measured_on,
+        "flow": record.to_dict(),
+        "verdicts": verdicts,
+    }
     return told if seen.trial is None else told | {"tried": encode(seen.trial)}
 
 

@@ -12,6 +12,7 @@ import math
 from skipstone.runs.flow.record import FlowRecord, LayerFlow, SkipFlow
 from skipstone.runs.flow.verdicts import decay_of
 
+_LONGEST = 30  # of a name: the numbers beside it have to fit 80 columns
 _MOST = 24  # layers, or skips, shown in full; of more the ends are
 
 LAYER_COLUMNS = ("layer", "grad(out)", "grad(w)", "w", "step/w", "unmoved", "out rms")
@@ -26,7 +27,7 @@ def layer_rows(record: FlowRecord) -> list[tuple[str, ...]]:
 
 def _layer_row(layer: LayerFlow) -> tuple[str, ...]:
     return (
-        layer.name, number(layer.output_grad_norm), number(layer.grad_norm), number(layer.weight_norm),
+        short(layer.name), number(layer.output_grad_norm), number(layer.grad_norm), number(layer.weight_norm),
         number(layer.update_ratio), share(layer.unmoved), number(layer.output_rms),
     )  # fmt: skip
 
@@ -39,7 +40,7 @@ def skip_rows(record: FlowRecord) -> list[tuple[str, ...]]:
 def _skip_row(skip: SkipFlow) -> tuple[str, ...]:
     branch = None if skip.grad_share is None else 1 - skip.grad_share
     return (
-        f"{skip.index} {skip.kind}", skip.target, number(skip.ratio), decimal(skip.cosine), share(skip.variance_share),
+        f"{skip.index} {skip.kind}", short(skip.target), number(skip.ratio), decimal(skip.cosine), share(skip.variance_share),
         share(skip.dead), share(skip.grad_share), share(branch),
     )  # fmt: skip
 
@@ -47,7 +48,7 @@ def _skip_row(skip: SkipFlow) -> tuple[str, ...]:
 def reuse_rows(record: FlowRecord) -> list[tuple[str, ...]]:
     """The cells of the table of concatenations, in the order of `REUSE_COLUMNS`."""
     return [
-        (skip.target, part.source, str(part.channels), share(part.weight_share), share(part.grad_share))
+        (short(skip.target), short(part.source), str(part.channels), share(part.weight_share), share(part.grad_share))
         for skip in record.skips
         for part in skip.reuse
     ]
@@ -98,6 +99,11 @@ def shortened(rows: list[tuple[str, ...]], most: int = _MOST) -> list[tuple[str,
     half = most // 2
     gap = (f"... {len(rows) - 2 * half} more", *([""] * (len(rows[0]) - 1)))
     return [*rows[:half], gap, *rows[-half:]]
+
+
+def short(name: str) -> str:
+    """The end of a long path, which tells layers apart."""
+    return name if len(name) <= _LONGEST else f"…{name[1 - _LONGEST :]}"
 
 
 def number(value: float | None) -> str:
