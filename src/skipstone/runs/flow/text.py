@@ -40,8 +40,8 @@ def skip_rows(record: FlowRecord) -> list[tuple[str, ...]]:
 def _skip_row(skip: SkipFlow) -> tuple[str, ...]:
     branch = None if skip.grad_share is None else 1 - skip.grad_share
     return (
-        f"{skip.index} {skip.kind}", short(skip.target), number(skip.ratio), decimal(skip.cosine), share(skip.variance_share),
-        share(skip.dead), share(skip.grad_share), share(branch),
+        f"{skip.index} {skip.kind}", short(skip.target), number(skip.ratio), decimal(skip.cosine),
+        share(skip.variance_share), share(skip.dead), share(skip.grad_share), share(branch),
     )  # fmt: skip
 
 
