@@ -24,6 +24,7 @@ ELSEWHERE = (
     "--each",
     "--costs",
     "torchvision:",
+    "learn ",
 )  # in tests of their own: minutes of work, or what may not be installed
 
 NET = """import torch

@@ -6,7 +6,7 @@ docstring is the lesson. docs/learn/own-units.md shows one.
 
 import importlib.util
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -29,6 +29,7 @@ NAMES = (
     "concat-6",
     "network-7",
     "gradient-8",
+    "train-9",
     "silent-10",
 )
 
@@ -42,7 +43,8 @@ class Unit:
     """One lesson and its exercise.
 
     `right` holds further right answers by name, `wrong` typical mistakes, each with a part of the message it must get.
-    `start(seed)`, where there is one, draws another starter; `seconds` is the processor time that an answer may take.
+    `start(seed)`, where there is one, draws another starter; `seconds` is the processor time that an answer may take;
+    `own` marks a unit from a file of the user's.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Unit:
     wrong: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     seconds: int = 10
     start: Callable[[int], str] | None = None
+    own: bool = False
 
     def starter_of(self, seed: int | None) -> str:
         """The starter file; of a unit that is drawn, that of the seed."""
@@ -66,8 +69,8 @@ class Unit:
 
     @property
     def file_name(self) -> str:
-        """The student's file: `shapes_1.py`."""
-        return f"{self.name.replace('-', '_')}.py"
+        """The student's file: `shapes_1.py`; beside a unit's own file `answer_mine_1.py`."""
+        return f"{'answer_' if self.own else ''}{self.name.replace('-', '_')}.py"
 
 
 def load(name: str) -> Unit:
@@ -98,7 +101,7 @@ def _from_file(path: Path) -> Unit:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return _from_module(module, path.stem.replace("_", "-"))
+    return replace(_from_module(module, path.stem.replace("_", "-")), own=True)
 
 
 def _from_module(module: ModuleType, name: str) -> Unit:

@@ -1,0 +1,191 @@
+"""Training is measured on three parts of the data. On the training images the network learns. On the validation images
+you choose: how many blocks, how wide, how much dropout, after which epoch to stop. On the test images you look once, at
+the end, with what you have chosen. Choose by the test images, and their number is no longer the truth about new ones.
+
+Two curves tell how it goes: the loss on the training images, which falls as long as the network learns anything, and
+the loss on the validation images. While both fall, train on. Where the second turns and rises, the network begins to
+learn its training images by heart: it overfits.
+
+Depth is where skips show. A plain network of 20 layers without normalisation, as PyTorch initialises it, does not
+learn at all in a few epochs: its first layers get no gradient. With skips the same layers learn.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+
+from skipstone.learn.answers import Answers
+from skipstone.learn.asks import Calls, Value
+from skipstone.learn.pictures import curves
+from skipstone.learn.verdict import Point, right, wrong
+
+TITLE = "train plain against residual; choose on validation alone"
+PLAIN, RESIDUAL = Value("plain_validation_percent"), Value("residual_validation_percent")
+TOLERANCE = 6.0  # points: other machines round otherwise
+_CURVES = (
+    ((0.9, 0.6, 0.5, 0.45, 0.5, 0.6),),
+    ((0.9, 0.8, 0.7),),
+    ((0.3, 0.4, 0.5, 0.2, 0.25),),
+)
+_ROWS = (
+    ((("1 block", 0.0, 0.81, 0.90), ("2 blocks", 0.0, 0.86, 0.84), ("3 blocks", 0.2, 0.84, 0.92)),),
+    ((("narrow", 0.1, 0.70, 0.71), ("wide", 0.1, 0.69, 0.99)),),
+    ((("a", 0.5, 0.5, 0.4), ("b", 0.3, 0.6, 0.4), ("c", 0.0, 0.9, 0.1), ("d", 0.0, 0.8, 0.9)),),
+)
+BEST_EPOCH, REPORTED = Calls("best_epoch", _CURVES), Calls("reported", _ROWS)
+ASKS = (PLAIN, RESIDUAL, BEST_EPOCH, REPORTED)
+
+STATEMENT = """
+1. Run this file (python train_9.py; about ten seconds). It trains a plain and a residual network of depth 20 on the
+   digits, five epochs each, and prints what they reach on the validation images. Write both down, in percent.
+2. best_epoch(validation_losses): the epoch, counted from 1, after which to stop.
+3. reported(rows): each row is (name, dropout, validation accuracy, test accuracy). Return the test accuracy that you may
+   report: that of the network chosen on validation alone.
+"""
+
+STARTER = '''
+"""train-9: run this file, write down what it prints, and write two functions."""
+
+plain_validation_percent = None
+residual_validation_percent = None
+
+
+def best_epoch(validation_losses):
+    return len(validation_losses)  # to be mended
+
+
+def reported(rows):
+    return max(test for name, dropout, validation, test in rows)  # may you choose by that?
+
+
+if __name__ == "__main__":
+    from skipstone import Recipe, RunSpec, train
+
+    for kind in ("plain", "resnet"):
+        options = {"width": 8, "norm": "none", "init": "torch"}
+        recipe = Recipe(lr=0.1, batch_size=64)
+        result = train(RunSpec(model=f"skipstone:{kind}20", options=options, epochs=5, recipe=recipe, flow=False, device="cpu"))
+        print(f"{kind}: {100 * result.last_val_accuracy:.1f} % on the validation images")
+'''
+
+HINTS = (
+    "python train_9.py prints two lines; write the numbers without the percent sign.",
+    "The epoch of the smallest validation loss: validation_losses.index(min(validation_losses)) + 1.",
+    "max(rows, key=lambda row: row[2]) is the row with the best validation accuracy; return its row[3].",
+)
+
+
+@cache
+def reached(kind: str) -> float:
+    """Per cent on the validation images, by the same run."""
+    from skipstone.runs.records import Recipe, RunSpec
+    from skipstone.training import train
+
+    options = {"width": 8, "norm": "none", "init": "torch"}
+    spec = RunSpec(
+        model=f"skipstone:{kind}20", options=options, epochs=5, recipe=Recipe(lr=0.1, batch_size=64), flow=False,
+        device="cpu",
+    )  # fmt: skip
+    return 100 * train(spec).last_val_accuracy
+
+
+_MENDED = (
+    STARTER.replace("return len(validation_losses)  # to be mended",
+                    "return validation_losses.index(min(validation_losses)) + 1")
+    .replace("return max(test for name, dropout, validation, test in rows)  # may you choose by that?",
+             "return max(rows, key=lambda row: row[2])[3]")
+    .lstrip("\n")
+)  # fmt: skip
+_FROM_ROWS = "return max(rows, key=lambda row: row[2])[3]"
+_FROM_CURVE = "return validation_losses.index(min(validation_losses)) + 1"
+
+
+def _with(plain: object = 10.0, residual: object = 93.0) -> str:
+    return _MENDED.replace("plain_validation_percent = None", f"plain_validation_percent = {plain}").replace(
+        "residual_validation_percent = None", f"residual_validation_percent = {residual}"
+    )
+
+
+SOLUTION = _with()
+RIGHT = {
+    "other decimals": _with(9.63, 93.333),
+    "a loop": SOLUTION.replace(
+        _FROM_CURVE,
+        "best = 0\n    for epoch, loss in enumerate(validation_losses):\n        if loss < validation_losses[best]:\n"
+        "            best = epoch\n    return best + 1",
+    ),
+    "numpy": SOLUTION.replace(_FROM_CURVE, "import numpy as np\n\n    return np.argmin(validation_losses) + 1"),
+    "sorted": SOLUTION.replace(
+        _FROM_ROWS, "name, dropout, validation, test = sorted(rows, key=lambda row: -row[2])[0]\n    return test"
+    ),
+    "torch": SOLUTION.replace(
+        _FROM_ROWS, "import torch\n\n    return rows[int(torch.tensor([row[2] for row in rows]).argmax())][3]"
+    ),
+}
+WRONG = {
+    "exchanged": (_with(93.0, 10.0), "the two are exchanged"),
+    "as a share": (_with(0.1, 0.93), "in percent"),
+    "claimed and not run": (_with(95.0, 96.0), "plain_validation_percent is not 95.0"),
+    "residual guessed": (_with(10.0, 60.0), "residual_validation_percent is not 60.0"),
+    "the last epoch": (
+        SOLUTION.replace(_FROM_CURVE, "return len(validation_losses)"),
+        "the loss is lowest after epoch 4",
+    ),
+    "counted from 0": (SOLUTION.replace(_FROM_CURVE, _FROM_CURVE.removesuffix(" + 1")), "epochs count from 1"),
+    "the largest loss": (SOLUTION.replace("min(validation_losses)", "max(validation_losses)"), "the loss is lowest"),
+    "chosen on test": (
+        SOLUTION.replace(_FROM_ROWS, "return max(test for name, dropout, validation, test in rows)"),
+        "chosen by the test",
+    ),
+    "validation reported": (SOLUTION.replace("row[2])[3]", "row[2])[2]"), "that is its validation accuracy"),
+}
+
+
+def picture() -> str:
+    losses = {"training": [0.9, 0.62, 0.45, 0.33, 0.24, 0.17], "validation": list(_CURVES[0][0])}
+    return curves(losses, note="overfitting from the fourth epoch on (losses of the first example below):")
+
+
+def judge(answers: Answers) -> Iterator[Point]:
+    yield from _reached(answers)
+    yield _epochs(answers)
+    yield _chosen(answers)
+
+
+def _reached(answers: Answers) -> Iterator[Point]:
+    given = {ask.name: answers.value(ask) for ask in (PLAIN, RESIDUAL)}
+    truth = {PLAIN.name: reached("plain"), RESIDUAL.name: reached("resnet")}
+    for (name, value), other in zip(given.items(), reversed(given.values()), strict=True):
+        line, found = answers.line(name), truth[name]
+        if value is None:
+            yield wrong(f"{name} is not filled in yet", line)
+        elif not isinstance(value, int | float) or isinstance(value, bool):
+            yield wrong(f"{name} is {value!r}, expected a number", line)
+        elif abs(value - found) <= TOLERANCE:
+            yield right(f"{name} is {value:g}; run here: {found:.1f}")
+        elif abs(100 * value - found) <= TOLERANCE:
+            yield wrong(f"{name} is not {value!r}: write it in percent", line)
+        elif isinstance(other, int | float) and abs(other - found) <= TOLERANCE:
+            yield wrong(f"{name} is not {value!r}: the two are exchanged", line)
+        else:
+            yield wrong(f"{name} is not {value!r}: the same run reached {found:.1f} here", line)
+
+
+def _epochs(answers: Answers) -> Point:
+    line = answers.line("best_epoch")
+    for (losses,), given in zip(_CURVES, answers.calls(BEST_EPOCH), strict=True):
+        expected = losses.index(min(losses)) + 1
+        if given != expected:
+            why = "epochs count from 1" if given == expected - 1 else f"the loss is lowest after epoch {expected}"
+            return wrong(f"best_epoch({list(losses)}) is not {given!r}: {why}", line)
+    return right("best_epoch stops where the validation loss is lowest")
+
+
+def _chosen(answers: Answers) -> Point:
+    line = answers.line("reported")
+    for (rows,), given in zip(_ROWS, answers.calls(REPORTED), strict=True):
+        name, _, validation, test = max(rows, key=lambda row: row[2])
+        if given != test:
+            why = "it is chosen by the test images" if given == max(row[3] for row in rows) else "look again"
+            why = "that is its validation accuracy" if given == validation else why
+            return wrong(f"reported: {given!r} is not what you may report, {name!r} is best on validation: {why}", line)
+    return right("reported looks at the test accuracy of the chosen network alone")
