@@ -58,6 +58,13 @@ def test_a_branch_scaled_away_is_told_with_the_block(net, capsys):
     assert "try: a scale that learns" in out
 
 
+def test_a_target_drawn_is_not_the_input(net, tmp_path, capsys):
+    (tmp_path / "same.py").write_text("from torch import nn\n\n\ndef same():\n    return nn.Conv2d(3, 3, 1)\n")
+    run(["flow", "same.py:same", "--input", "3x16x16"])
+    out = " ".join(capsys.readouterr().out.split())
+    assert "mean squared distance from standard-normal numbers; loss 1." in out
+
+
 def test_a_step_is_measured_and_drawn(net, capsys):
     assert run(["flow", "net.py:Net", "--input", "3x16x16", "--lr", "0.1", "--svg", "flow.svg"]) == 0
     assert "unmoved" in capsys.readouterr().out

@@ -47,6 +47,7 @@ def test_the_paths_of_a_linear_network_add_up_to_it():
     assert path_lengths([1] * 8) == [math.comb(8, k) / 2**8 for k in range(9)]
 
 
+@pytest.mark.slow
 def test_norms_fluctuate_with_depth_over_width():
     """C6 (Hanin and Rolnick 2018): E[M] = 1 and E[M²] / E[M]² = (1 + 5/n)**d for a plain He network.
 

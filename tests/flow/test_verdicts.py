@@ -172,7 +172,7 @@ def test_infinity_is_named_where_it_begins():
 
 HEALTHY = {
     "resnet8": lambda: create("resnet8"),
-    "plain20": lambda: create("plain20"),
+    "plain8": lambda: create("plain8"),
     "dense8": lambda: create("dense8"),
     "rezero": lambda: residual(*(Block(learned=0.0) for _ in range(4))),
     "layer scale": lambda: residual(*(Block(learned=1e-6) for _ in range(4))),

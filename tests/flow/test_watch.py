@@ -292,6 +292,7 @@ def test_checkpointed_layers_are_counted_once(reentrant):
     assert [layer.output_grad_norm for layer in flow.last.layers] == pytest.approx(outputs)
 
 
+@pytest.mark.slow
 def test_a_compiled_network_has_weights_and_no_stale_outputs():
     model = net()
     compiled = torch.compile(model, backend="eager")

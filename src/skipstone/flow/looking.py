@@ -69,7 +69,8 @@ def look(
     said: list[str] = []
 
     def loss(output: Any) -> Tensor:
-        return _loss(output, labels, torch.Generator().manual_seed(seed), said)
+        # Of a seed of its own: with that of the input the target would be the input itself.
+        return _loss(output, labels, torch.Generator().manual_seed(seed + 1), said)
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # dropout and stochastic depth draw from it
