@@ -461,6 +461,50 @@ def test_branches_at_one_size_are_no_bridge() -> None:
 # ---- one addition, however it is written
 
 
+def test_a_gate_that_squeezes_is_no_way_down() -> None:
+    """Two branches of layers at one size stay parallel, though one is gated by a pooled map (GhostNet, SCNet)."""
+    layers = {name: conv() for name in "abcd"} | {"squeeze": conv()}
+
+    def weigh(m, x):
+        return x * torch.sigmoid(F.interpolate(m.squeeze(F.avg_pool2d(x, 4)), scale_factor=4))
+
+    def joined(m, x):
+        return torch.cat((m.a(F.relu(m.b(x))), m.d(weigh(m, F.relu(m.c(x))))), 1)
+
+    assert found(joined, **layers) == ["gate mul", "parallel cat"]
+
+
+def test_a_sum_that_is_squashed_to_a_gate_is_a_score() -> None:
+    """Self-calibration (SCNet): `conv(x) * sigmoid(x + up(conv(down(x))))`; a sum that goes on as well is a skip."""
+
+    def calibrated(m, x, keep=False):
+        score = x + F.interpolate(m.a(F.avg_pool2d(x, 4)), scale_factor=4)
+        y = m.b(x) * torch.sigmoid(score)
+        return y - score if keep else y
+
+    assert found(calibrated) == ["score-bias add", "gate mul"]
+    assert found(lambda m, x: calibrated(m, x, keep=True))[0] == "identity add"
+
+
+def test_a_block_before_a_squashed_answer_is_a_skip() -> None:
+    """A discriminator ends in a layer with one output and a sigmoid, as attention gates do, but it gates nothing."""
+    layers = {"short": conv(8, 16, 1), "a": conv(8, 16), "b": conv(16, 16), "last": nn.Linear(16 * 256, 1)}
+
+    def answer(m, x):
+        return torch.sigmoid(m.last((m.short(x) + m.b(F.relu(m.a(x)))).flatten(1)))
+
+    assert found(answer, **layers) == ["projection add"]
+
+
+def test_a_projection_may_be_a_unit_like_the_branchs() -> None:
+    """SqueezeNext (1803.10615): each of its convolutions, the shortcut's too, has its norm and its ReLU."""
+    layers = {"short": nn.Sequential(conv(8, 16, 1), nn.BatchNorm2d(16), nn.ReLU()), "a": conv(), "b": conv(),
+              "c": nn.Sequential(conv(8, 16), nn.BatchNorm2d(16), nn.ReLU())}  # fmt: skip
+    assert found(lambda m, x: m.short(x) + m.c(m.b(m.a(x))), **layers) == ["projection add"]
+    assert found(lambda m, x: m.short(x) + m.c(m.a(x)), **layers) == ["parallel add"]
+    assert found(lambda m, x: torch.cat((m.short(x), m.c(m.b(m.a(x)))), 1), **layers) == ["parallel cat"]
+
+
 class Add(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, y):

@@ -113,7 +113,7 @@ def test_a_planted_wrong_truth_fails_the_run(tmp_path, monkeypatch, capsys):
 
 def test_every_problem_is_named():
     row = Row(name="torch:one", version="1", truth=3, found=3, found_in_training=3, errors=("SK102 no",), notes=2)
-    assert row.problems() == ["false error SK102 no"]
+    assert row.problems() == ["error SK102 no"]
     row = replace(row, errors=(), found_in_training=2, warnings=("SK2",), stopped="at x", ablated="! 1 of 3 left")
     said = "; ".join(row.problems())
     assert all(words in said for words in ("2 found in training", "SK2", "at x", "1 of 3 left"))
@@ -127,7 +127,13 @@ def test_the_page_holds_the_rows_and_the_explanations():
     two = Row(name="torch:two", version="1", truth=3, found=3, found_in_training=3, ablated="3 of 3", seconds=0.1)
     text = page.text(wanted, {"torch:one": one, "torch:two": two})
     assert "the truth is known for 2 and found, in evaluation and in training, on 1 (50.0 %)" in text
-    assert "| torch | 2 | 2 | 1 | 0 | 0 | 0.30 |" in text
+    assert "| torch | 2 | 2 | 1 | 0 | 0.30 |" in text
     assert "- `torch:one`: 3 found where the classes say 4 (4 Block). The network says so in its paper." in text
     assert page.unexplained(wanted, {"torch:one": one}) == ["torch:two: no result"]
+    warned = {"torch:one": replace(two, name="torch:one", warnings=("SK4 unused",)), "torch:two": two}
+    assert page.unexplained(wanted, warned) == ["torch:one: warning SK4 unused"]
+    right = runner.tasks([replace(known, rightly={"one": "its last layer is never called"})])
+    assert page.unexplained(right, warned) == []
+    assert "0 a false warning; 1 have a right one" in page.text(right, warned)
+    assert "- `torch:one`: warning SK4 unused. Its last layer is never called." in page.text(right, warned)
     assert torch.__version__.partition("+")[0] in text

@@ -33,8 +33,8 @@ def test_form(family: Family):
     for table in family.adds.values():
         for name, rule in table.items():
             assert name.isidentifier()
-            assert callable(rule) or (isinstance(rule, int) and rule > 0)
-    for name, why in family.differs.items():
+            assert callable(rule) or (isinstance(rule, int) and rule >= 0)
+    for name, why in (*family.differs.items(), *family.rightly.items()):
         assert name in {network.name for network in family.networks}
         assert len(why) > 20
         assert not why.endswith(".")

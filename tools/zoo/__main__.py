@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     unexplained = page.unexplained(wanted, rows)
     for line in unexplained:
         print(line)
-    print(page.summary(list(rows.values())))
+    print(page.summary(wanted, rows))
     if not options.words:
         page.write(wanted, rows)
     return int(bool(unexplained))

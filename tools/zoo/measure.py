@@ -1,5 +1,6 @@
 """What skipstone says of one network, beside what its classes say."""
 
+import copy
 import json
 import time
 from collections import Counter
@@ -19,6 +20,8 @@ from zoo.truth import call, truth
 
 # The sizes tried on a sample, on each side of the network's own.
 _AROUND = 4
+# Parameters of a network that is tried at them on the meta device, where it would take minutes.
+_LARGE = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -40,18 +43,23 @@ class Row:
     ablated: str = ""
     sizes: str = ""
     seconds: float = 0.0
+    run_seconds: float = 0.0
     failure: str = ""
 
     def problems(self) -> list[str]:
-        """What a correct answer would not show, in words; a count that differs is one of them."""
-        if self.failure:
-            return [self.failure]
+        """What a correct answer about a correct network would not show, in words."""
+        return [self.failure] if self.failure else [*self.misses(), *self.findings()]
+
+    def findings(self) -> list[str]:
+        return [f"error {text}" for text in self.errors] + [f"warning {text}" for text in self.warnings]
+
+    def misses(self) -> list[str]:
+        """Where it did not come to the answer that the classes, or a run, give."""
         said = []
         if self.truth is not None and self.found != self.truth:
             said.append(f"{self.found} found where the classes say {self.truth} ({self.counted})")
         if self.found_in_training != self.found:
             said.append(f"{self.found_in_training} found in training, {self.found} in evaluation")
-        said += [f"false error {text}" for text in self.errors] + [f"warning {text}" for text in self.warnings]
         said += [f"record stopped: {self.stopped}"] if self.stopped else []
         said += [f"ablation: {self.ablated}"] if "!" in self.ablated else []
         said += [f"sizes: {self.sizes}"] if "!" in self.sizes else []
@@ -74,8 +82,7 @@ def measure(family: Family, network: Network, *, sample: bool) -> Row:
     began = time.process_time()
     report = skipstone.check(model, inputs)
     seconds = time.process_time() - began
-    training = num_block_skips(skipstone.find_skips(model.train(), inputs))
-    model.eval()
+    training = skipstone.trace(model, inputs, mode="train")
     texts = {
         severity: tuple(f"{f.code} {f.message}" for f in report.findings if f.severity == severity)
         for severity in ("error", "warning", "note")
@@ -87,15 +94,16 @@ def measure(family: Family, network: Network, *, sample: bool) -> Row:
         truth=known[0] if known else None,
         counted=known[1] if known else "",
         found=num_block_skips(report.skips),
-        found_in_training=training,
+        found_in_training=num_block_skips(skipstone.find_skips(training)),
         kinds=kinds(report.skips),
         errors=texts["error"],
         warnings=texts["warning"],
         notes=len(texts["note"]),
-        stopped=str(report.graph.stopped or ""),
+        stopped=str(report.graph.stopped or training.stopped or ""),
         ablated=ablated(model, inputs, report.skips) if sample else "",
         sizes=sizes(model, inputs) if sample else "",
         seconds=round(seconds, 3),
+        run_seconds=round(report.run_seconds, 3),
     )
 
 
@@ -151,6 +159,8 @@ def sizes(model: nn.Module, inputs: Inputs) -> str:
         return ""
     asked = range(max(1, height - _AROUND), height + _AROUND + 1)
     report = skipstone.legal_sizes(model, (batch, channels, "h", "h"), h=asked, seconds=60)
+    if sum(p.numel() for p in model.parameters()) > _LARGE:
+        model = copy.deepcopy(model).to("meta")  # which refuses the same sizes
     ran = {side for side in report.checked if _runs(model, (torch.rand(batch, channels, side, side),))}
     said = report.legal | report.broadcast
     wrong = sorted(said ^ ran)

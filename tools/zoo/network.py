@@ -35,7 +35,7 @@ class Family:
     networks: tuple[Network, ...]
     adds: Mapping[str, Mapping[str, Rule]]
     differs: Mapping[str, str] = field(default_factory=dict)
-    requires: tuple[str, ...] = ()
+    rightly: Mapping[str, str] = field(default_factory=dict)
 
     def full_name(self, network: Network) -> str:
         return f"{self.package}:{network.name}"

@@ -18,10 +18,10 @@ how often each module runs, and each run of a class adds what the table of its p
 for, and no part of skipstone takes part. The truth is empty where the classes do not say. *Found* counts the skips of
 the kinds identity, projection, resample, norm and bridge ([what counts](design/skips.md)), in evaluation, and in
 training where that differs; the other kinds stand beside them. *E / W / N* are errors, warnings and notes of
-`skipstone check`: on networks that run, every error and every warning is a false one. *s* are the processor's seconds
-of `skipstone.check` on one core. Of every table each {every}th network is a sample: there `ablate(..., "all",
-bridges=True)` takes every skip out and the result is recorded anew and run, and `legal_sizes` is held against a pass at
-each size around the network's.
+`skipstone check`. *s* are the processor's seconds of `skipstone.check` on one core, less those in which it really ran
+the network, forward and backward, which stand under *run*. Of every table each {every}th network is a sample: there
+`ablate(..., "all", bridges=True)` takes every skip out and the result is recorded anew and run, and `legal_sizes` is
+held against a pass at each size around the network's.
 
 Written by `make zoo` with torch {torch}: {versions}.
 """
@@ -38,28 +38,56 @@ def unexplained(wanted: Iterable[Task], rows: Mapping[str, Row]) -> list[str]:
     lines = []
     for task in wanted:
         row = rows.get(task.name)
-        problems = ["no result"] if row is None else row.problems()
-        if problems and task.network.name not in task.family.differs:
+        problems = ["no result"] if row is None else _unexplained(task, row)
+        if problems:
             lines.append(f"{task.name}: {'; '.join(problems)}")
     return lines
 
 
-def summary(rows: Sequence[Row]) -> str:
-    """The table in three sentences."""
-    known = [row for row in rows if row.truth is not None or row.failure]
-    right = [row for row in known if row.truth == row.found == row.found_in_training]
-    share = f" ({100 * len(right) / len(known):.1f} %)" if known else ""
-    errors, warned = sum(bool(row.errors) for row in rows), sum(bool(row.warnings) for row in rows)
-    samples, sized = [row.ablated for row in rows if row.ablated], [row.sizes for row in rows if row.sizes]
-    seconds = [row.seconds for row in rows if not row.failure] or [0.0]
+def _unexplained(task: Task, row: Row) -> list[str]:
+    name, family = task.network.name, task.family
+    if row.failure:
+        return [row.failure]
+    return [*(row.misses() if name not in family.differs else ()), *false_findings(task, row)]
+
+
+def false_findings(task: Task, row: Row) -> list[str]:
+    """The errors and warnings that the table does not call right."""
+    return [] if task.network.name in task.family.rightly else row.findings()
+
+
+def summary(wanted: Sequence[Task], rows: Mapping[str, Row]) -> str:
+    """The tables in a few sentences."""
+    found = list(rows.values())
+    samples = [row.ablated for row in found if row.ablated]
+    sized = [row.sizes for row in found if row.sizes]
+    seconds = [row.seconds - row.run_seconds for row in found if not row.failure] or [0.0]
     return (
-        f"{len(rows)} networks; the truth is known for {len(known)} and found, in evaluation and in training, on "
-        f"{len(right)}{share}. {errors} have a false error, {warned} a false warning. Of {len(samples)} that were "
+        f"{_counts(wanted, rows)} Of {len(samples)} that were "
         f"ablated {sum('of' in text and '!' not in text for text in samples)} have no skip left and run, "
         f"{sum('refused' in text for text in samples)} were refused; legal sizes are those of a run on "
-        f"{sum('!' not in text for text in sized)} of {len(sized)}. "
-        f"A check takes {statistics.median(seconds):.2f} s in the median, {max(seconds):.1f} s at most."
+        f"{sum('!' not in text for text in sized)} of {len(sized)}. A check takes "
+        f"{statistics.median(seconds):.2f} s in the median and {max(seconds):.1f} s at most, besides the run of the "
+        "network that is part of it."
     )
+
+
+def _counts(wanted: Sequence[Task], rows: Mapping[str, Row]) -> str:
+    known = [row for row in rows.values() if row.truth is not None or row.failure]
+    right = sum(is_right(row) for row in known)
+    share = f" ({100 * right / len(known):.1f} %)" if known else ""
+    there = [(task, rows[task.name]) for task in wanted if task.name in rows]
+    false = [" ".join(false_findings(task, row)) for task, row in there]
+    rightly = sum(bool(row.findings()) and not false_findings(task, row) for task, row in there)
+    return (
+        f"{len(rows)} networks; the truth is known for {len(known)} and found, in evaluation and in training, on "
+        f"{right}{share}. {sum('error ' in text for text in false)} have a false error, "
+        f"{sum('warning ' in text for text in false)} a false warning; {rightly} have a right one."
+    )
+
+
+def is_right(row: Row) -> bool:
+    return row.truth == row.found == row.found_in_training
 
 
 def write(wanted: Sequence[Task], rows: Mapping[str, Row], page: Path = PAGE) -> None:
@@ -77,10 +105,12 @@ def text(wanted: Sequence[Task], rows: Mapping[str, Row]) -> str:
             torch=version("torch"),
             versions=", ".join(f"{package} {versions[package]}" for package in packages if package in versions),
         ),
-        summary(list(rows.values())) + "\n",
-        _by_package(packages, rows),
+        summary(wanted, rows) + "\n",
+        _by_package(packages, wanted, rows),
         "## Where something is not as the classes say, and why\n",
         _differences(wanted, rows),
+        "## Errors and warnings that are right\n",
+        _right_findings(wanted, rows),
     ]
     for package in packages:
         own = [row for row in rows.values() if row.name.partition(":")[0] == package]
@@ -88,18 +118,15 @@ def text(wanted: Sequence[Task], rows: Mapping[str, Row]) -> str:
     return "\n".join(parts)
 
 
-def _by_package(packages: Sequence[str], rows: Mapping[str, Row]) -> str:
-    lines = [
-        "| package | networks | truth known | right | errors | warnings | median s |",
-        "|---|---|---|---|---|---|---|",
-    ]
+def _by_package(packages: Sequence[str], wanted: Sequence[Task], rows: Mapping[str, Row]) -> str:
+    lines = ["| package | networks | truth known | right | false errors and warnings | median s |", "|" + "---|" * 6]
     for package in packages:
-        own = [row for row in rows.values() if row.name.partition(":")[0] == package]
-        known = [row for row in own if row.truth is not None or row.failure]
-        right = sum(row.truth == row.found == row.found_in_training for row in known)
-        seconds = statistics.median(row.seconds for row in own) if own else 0
-        errors, warned = sum(bool(row.errors) for row in own), sum(bool(row.warnings) for row in own)
-        lines.append(f"| {package} | {len(own)} | {len(known)} | {right} | {errors} | {warned} | {seconds:.2f} |")
+        there = [(t, rows[t.name]) for t in wanted if t.family.package == package and t.name in rows]
+        known = [row for _, row in there if row.truth is not None or row.failure]
+        seconds = statistics.median([row.seconds - row.run_seconds for _, row in there] or [0])
+        false = sum(bool(false_findings(task, row)) for task, row in there)
+        right = sum(is_right(row) for row in known)
+        lines.append(f"| {package} | {len(there)} | {len(known)} | {right} | {false} | {seconds:.2f} |")
     return "\n".join(lines) + "\n"
 
 
@@ -107,14 +134,26 @@ def _differences(wanted: Sequence[Task], rows: Mapping[str, Row]) -> str:
     lines = []
     for task in wanted:
         row = rows.get(task.name)
-        if row is not None and (problems := row.problems()):
+        if row is None:
+            continue
+        problems = [row.failure] if row.failure else [*row.misses(), *false_findings(task, row)]
+        if problems:
             why = task.family.differs.get(task.network.name, "not explained")
             lines.append(f"- `{task.name}`: {'; '.join(problems)}. {why[:1].upper()}{why[1:]}.")
     return "\n".join(lines or ["There is nothing."]) + "\n"
 
 
+def _right_findings(wanted: Sequence[Task], rows: Mapping[str, Row]) -> str:
+    lines = []
+    for task in wanted:
+        why, row = task.family.rightly.get(task.network.name), rows.get(task.name)
+        if why is not None and row is not None and row.findings():
+            lines.append(f"- `{task.name}`: {'; '.join(row.findings())}. {why[:1].upper()}{why[1:]}.")
+    return "\n".join(lines or ["There are none."]) + "\n"
+
+
 def _table(rows: Sequence[Row]) -> str:
-    head = "network | input | truth | counted from | found | by kind and merge | E / W / N | ablated | sizes | s"
+    head = "network | input | truth | counted from | found | by kind and merge | E / W / N | ablated | sizes | s | run"
     lines = [f"| {head} |", "|" + "---|" * (head.count("|") + 1)]
     return "\n".join([*lines, *(f"| {' | '.join(_cells(row))} |" for row in rows)]) + "\n"
 
@@ -122,7 +161,7 @@ def _table(rows: Sequence[Row]) -> str:
 def _cells(row: Row) -> list[str]:
     name = f"`{row.name.partition(':')[2]}`"
     if row.failure:
-        return [name, "", "", "", row.failure, "", "", "", "", ""]
+        return [name, "", "", "", row.failure, "", "", "", "", "", ""]
     training = "" if row.found == row.found_in_training else f" (training: {row.found_in_training})"
     return [
         name,
@@ -134,5 +173,6 @@ def _cells(row: Row) -> list[str]:
         f"{len(row.errors)} / {len(row.warnings)} / {row.notes}",
         row.ablated,
         row.sizes,
-        f"{row.seconds:.2f}",
+        f"{row.seconds - row.run_seconds:.2f}",
+        f"{row.run_seconds:.2f}" if row.run_seconds else "",
     ]

@@ -106,7 +106,7 @@ def run(
 
 def _is_done(row: Row | None) -> bool:
     """Is there a result? One that came to no end is tried again: the machine may have been busy."""
-    return row is not None and not row.failure
+    return row is not None and not row.failure and not row.stopped
 
 
 def _by_package(wanted: Sequence[Task]) -> list[list[Task]]:

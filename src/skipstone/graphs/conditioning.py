@@ -46,11 +46,25 @@ def _is_side_input(graph: Graph, ancestry: Ancestry, source: int) -> bool:
 def scores_attention(fork: Fork) -> bool:
     """Is the sum turned into one score a place, that is squashed and gates a map (Attention U-Net, 1804.03999)?"""
     graph = fork.graph
+    if _is_squashed_to_gate(fork):
+        return True
     for reader in readers(graph, fork.node.index):
         layer = _next_layer(graph, reader.index)
         if layer is None or not _narrows_to_one(fork, layer):
             return False
     return bool(graph.users[fork.node.index]) and not fork.is_identity
+
+
+def _is_squashed_to_gate(fork: Fork) -> bool:
+    """Is a squashed sum all that is read of it, and that a gate (self-calibration, SCNet, CVPR 2020)?"""
+    graph, ancestry = fork.graph, fork.ancestry
+    squashed = list(readers(graph, fork.node.index))
+    gates = [(node.index, reader.index) for node in squashed for reader in readers(graph, node.index)]
+    return (
+        bool(gates)
+        and all(has_role(node, "squash") for node in squashed)
+        and all(index in ancestry.gates.get(product, ()) for index, product in gates)
+    )
 
 
 def _next_layer(graph: Graph, index: int) -> int | None:
@@ -73,8 +87,9 @@ def _narrows_to_one(fork: Fork, layer: int) -> bool:
         users = list(readers(graph, index))
         if len(users) != 1:
             return False
-        if has_role(users[0], "squash"):
-            return True
+        if has_role(users[0], "squash"):  # and gates something: a classifier's last layer may be squashed as well
+            gates = fork.ancestry.gates.values()
+            return any(fork.ancestry.leads_to(users[0].index, gate) for factors in gates for gate in factors)
         if not has_role(users[0], "norm"):
             return False
         index = users[0].index

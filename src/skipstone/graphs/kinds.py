@@ -81,12 +81,17 @@ def _by_operations(fork: Fork, ops: Sequence[str]) -> SkipKind:
 
 
 def _is_projection(fork: Fork, ops: Sequence[str]) -> bool:
-    """At most one layer that mixes channels, none but resampling before it, no bend, and less than the main branch."""
+    """At most one layer that mixes channels, none but resampling before it, and less than the main branch.
+
+    A pointwise one may be bent (by a ReLU) where the main branch has two layers more, and where both begin with a bend.
+    """
     graph = fork.graph
     ops = _behind_activation(fork, ops)
     if any(op in _REDUCTIONS for op in ops) and len(graph[fork.short].shape) < len(graph[fork.source].shape):
         return False  # the sum of several heads (EfficientViM, 2411.15241): each has a vector of its own map
     short, main = fork.layers(fork.short_path), fork.layers(fork.main_path)
+    if fork.merge == "add" and len(main) > len(short) + 1 and is_pointwise(graph, short[-1]):
+        ops = [op for op in ops if op not in RECTIFIER]  # a unit of the same make as the branch's (1803.10615)
     if not all(op in _STRAIGHT for op in ops) or any(not _only_resamples(graph, node) for node in short[:-1]):
         return False
     if len(main) > len(short):
@@ -118,13 +123,15 @@ def _is_bridge(fork: Fork) -> bool:
     short, main = fork.layers(fork.short_path), fork.layers(fork.main_path)
     if len(main) <= len(short) or max(Counter(map(_places, short)).values(), default=0) > _LONGEST_UNIT:
         return False
+    carried = fork.ancestry.carried[fork.main]  # a gate's squeeze is no way down: what passes stays at full size
+    valued = [i for i in fork.main_path if carried >> i & 1]
     across, along = (
         [
             _places(node) or 0
             for node in map(fork.graph.__getitem__, path)
             if has_role(node, "features first", "spatial")
         ]
-        for path in (fork.short_path, fork.main_path)
+        for path in (fork.short_path, valued)
     )
     lowest = min((k for k, places in enumerate(along) if places < size), default=None)
     return lowest is not None and size in along[lowest:] and across[-1:] in ([], [size]) and across == sorted(across)

@@ -4,7 +4,16 @@ from importlib import import_module
 
 from zoo.network import Family
 
-NAMES = ("torchvision", "timm", "transformers", "diffusers", "pytorchcv")
+NAMES = (
+    "torchvision",
+    "timm",
+    "transformers",
+    "diffusers",
+    "pytorchcv",
+    "segmentation_models_pytorch",
+    "monai",
+    "vit_pytorch",
+)
 
 
 def families() -> tuple[Family, ...]:

@@ -1,7 +1,9 @@
 """pytorchcv: one network or more of each of its families, the smallest there is."""
 
 from importlib import import_module
+from typing import Any
 
+import torch
 from torch import nn
 
 from skipstone.models.zoos import import_torchvision
@@ -32,18 +34,23 @@ _SIDES = {"inceptionv3": 299, "inceptionv4": 299, "inceptionresnetv1": 299, "inc
 DENSE = {
     "fcn8sd_resnetd50b_voc": 480, "pspnet_resnetd50b_voc": 480, "deeplabv3_resnetd50b_voc": 480,
     "erfnet_cityscapes": 256, "esnet_cityscapes": 256, "segnet_cityscapes": 256,
-    "simplepose_resnet18_coco": 256, "simplepose_mobile_resnet18_coco": 256, "superpointnet": 128,
+    "simplepose_resnet18_coco": 256, "simplepose_mobile_resnet18_coco": 256,
     "centernet_resnet18_voc": 256,
 }  # fmt: skip
 
 
-def _network(name: str, side: int, channels: int = 3) -> Network:
+def _network(name: str, side: int) -> Network:
     def build() -> nn.Module:
         import_torchvision("pytorchcv")
-        model: nn.Module = import_module("pytorchcv.model_provider").get_model(name)
+        with torch.device("meta" if side > 400 else "cpu"):  # what takes minutes to run is run on shapes
+            model: nn.Module = import_module("pytorchcv.model_provider").get_model(name)
         return model
 
-    return Network(name, build, image(2, channels, side, side))
+    return Network(name, build, image(2, 3, side, side))
+
+
+def _carried(network: Any) -> int:
+    return sum(len(stage) - 1 for name, stage in network.features.named_children() if name.startswith("stage"))
 
 
 _RESIDUAL = flag("residual")
@@ -56,10 +63,16 @@ _ADDS = {
     "darknet53": {"DarkUnit": 1},
     "densenet": {"DenseUnit": 1},
     "densenet_cifar": {"DenseSimpleUnit": 1},
-    "diapreresnet": {"DIAPreResUnit": 1},
-    "diaresnet": {"DIAResUnit": 1},
-    "dla": {"DLAResBlock": 1, "DLARoot": _RESIDUAL},
-    "dpn": {"DPNUnit": 1},
+    # Besides, the cell of a stage's LSTM is carried past each of its units but the first, behind a gate.
+    "diapreresnet": {"DIAPreResUnit": 1, "DIAPreResNet": _carried},
+    "diapreresnet_cifar": {"CIFARDIAPreResNet": _carried},
+    "diaresnet": {"DIAResUnit": 1, "DIAResNet": _carried},
+    "diaresnet_cifar": {"CIFARDIAResNet": _carried},
+    "pspnet": {"PyramidPooling": 1},
+    # A root joins two blocks, the second of which was made from the first.
+    "dla": {"DLAResBlock": 1, "DLARoot": lambda root: 1 + int(root.residual)},
+    # Both of its paths, the sum and the join.
+    "dpn": {"DPNUnit": 2},
     "drn": {"DRNUnit": _RESIDUAL},
     "efficientnet": {"EffiDwsConvUnit": _RESIDUAL, "EffiInvResUnit": _RESIDUAL},
     "efficientnetedge": {"EffiEdgeResUnit": _RESIDUAL},
@@ -81,12 +94,13 @@ _ADDS = {
     "mobilenetv2": {"LinearBottleneck": _RESIDUAL},
     "mobilenetv3": {"MobileNetV3Unit": _RESIDUAL},
     # Both of its streams, where there are two.
-    "octresnet": {"OctResUnit": lambda unit: 2 if unit.body.conv2.oct_mode != "last" else 1},
-    "peleenet": {"DenseBlock": 1},
+    "octresnet": {"OctResUnit": lambda unit: 1 if unit.body.conv2.last else 2},
+    # the stem joins a pooled map to two convolutions of it
+    "peleenet": {"DenseBlock": 1, "StemBlock": 1},
     # `x + f(x) + g(x)`: one skip and parallel branches. `x + f(x) + g(f(x))`: a skip each.
     "polynet": {"MultiResidual": 1, "PolyResidual": each("res_blocks")},
     "preresnet": {"PreResUnit": 1},
-    "proxylessnas": {"ProxylessUnit": _RESIDUAL},
+    "proxylessnas": {"ProxylessUnit": lambda unit: int(unit.residual and unit.shortcut)},
     "pyramidnet": {"PyrUnit": 1},
     "regnet": {"RegNetUnit": 1},
     "resdropresnet_cifar": {"ResDropResUnit": 1},
@@ -113,7 +127,8 @@ _ADDS = {
     "spnasnet": {"SPNASUnit": _RESIDUAL},
     "squeezenet": {"FireUnit": _RESIDUAL},
     "squeezenext": {"SqnxtUnit": 1},
-    "tresnet": {"TResUnit": 1},
+    # Its unit is called past torch's hooks; the unit's body is not.
+    "tresnet": {"TResBlock": 1, "TResBottleneck": 1},
     "vovnet": {"VoVUnit": lambda unit: 1 + int(unit.use_residual)},
     "wrn": {"WRNUnit": 1},
     "xception": {"XceptionUnit": 1},
@@ -121,14 +136,14 @@ _ADDS = {
     "xdensenet_cifar": {"XDenseSimpleUnit": 1},
     # What adds nothing: its networks are chains, or their branches are all layers.
     **{name: {} for name in "alexnet zfnet vgg bninception nin_cifar mobilenet mobilenetb fdmobilenet inceptionv3 "
-       "inceptionv4 segnet superpointnet".split()},
+       "inceptionv4 segnet".split()},
 }  # fmt: skip
 FAMILY = Family(
     "pytorchcv",
     (
         *(_network(name, _SIDES.get(name, 224)) for name in LARGE),
         *(_network(name, 32) for name in SMALL),
-        *(_network(name, side, 1 if name == "superpointnet" else 3) for name, side in DENSE.items()),
+        *(_network(name, side) for name, side in DENSE.items()),
     ),
     {"": {}, **_ADDS},
 )
