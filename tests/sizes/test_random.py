@@ -45,10 +45,12 @@ def real(model, sizes):
     return legal, broadcast
 
 
+SIZES = range(1, 25)
+
+
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(BRANCH, BRANCH, st.booleans())
 def test_random_branches(a, b, add):
     model = Branches(a, b, add).eval()
-    sizes = range(1, 25)
-    report = skipstone.legal_sizes(model, (1, 2, "h", "h"), h=sizes)
-    assert (report.legal, report.broadcast) == real(model, sizes)
+    report = skipstone.legal_sizes(model, (1, 2, "h", "h"), h=SIZES)
+    assert (report.legal, report.broadcast) == real(model, SIZES)

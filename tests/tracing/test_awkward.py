@@ -1,5 +1,8 @@
 """Every awkward network comes out of every public function as it went in, to the bit."""
 
+import contextlib
+import functools
+import inspect
 import warnings
 
 import pytest
@@ -28,6 +31,26 @@ def _gradient_flow(model):
         )
 
 
+def _watch(model):
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if parameters:
+        with skipstone.watch(model, torch.optim.SGD(parameters, lr=0.1)):
+            pass
+
+
+def _assert_skips_ok(model):
+    with contextlib.suppress(AssertionError):
+        skipstone.assert_skips_ok(model, awkward.IMAGE)
+
+
+def _connect(model):
+    names = [name for name, _ in model.named_modules() if name]
+    connect = functools.partial(skipstone.connect, example=awkward.IMAGE)
+    return _refused_or_done(connect, model, names[0] if names else "", names[-1] if names else "")
+
+
+# Public functions that take no network, or that train or run the caller's own as they are asked to.
+OTHERS = {"train", "plan", "compare", "write_report", "explain", "explaining", "install"}
 FUNCTIONS = {
     "trace": lambda m: trace(m, awkward.IMAGE),
     "trace in the other mode": lambda m: trace(m, awkward.IMAGE, mode="eval" if m.training else "train"),
@@ -38,6 +61,9 @@ FUNCTIONS = {
     "diff": lambda m: skipstone.diff(m, m, awkward.IMAGE),
     "ablate": lambda m: _refused_or_done(skipstone.ablate, m, "all", awkward.IMAGE),
     "gradient_flow": _gradient_flow,
+    "assert_skips_ok": _assert_skips_ok,
+    "connect": _connect,
+    "watch": _watch,
 }
 
 
@@ -45,20 +71,30 @@ def test_there_are_as_many_as_were_found_to_be_changed() -> None:
     assert len(awkward.MODELS) >= 53
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning")
-@pytest.mark.parametrize("name", awkward.MODELS)
-def test_untouched(name: str) -> None:
+def test_every_public_function_is_tried() -> None:
+    public = {name for name in skipstone.__all__ if inspect.isfunction(getattr(skipstone, name))}
+    assert {name.partition(" ")[0] for name in FUNCTIONS} == public - OTHERS
+
+
+def changed(name: str) -> dict[str, list[str]]:
+    """For each function that changed the model of this name, some of what it changed."""
     model = awkward.MODELS[name]()
-    changed = {}
-    for function in FUNCTIONS:
+    found = {}
+    for function, call in FUNCTIONS.items():
         before = awkward.state(model)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SurgeryWarning)
-            FUNCTIONS[function](model)
+            call(model)
         after = awkward.state(model)
         if different := sorted(k for k in {*before, *after} if before.get(k, "absent") != after.get(k, "absent")):
-            changed[function] = different[:3]
-    assert changed == {}
+            found[function] = different[:3]
+    return found
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("name", awkward.MODELS)
+def test_untouched(name: str) -> None:
+    assert changed(name) == {}
 
 
 @pytest.mark.parametrize("name", awkward.MODELS)

@@ -212,7 +212,12 @@ class Notes(Silent):
 
 @pytest.fixture(scope="module")
 def networks(tmp_path_factory):
-    file = tmp_path_factory.mktemp("networks") / "networks.py"
+    return network_specs(tmp_path_factory.mktemp("networks"))
+
+
+def network_specs(folder):
+    """Specs of the networks above by their name, from a file written into `folder`."""
+    file = folder / "networks.py"
     file.write_text(textwrap.dedent(NETWORKS))
     return lambda name, folder, **fields: RunSpec(
         model=f"{file}:{name}", device="cpu", out=str(folder), **{"epochs": 3, "flow": False, **fields}

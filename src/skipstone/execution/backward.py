@@ -8,6 +8,7 @@ from skipstone.execution.copying import RealClone
 from skipstone.execution.inputs import Arguments
 from skipstone.execution.passes import Raised, execute
 from skipstone.execution.watching import Watch
+from skipstone.tracing.gradients import grad_fn_of
 from skipstone.tracing.nests import tensors_in
 from skipstone.tracing.position import places
 
@@ -19,7 +20,7 @@ def locate_backward(clone: RealClone, arguments: Arguments, *, seed: int, second
 
     def see(watch: Watch, op: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> None:
         for tensor in tensors_in(result):
-            function = tensor.grad_fn
+            function = grad_fn_of(tensor)
             if function is not None and function not in at:
                 at[function] = (op, watch.path, places()[0])
                 function.register_prehook(lambda gradients, spot=at[function]: reached.append(spot))

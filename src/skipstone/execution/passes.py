@@ -17,6 +17,7 @@ from skipstone.execution.inputs import Arguments
 from skipstone.execution.sketches import alike, sketch
 from skipstone.execution.watching import See, Watch
 from skipstone.tracing.deadline import OutOfTime, call_foreign, time_limit
+from skipstone.tracing.gradients import grad_fn_of
 from skipstone.tracing.nests import tensors_in
 from skipstone.tracing.position import raised_at
 from skipstone.tracing.session import is_interrupt
@@ -155,7 +156,7 @@ def _loss(outputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
 
 def _leaves(outputs: tuple[torch.Tensor, ...]) -> Iterator[torch.Tensor]:
     """The tensors at which the autograd graph of the outputs ends."""
-    pending: list[Any] = [output.grad_fn for output in outputs if output.grad_fn is not None]
+    pending: list[Any] = [made for output in outputs if (made := grad_fn_of(output)) is not None]
     seen = set(pending)
     while pending:
         function = pending.pop()

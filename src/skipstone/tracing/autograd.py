@@ -9,6 +9,7 @@ import torch
 from skipstone.core.graph import Node, Parameter, Refusal, TensorSpec
 from skipstone.tracing.checkpoints import Checkpoint
 from skipstone.tracing.clone import FakeClone
+from skipstone.tracing.gradients import grad_fn_of
 from skipstone.tracing.recorder import Recorder
 from skipstone.tracing.torch_internals import SAVED, gradient_shape, sequence_number
 
@@ -17,7 +18,7 @@ _REFUSED = "modified by an inplace operation"
 
 def backward_nodes(outputs: Iterable[torch.Tensor]) -> list[Any]:
     """Every autograd node a backward from the outputs would visit, each once, those nearest the outputs first."""
-    pending = [t.grad_fn for t in outputs if t.grad_fn is not None]
+    pending = [function for t in outputs if (function := grad_fn_of(t)) is not None]
     seen = set(pending)
     order = []
     while pending:

@@ -26,6 +26,7 @@ from skipstone.tracing.clone import FakeClone
 from skipstone.tracing.data import Dataless, overwrite
 from skipstone.tracing.deadline import demand_time
 from skipstone.tracing.devices import at_home
+from skipstone.tracing.gradients import grad_fn_of
 from skipstone.tracing.guards import REFUSALS, Shapes, guard
 from skipstone.tracing.lists import is_over_lists, one_by_one
 from skipstone.tracing.memory import Memory
@@ -119,9 +120,9 @@ class Recorder(TorchFunctionMode):
         if inner is not None and id(inner) not in self._index:
             self._wrappers[id(inner)] = node.index  # what vmap hands out in the end
             self._keep.append(inner)
-        if tensor.grad_fn is not None:
+        if (made := grad_fn_of(tensor)) is not None:
             # Without gradients a write leaves the function of what it wrote over.
-            self.grad_fns.setdefault(tensor.grad_fn, node.index)
+            self.grad_fns.setdefault(made, node.index)
             if saving_hooks() is not None:
                 self.hooked.add(node.index)
         return node.index
@@ -151,7 +152,7 @@ class Recorder(TorchFunctionMode):
         ancestors = self.link.ancestors(tensor, lambda key: self._index.get(key, self._wrappers.get(key)))
         if ancestors:
             return self._add_derived("opaque", ancestors, tensor)
-        if isinstance(tensor, FakeTensor) and tensor.grad_fn is not None:
+        if isinstance(tensor, FakeTensor) and grad_fn_of(tensor) is not None:
             self.assume("lost track of where a tensor came from")
         return self.add("constant", "constant", (), tensor)
 
@@ -328,12 +329,12 @@ class Recorder(TorchFunctionMode):
     def ran_inside(self, result: object, first: int) -> None:
         """A custom autograd function returned: its results have a gradient though they were made without one."""
         for tensor in tensors_in(result):
-            if tensor.grad_fn is None:
+            if (made := grad_fn_of(tensor)) is None:
                 continue
             index = self.look_up(tensor)
             self.nodes[index] = replace(self.nodes[index], requires_grad=True)
-            self.grad_fns[tensor.grad_fn] = index
-            self.spans[tensor.grad_fn] = range(first, len(self.nodes))
+            self.grad_fns[made] = index
+            self.spans[made] = range(first, len(self.nodes))
 
     # ---- going on
 

@@ -354,8 +354,7 @@ RELAYS = tuple(
 # inputs with an empty one; no longer in 2.13. Without it, such tensors are nodes that lead nowhere.
 BOOKKEEPING = FOLDER + "utils/checkpoint.py"
 BOOKKEEPER = "torch.utils.checkpoint"
-# 2.1 to 2.14. The generator that a checkpoint which is not reentrant runs around its call, given its arguments. Without
-# it: a write over one of them is refused by the run alone.
+# 2.1 to 2.14. A checkpoint's generator around its call. Without it: a write over an argument is told by the run alone.
 AROUND_CHECKPOINT = "_checkpoint_without_reentrant_generator"
 
 
