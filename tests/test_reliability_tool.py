@@ -16,7 +16,7 @@ PAGE = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
 
 def form(line):
     """A row without its numbers and versions."""
-    return re.sub(r"(\| [\d.,+a-z-]+)+ \|$", "| # |", line)
+    return re.sub(r"( \| [\d.,+a-z-]+)+ \|$", " | # |", line)
 
 
 @pytest.mark.parametrize("name", tool.BATTERIES)
