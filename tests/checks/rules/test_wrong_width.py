@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from contract import ErrorContract, run
+from skipstone import surgery
 from skipstone.checks import check
 
 
@@ -67,3 +68,28 @@ def test_a_block_of_many_layers_is_told_in_two_seconds():
     (finding,) = check(unhalved(24), (2, 3, 8, 8)).errors
     assert finding.repairs
     assert time.perf_counter() - started < 20  # two on an idle machine
+
+
+class Residual(nn.Module):
+    def __init__(self, inner=16, given=16):
+        super().__init__()
+        self.a, self.b = nn.Conv2d(16, inner, 3, padding=1), nn.Conv2d(given, 16, 3, padding=1)
+
+    def forward(self, x):
+        return x + self.b(torch.relu(self.a(x)))
+
+
+def test_a_design_written_once_is_one_finding_at_all_its_places():
+    model = nn.Sequential(*(Residual(given=24) for _ in range(16)))
+    (finding,) = check(model, (2, 16, 8, 8), sizes=False).errors
+    assert "the same in 1.b, 2.b, 3.b, 4.b and 11 more" in finding.notes
+    assert len(finding.repairs[0].edits) == 16
+    mended = surgery.apply(model, finding.repairs[0].edits)
+    assert mended(torch.zeros(2, 16, 8, 8)).shape == (2, 16, 8, 8)
+
+
+def test_two_slips_of_one_design_are_two_findings():
+    model = nn.Sequential(Residual(given=24), Residual(given=24), Residual(given=20))
+    first, second = check(model, (2, 16, 8, 8), sizes=False, repairs=False).errors
+    assert "the same in 1.b" in first.notes
+    assert second.module == "2.b"

@@ -16,9 +16,10 @@ References:
     Huang et al. 2016, DenseNet, 1608.06993, section 3 (k0 + l*k channels behind l concatenations).
 """
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 
+from skipstone.checks.around import owner
 from skipstone.checks.failures import failing, operands
 from skipstone.checks.ledger import label
 from skipstone.checks.mending.origins import made_by
@@ -104,10 +105,22 @@ def _width_fault(subject: Subject, makers: frozenset[int], readers: list[Reader]
         more = f" and {len(others) - _MAX_NAMED} more" if len(others) > _MAX_NAMED else ""
         notes.append(f"the same {abs(first.wanted - first.got)} at {', '.join(others[:_MAX_NAMED])}{more}")
     message = _message(graph, node, first.wanted, first.got)
-    slip = (makers, first.wanted - first.got) if makers else (node.inputs[:1], first.wanted)
+    cause = _design(graph, first) if len(readers) == 1 else None
+    if cause is None:
+        cause = (makers, first.wanted - first.got) if makers else (node.inputs[:1], first.wanted)
     return Width(
-        at(node), message, operands(node), notes=tuple(notes), cause=slip, readers=tuple(readers), makers=makers
+        at(node), message, operands(node), notes=tuple(notes), cause=cause, readers=tuple(readers), makers=makers
     )
+
+
+def _design(graph: Graph, reader: Reader) -> Hashable | None:
+    """What the same layer of another instance of its class has in common with it; None where the network holds it."""
+    node = graph[reader.layer]
+    holder = owner(graph, node)
+    info = graph.modules.get(holder)
+    if not holder or info is None or node.place is None:
+        return None
+    return info.module, info.type, node.module.removeprefix(holder), node.place, reader.wanted, reader.got
 
 
 def repairs(subject: Subject, fault: Fault) -> Iterator[Proposal]:
