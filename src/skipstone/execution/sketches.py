@@ -33,11 +33,14 @@ def alike(a: Sketch, b: Sketch) -> bool:
 def keeps_apart(a: Sketch, b: Sketch, samples: int) -> bool:
     """Is there an axis along which the first sample's part is the same in both, whatever became of the other samples?
 
-    Samples may follow one another in blocks (batch first, or folded with what follows) or in turns (folded last).
+    Samples may follow one another in blocks (batch first, or folded with what follows) or in turns (folded last). Where
+    the data decide on the shape, as in `y[y > 0]`, nothing tells that they do not.
     """
+    if [one.shape for one in a] != [two.shape for two in b]:
+        return True
     for one, two in zip(a, b, strict=True):
         size = one.shape[-1]
-        if one.shape != two.shape or size % samples:
+        if size % samples:
             continue
         for part in (slice(0, size // samples), slice(0, None, samples)):
             if _close(one[:, part], two[:, part]):

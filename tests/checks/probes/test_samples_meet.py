@@ -145,3 +145,21 @@ def test_text(golden):
 
     (finding,) = warned(Folded(), (2, 3, 6, 6))
     golden("samples-meet.txt", finding_text(finding).replace(f":{finding.line}", "") + "\n")
+
+
+class ShapeOfTheData(nn.Module):
+    """How many rows come out, and whether they are rows, is decided by the data."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x):
+        y = self.linear(x)
+        return (x + y)[torch.nonzero(y[:, 0] > 0).squeeze()]
+
+
+def test_a_shape_that_the_data_decide_on_is_no_fault():
+    for seed in range(8):
+        torch.manual_seed(seed)
+        assert not check(ShapeOfTheData(), (2, 4)).warnings
