@@ -141,7 +141,7 @@ CHECK = ["check", "net.py:Net", "-i", "3x8x8"]
         (["sizes", "net.py:Net", "-i", "3xHxW:float99"], "unknown dtype 'float99'"),
         ([*TRAIN, "--device", "cpu:7"], "device is 'cpu:7', and there is one cpu; write cpu"),
         ([*TRAIN, "--split-seed", "99999999999"], "split_seed is 99999999999, expected 0 or more and below 2**32"),
-        (["explain", ""], "unknown code or design ''"),
+        (["explain", ""], "unknown code, design or word ''"),
         (["models", "resnet20(", "--costs"], "is not written like"),
     ],
     ids=lambda value: None if isinstance(value, str) else " ".join(value)[:40],

@@ -26,7 +26,7 @@ COMMANDS = {
     "run": "run a program as it is; under its traceback, what is wrong in its network and how to mend it",
     "show": "print each layer's output shape and the network with its skips as arcs",
     "sizes": "tell the exact legal input sizes of a network",
-    "explain": "print the page of a finding's code or of a design",
+    "explain": "print the page of a finding's code or of a design, or what a word means",
     "flow": "tell what a batch sends back to each layer, what each skip contributes, and what is wrong",
     "connect": "put a skip connection into a network, and tell what it costs",
     "ablate": "take skip connections out of a network, live or in its source",

@@ -2,12 +2,12 @@
 
 
 def run(name: str, /) -> int:
-    """Print the page of a finding's code (SK102, spatial-mismatch) or of a design (rezero).
+    """Print the page of a finding's code (SK102, spatial-mismatch) or a design (rezero), or what a word means (branch).
 
     Parameters
     ----------
     name
-        A code, a rule's name, or the slug of a design.
+        A code, a rule's name, the slug of a design, or a word of docs/glossary.md.
     """
     from skipstone.integrations.pages import explain
 

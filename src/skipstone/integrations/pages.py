@@ -4,6 +4,7 @@ from skipstone import blocks
 from skipstone.checks.codes import BY_CODE, BY_RULE
 from skipstone.checks.pages import find_code, page
 from skipstone.core.errors import UnknownNameError
+from skipstone.integrations import glossary
 
 KNOWN_AS = {
     "resnet": "resnet_b",  # what the networks of the paper's ImageNet tables, and every library since, are built with
@@ -15,7 +16,7 @@ KNOWN_AS = {
 
 
 def explain(name: str) -> str:
-    """The page of a code (`SK102`), a rule (`spatial-mismatch`) or a design (`rezero`).
+    """The page of a code (`SK102`), a rule (`spatial-mismatch`), a design (`rezero`) or a word (`branch`).
 
     Raises:
         UnknownNameError: none bears that name; the text offers the nearest ones.
@@ -26,7 +27,9 @@ def explain(name: str) -> str:
         return blocks.page(slug) + _others(name, slug)
     if name.upper() in BY_CODE or name.lower().replace("_", "-") in BY_RULE:
         return page(find_code(name))
-    raise UnknownNameError("code or design", name, [*BY_CODE, *BY_RULE, *blocks.names()])
+    if (term := glossary.term(name)) is not None:
+        return glossary.page(term)
+    raise UnknownNameError("code, design or word", name, [*BY_CODE, *BY_RULE, *blocks.names(), *glossary.names()])
 
 
 def _others(name: str, slug: str) -> str:
