@@ -56,7 +56,8 @@ def run(
         Make that change in the source; applying the patch of --diff gives the same. --fix is the same option.
     run
         Really run a copy of the network, forward and backward, whatever it costs; or not at all. Without either it is
-        run where it fits the budget, at a smaller size if need be. The summary says which.
+        run where it fits the budget, at a smaller size if need be. The summary says which. For a file without a name,
+        --run also runs its own program, to see how it makes and calls the classes that need arguments.
     budget
         Seconds that all passes of the run may take.
     baseline
@@ -72,7 +73,7 @@ def run(
     built: Mapping[Job, FileNetwork] = {}
     status = 0
     if target is not None and target.strip().endswith(".py"):
-        built, status = _whole_file(target.strip(), input, mode)
+        built, status = _whole_file(target.strip(), input, mode, run=bool(run))
         jobs = list(built)
     else:
         jobs = [Job(target, input, mode)] if target is not None else list(settings.jobs)
@@ -94,12 +95,14 @@ def run(
     return max((_status(report) for _, report in reports), default=0) or status
 
 
-def _whole_file(file: str, inputs: tuple[str, ...], mode: str) -> tuple[Mapping["Job", "FileNetwork"], int]:
+def _whole_file(
+    file: str, inputs: tuple[str, ...], mode: str, *, run: bool
+) -> tuple[Mapping["Job", "FileNetwork"], int]:
     """The networks of a file, and the status where nothing is found in them."""
     from skipstone.integrations.whole_file import networks_of
 
     with output.aside():
-        found = networks_of(file, inputs, mode)
+        found = networks_of(file, inputs, mode, run=run)
     if found.stopped:
         output.note(f"{found.stopped}; what the file defined before that line is checked")
     for why in found.missing:

@@ -29,8 +29,8 @@ merge (join): Where shortcut and branch become one tensor: an addition, a concat
 projection (1x1 convolution; option b; projection shortcut): A 1x1 convolution (or a Linear) on the shortcut
     that gives it the branch's number of channels, and with a stride its size. The ResNet paper calls it option
     B.
-zero channels (option a; zero padding of channels; subsample; parameter-free shortcut): Channels full of zeros
-    put behind those of the shortcut until it has as many as the branch, and every second pixel taken where the
+zero channels (every nth pixel; option a; zero padding of channels; subsample; parameter-free shortcut): Channels full
+    of zeros put behind those of the shortcut until it has as many as the branch, and every second pixel taken where the
     size is halved too. It costs no parameter. The ResNet paper calls it option A.
 stream (residual stream): The tensor that blocks add to one after another: x, x + f(x), ... What damages it (a
     norm, a dropout, a ReLU on the sum) damages the signal of all blocks before.

@@ -13,6 +13,8 @@ from skipstone.core.frameworks import other_backend
 from skipstone.integrations.guessing import guess_input
 from skipstone.integrations.settings import Job
 from skipstone.models.importing import TargetError, ctrl_c, imported_file, one_line, why_stopped
+from skipstone.models.target import resolve
+from skipstone.programs.seen import seen_in
 
 _SAMPLES: Mapping[type, str] = {bool: "True", int: "64", float: "0.1", str: "'...'"}
 
@@ -35,16 +37,17 @@ class FileNetworks:
     stopped: str | None  # what ended the import half-way, with its line
 
 
-def networks_of(file: str, inputs: tuple[str, ...], mode: str) -> FileNetworks:
+def networks_of(file: str, inputs: tuple[str, ...], mode: str, *, run: bool = False) -> FileNetworks:
     """Build each module class of a file that needs no argument, and take each module that it made.
 
-    Where no input is given one is guessed. A file whose import raises half-way is taken as far as it came.
+    Where no input is given one is guessed. A file whose import raises half-way is taken as far as it came. With `run`,
+    its own `__main__` part is run to see with which arguments and inputs it uses the classes that are left.
 
     Raises:
         TargetError: there is no such file, or nothing in it is a network.
     """
     networks: list[FileNetwork] = []
-    missing: list[str] = []
+    missing: dict[str, str] = {}
     with imported_file(file, file) as module:
         stopped = why_stopped(module)
         found = dict(_networks(module))
@@ -52,10 +55,36 @@ def networks_of(file: str, inputs: tuple[str, ...], mode: str) -> FileNetworks:
             try:
                 networks.append(_network(file, name, value, inputs, mode))
             except SkipstoneError as error:
-                missing.append(str(error))
+                missing[name] = str(error)
     if not found:
         raise TargetError(stopped or _nothing_in(file))
-    return FileNetworks(tuple(networks), tuple(missing), stopped)
+    if run and missing:
+        networks += _shown(file, missing, inputs, mode)
+    return FileNetworks(tuple(networks), tuple(missing.values()), stopped)
+
+
+def _shown(file: str, missing: dict[str, str], inputs: tuple[str, ...], mode: str) -> Iterator[FileNetwork]:
+    """The networks that the file's own program makes of the classes that are missing, which then are so no longer."""
+    shown, ended = seen_in(file, missing)
+    for seen in shown:
+        target = f"{file}:{seen.name}{seen.arguments}"
+        try:
+            model = resolve(target)
+            typed = inputs or seen.inputs or _guessed(model)
+        except SkipstoneError as error:
+            missing[seen.name] = str(error)
+            continue
+        if typed:
+            missing.pop(seen.name, None)
+            said = "" if inputs else f"as {file} uses it: {' '.join(f'--input {text}' for text in typed)}"
+            yield FileNetwork(Job(target, typed, mode), model, said)
+    if ended:
+        missing.update({name: f"{why} (running {file} raised {ended})" for name, why in missing.items()})
+
+
+def _guessed(model: nn.Module) -> tuple[str, ...]:
+    guess = guess_input(model)
+    return (guess,) if guess is not None else ()
 
 
 def _networks(module: ModuleType) -> Iterator[tuple[str, object]]:

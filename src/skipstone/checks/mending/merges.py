@@ -15,6 +15,12 @@ from skipstone.shapes.arithmetic import FloorMap
 from skipstone.shapes.reconcile import Plan, SizeError, reconcile
 from skipstone.surgery import site_of
 
+_NAMES = {
+    "subsample": "every nth pixel",
+    "option_a": "every nth pixel and zero channels",
+    "option_a_both": "every nth pixel and zero channels before and behind",
+}
+"""Plans whose names are those of papers, in words."""
 _MAX_PLANS = 5
 
 
@@ -57,10 +63,14 @@ def reconciled(subject: Subject, node: Node, main: int, short: int) -> Iterator[
     site = site_of(graph, node.index)
     for plan in plans[:_MAX_PLANS]:
         yield Proposal(
-            f"{plan.name.replace('_', ' ')}{f': {text}' if (text := code(plan)) else ''} on the shortcut",
+            f"{_name(plan)}{f': {text}' if (text := code(plan)) else ''} on the shortcut",
             (MapOperand(site, short, Transform("module", _spec(plan))),),
             "follows the branch at every size" if plan.every_size else "made for this input size",
         )
+
+
+def _name(plan: Plan) -> str:
+    return _NAMES.get(plan.name, plan.name.replace("_", " "))
 
 
 def _spec(plan: Plan) -> ModuleSpec:
