@@ -36,3 +36,18 @@ def test_other_errors_of_keras_are_left_alone(keras):
     with pytest.raises(ValueError, match="Could not interpret") as caught:
         keras.layers.Dense(3, activation="rellu")
     assert explain(caught.value) is None
+
+
+def test_a_command_whose_factory_raises_in_keras_tells_it_under_its_line(keras, tmp_path, capsys):
+    import skipstone.cli
+
+    (tmp_path / "blocks.py").write_text(
+        "import keras\nfrom keras import layers\n\n\ndef make(filters=12):\n    inputs = keras.Input((16, 16, 8))\n"
+        '    x = layers.Conv2D(filters, 3, padding="same")(inputs)\n'
+        "    return keras.Model(inputs, layers.Add()([inputs, x]))\n"
+    )
+    assert skipstone.cli.run(["check", f"{tmp_path / 'blocks.py'}:make", "--input", "16x16x8"]) == 2
+    said = capsys.readouterr().err
+    assert said.index("make raised ValueError") < said.index("cannot add 8 channels to 12 channels")
+    assert "could not be recorded" not in said
+    assert skipstone.cli.run(["check", f"{tmp_path / 'blocks.py'}:make(8)", "--input", "16x16x8"]) == 0

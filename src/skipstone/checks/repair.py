@@ -177,8 +177,8 @@ def _proposals(subject: Subject, found: Found) -> Iterator[Proposal]:
     propose = repairs_of(found.module)
     if propose is None:
         return
-    others = [list(islice(propose(subject, fault), _MAX_TRIED)) for fault in found.also]
-    for number, proposal in enumerate(propose(subject, found.fault)):
+    others = [list(islice(_at_known_places(propose(subject, fault)), _MAX_TRIED)) for fault in found.also]
+    for number, proposal in enumerate(_at_known_places(propose(subject, found.fault))):
         alike = [rest[number] for rest in others if number < len(rest) and _kind(rest[number]) == _kind(proposal)]
         edits = list(proposal.edits)
         for other in alike:
@@ -186,6 +186,14 @@ def _proposals(subject: Subject, found: Found) -> Iterator[Proposal]:
         places = len(edits) // len(proposal.edits) - 1
         more = f", and {places} more so" if places > 0 else ""
         yield replace(proposal, title=proposal.title + more, edits=tuple(edits))
+
+
+def _at_known_places(proposals: Iterator[Proposal]) -> Iterator[Proposal]:
+    """What a rule proposes, up to an edit of an operation whose place is not known, as that of a framework's own."""
+    try:
+        yield from proposals
+    except surgery.SurgeryError:
+        return
 
 
 def _kind(proposal: Proposal) -> tuple[type, ...]:

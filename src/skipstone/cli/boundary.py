@@ -110,6 +110,7 @@ def _told(error: BaseException) -> int:
         tell(f"the network's own code ended the program by SystemExit({error.code!r}); take its sys.exit out")
     elif isinstance(error, SkipstoneError | InternalError):
         tell(str(error))
+        _explain_building(error)
     elif words := in_words(error):
         tell(words)
     elif place := _users_line(error):
@@ -117,6 +118,19 @@ def _told(error: BaseException) -> int:
     else:
         tell(str(internal_error(error)))
     return COULD_NOT_RUN
+
+
+def _explain_building(error: BaseException) -> None:
+    """Below the line for a network that could not be built, what was wrong in it: one whose own call raised, or a model
+    of Keras that refused a merge."""
+    from skipstone.models.importing import TargetError
+
+    if isinstance(error, TargetError) and error.__cause__ is not None and "torch" in sys.modules:
+        from skipstone.programs.explanation import explain
+
+        explanation = explain(error.__cause__)
+        if explanation is not None:
+            print(f"\n{explanation}", file=sys.stderr, flush=True)
 
 
 def _refused(error: OSError) -> str:
