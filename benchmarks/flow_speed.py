@@ -3,8 +3,8 @@
     python benchmarks/flow_speed.py [--rounds 9] [--small]
 
 Cases: the watch at every step without and with the layers' outputs, at every 50th step, a Python loop of
-`.norm().item()` over parameters, and, where it is installed, W&B's `watch`. Ratios are medians over rounds in which every
-case runs once, in turn. BackPACK has no case: it wants networks built of its own modules.
+`.norm().item()` over parameters, and, where it is installed, W&B's `watch`. Ratios are medians over rounds in which
+every case runs once, in turn. BackPACK has no case: it wants networks built of its own modules.
 """
 
 import argparse
