@@ -7,13 +7,14 @@ from torch import Tensor
 
 from skipstone.tracing import torch_internals
 
+_SAFE = 1e-12, 1e15  # norms whose squares float32 holds: elements too small for it add less than 1e-8 of the whole
 _FIELDS = (torch.float16,)  # formats whose gradients underflow in practice: bfloat16 and wider reach down to 1e-38
 
 
 def norms(tensors: Sequence[Tensor | None]) -> list[float]:
     """The 2-norm of each tensor, sqrt(sum |x|²); 0 for None. Sparse and complex tensors too.
 
-    Summed in float64: in float32 the squares of a vanishing gradient (1e-25, say) would themselves vanish.
+    Summed in float64 where need be: in float32 the squares of a vanishing gradient (1e-25, say) would vanish too.
     """
     return read([norm_of(tensors)])[0]
 
@@ -24,12 +25,25 @@ def norm_of(tensors: Sequence[Tensor | None]) -> Tensor:
     if not present:
         return torch.zeros(len(tensors), dtype=torch.float64)
     device = present[0][1].device
-    found = [norm.to(device) for norm in torch_internals.norms([values for _, values in present])]
+    found = [norm.to(device) for norm in _norms([values for _, values in present])]
     if len(found) == len(tensors):
         return torch.stack(found)
     out = torch.zeros(len(tensors), dtype=torch.float64, device=device)
     out[[k for k, _ in present]] = torch.stack(found)
     return out
+
+
+def _norms(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """() float64 each. On a CPU float32 is twenty times as fast, and does where no square leaves its range."""
+    found: list[Tensor | None] = [None] * len(tensors)
+    for k, tensor in enumerate(tensors):
+        if tensor.dtype == torch.float32 and tensor.device.type == "cpu":
+            norm = torch.linalg.vector_norm(tensor)
+            if _SAFE[0] < float(norm) < _SAFE[1]:
+                found[k] = norm.double()
+    rest = [k for k, norm in enumerate(found) if norm is None]
+    exact = iter(torch_internals.norms([tensors[k] for k in rest])) if rest else iter(())
+    return [next(exact) if norm is None else norm for norm in found]
 
 
 def read(columns: Sequence[Tensor]) -> list[list[float]]:
