@@ -16,7 +16,7 @@ def _marked(pairs):
     return [pair if pair[0] == IN_BRIEF else pytest.param(*pair, marks=pytest.mark.slow) for pair in pairs]
 
 
-LONG = ("forward-3", "gradient-8", "train-9")  # seconds of measuring
+LONG = ("forward-3", "gradient-8", "train-9", "design-11")  # seconds of measuring
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in NAMES])

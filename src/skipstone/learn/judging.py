@@ -37,6 +37,11 @@ def judge_source(unit: Unit, source: bytes, run: Runner = run_source) -> Verdict
 def judge_facts(unit: Unit, facts: Facts, source: str = "", seed: int = 0) -> Verdict:
     """Judge what came back of a file or a notebook."""
     answers = Answers(facts, unit.asks, source, seed=seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return verdict_of(unit.name, unit.file_name, unit.judge(answers), facts.printed)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # sums in one order, wherever they are judged
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return verdict_of(unit.name, unit.file_name, unit.judge(answers), facts.printed)
+    finally:
+        torch.set_num_threads(threads)

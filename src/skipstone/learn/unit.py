@@ -31,6 +31,7 @@ NAMES = (
     "gradient-8",
     "train-9",
     "silent-10",
+    "design-11",
 )
 
 

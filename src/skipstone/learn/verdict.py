@@ -17,11 +17,12 @@ class Wrong(Exception):  # noqa: N818 - nothing failed: it is a verdict
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One thing that was judged: is it right, in words, and where it stands (a line of the student's, from 1)."""
+    """One thing that was judged: is it right, in words, where it stands (a line of the student's, from 1), a score."""
 
     right: bool
     text: str
     line: int | None = None
+    score: float | None = None
 
 
 def right(text: str) -> Point:
@@ -78,7 +79,7 @@ class Verdict:
         return f"<pre>{escape(str(self))}</pre>"
 
 
-def verdict_of(unit: str, file: str, points: Iterable[Point], printed: str = "", score: float | None = None) -> Verdict:
+def verdict_of(unit: str, file: str, points: Iterable[Point], printed: str = "") -> Verdict:
     """Run a grader to its end, or to where it says that nothing further can be judged."""
     found: list[Point] = []
     try:
@@ -86,4 +87,5 @@ def verdict_of(unit: str, file: str, points: Iterable[Point], printed: str = "",
             found.append(point)
     except Wrong as end:
         found.append(wrong(end.text, end.line))
+    score = next((point.score for point in found if point.score is not None), None)
     return Verdict(unit, file, tuple(dict.fromkeys(found)), printed, score)  # what is wrong twice is told once
