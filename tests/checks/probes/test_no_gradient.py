@@ -171,3 +171,38 @@ def test_without_the_run_nothing_is_said():
 def test_text(golden):
     (finding,) = warned(Cut(centred))
     golden("no-gradient.txt", finding_text(finding).replace(f":{finding.line}", "") + "\n")
+
+
+class Stepped(nn.Module):
+    """A first layer whose result goes on through a step, a number, or round a step."""
+
+    def __init__(self, step):
+        super().__init__()
+        self.first, self.last, self.step = nn.Linear(8, 6), nn.Linear(6, 2), step
+
+    def forward(self, x):
+        return self.last(self.step(self.first(x)))
+
+
+def straight_through(h):
+    """1308.3432: the step forward, the identity backward."""
+    return h + ((h > 0).float() - h).detach()
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        (lambda h: torch.nn.functional.one_hot(h.argmax(-1), 6).float(), "ends at argmax"),
+        (lambda h: (h.sigmoid() > 0.5).float(), "ends at gt"),
+        (lambda h: torch.ones_like(h) * h.mean().item(), "a Python number"),
+    ],
+)
+def test_steps_and_numbers_pass_no_gradient(step, words):
+    findings = check(Stepped(step), (4, 8), repairs=False, sizes=False).findings
+    assert [f.rule for f in findings] == ["no-gradient"]
+    assert words in findings[0].message
+
+
+@pytest.mark.parametrize("step", [straight_through, lambda h: h * (h > 0).float(), lambda h: h * h.detach().mean()])
+def test_steps_with_a_way_around_them(step):
+    assert check(Stepped(step), (4, 8), repairs=False, sizes=False).findings == ()

@@ -83,3 +83,23 @@ def test_leaves_alone(found, kind, shape):
 def test_text(found, text, golden):
     kind, shape = FOUND[0]
     golden("dead-computation.txt", text(found(kind, shape)[0]))
+
+
+class SumDropped(nn.Module):
+    """Two branches whose sum is dropped a few lines later."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.c = conv(8, 8), conv(8, 8), conv(8, 8)
+
+    def forward(self, x):
+        y = self.a(x) + self.b(x)
+        y = y.relu()
+        return self.c(x)
+
+
+def test_one_cause_is_told_once_with_the_line_that_drops_it(found):
+    (finding,) = found(SumDropped, MAP)
+    assert finding.rule == "dead-computation"
+    assert finding.message.startswith("a, b run")
+    assert "ends at relu" in finding.notes[0]

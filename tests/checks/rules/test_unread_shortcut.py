@@ -95,3 +95,37 @@ def test_leaves_alone(found, kind, shape):
 def test_text(found, text, golden):
     kind, shape = FOUND[0]
     golden("unread-shortcut.txt", text(found(kind, shape)[0]))
+
+
+class OfTheBranch(nn.Module):
+    """The shortcut reads what `source` says: the block's input, or the end of its branch."""
+
+    def __init__(self, source, name="shortcut", first=8):
+        super().__init__()
+        self.a, self.b, self.source, self.name = conv(first, 16), conv(16, 16), source, name
+        self.add_module(name, nn.Conv2d(16 if source == "end" else first, 16, 1))
+
+    def forward(self, x):
+        h = self.b(F.relu(self.a(x)))
+        return h + getattr(self, self.name)(h if self.source == "end" else x)
+
+
+class Adapted(OfTheBranch):
+    """A small unit with a bend of its own behind a layer (Houlsby et al., 1902.00751)."""
+
+    def forward(self, x):
+        h = self.b(F.relu(self.a(x)))
+        return h + self.mix(F.relu(h))
+
+
+@pytest.mark.parametrize(("name", "first"), [("shortcut", 8), ("shortcut", 16), ("downsample", 16), ("match", 8)])
+def test_a_shortcut_of_the_branch(found, name, first):
+    kind = lambda: nn.Sequential(conv(8, first), OfTheBranch("end", name, first))  # noqa: E731
+    (finding,) = found(kind, MAP)
+    assert (finding.rule, finding.module) == ("unread-shortcut", "1")
+
+
+@pytest.mark.parametrize("model", [OfTheBranch("input"), OfTheBranch("end", "mix", 16), Adapted("end", "mix")])
+def test_a_shortcut_of_the_input_or_a_layer_behind_the_branch(found, model):
+    first = model.a.in_channels
+    assert found(lambda: nn.Sequential(conv(8, first), model), MAP) == ()

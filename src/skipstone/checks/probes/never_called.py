@@ -141,12 +141,15 @@ def _file(kind: type) -> str | None:
 @cache
 def _taken_from_others(file: str) -> set[str]:
     """The attributes that a file's code takes of anything but `self`, to call them or hand them on."""
-    attributes = [node for node in ast.walk(_file_tree(file)) if isinstance(node, ast.Attribute)]
+    tree = _file_tree(file)
+    attributes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    methods = [n for kind in ast.walk(tree) if isinstance(kind, ast.ClassDef) for n in kind.body]
+    own = {n.args.args[0].arg for n in methods if isinstance(n, ast.FunctionDef) and n.args.args}  # `self`, as a rule
     looked_into = {id(node.value) for node in attributes if node.attr != "forward"}  # other.norm.weight calls no norm
     return {
         node.attr
         for node in attributes
-        if id(node) not in looked_into and not (isinstance(node.value, ast.Name) and node.value.id == "self")
+        if id(node) not in looked_into and not (isinstance(node.value, ast.Name) and node.value.id in own)
     }
 
 

@@ -37,9 +37,24 @@ def check(subject: Subject) -> Iterator[Fault]:
         used = _live_modules(other)
         dead = [i for i in dead if graph[i].module not in used]
     ends = [i for i in dead if not any(subject.ancestry.leads_to(i, other) for other in dead if other != i)]
+    causes: dict[int, list[int]] = {}
     for end in ends:
-        lost = [i for i in dead if subject.ancestry.leads_to(i, end)]
-        yield _fault(subject, graph[end], lost)
+        causes.setdefault(_dropped(graph, end), []).append(end)
+    for dropped, together in causes.items():
+        lost = [i for i in dead if any(subject.ancestry.leads_to(i, end) for end in together)]
+        yield _fault(subject, graph[together[-1]], lost, graph[dropped])
+
+
+def _dropped(graph: Graph, end: int) -> int:
+    """The last value made of a dead layer's result, which nobody reads: one cause, whatever it starves."""
+    pending, last = [end], end
+    seen = {end}
+    while pending:
+        fresh = [i for i in graph.users[pending.pop()] if i not in seen]
+        seen.update(fresh)
+        pending.extend(fresh)
+        last = max(last, *fresh) if fresh else last
+    return last
 
 
 def _dead(graph: Graph, ancestry: Ancestry) -> list[int]:
@@ -85,14 +100,16 @@ def _serves(graph: Graph, index: int, alive: list[bool]) -> bool:
     return False
 
 
-def _fault(subject: Subject, end: Node, lost: list[int]) -> Fault:
+def _fault(subject: Subject, end: Node, lost: list[int], dropped: Node) -> Fault:
     graph = subject.graph
     modules = list(dict.fromkeys(graph[i].module for i in lost if graph[i].module))
     what = ", ".join(modules[:3]) + (f" and {len(modules) - 3} more" if len(modules) > 3 else "")
     verb = "run" if len(modules) > 1 else "runs"
     message = f"{what or end.op} {verb}, and nothing the network returns depends on it"
+    elsewhere = dropped.place is not None and dropped.place != end.place
+    notes = (f"what is made of it ends at {dropped.op} ({dropped.place}), which nothing reads",) if elsewhere else ()
     skip = merge_around(subject, end.index)
     if skip is None:
-        return Fault(at(end, module=owner(graph, end)), message, (end.shape,))
+        return Fault(at(end, module=owner(graph, end)), message, (end.shape,), notes=notes)
     merge = graph[skip.merge_node]
-    return Fault(at(merge, place=end.place), message, met(graph, merge))
+    return Fault(at(merge, place=end.place), message, met(graph, merge), notes=notes)

@@ -32,7 +32,8 @@ def check(subject: Subject) -> Iterator[Fault]:
         assert node.failure is not None
         yield Fault(at(node), f"{node.op}: {node.failure.message}", operands(node))
     stop = subject.graph.stopped
-    if stop is not None and stop.refused and not subject.graph.assumptions:
+    told = stop is not None and stop.own and stop.error == "TypeError"  # a call of wrong types is SK111
+    if stop is not None and stop.refused and not told and not subject.graph.assumptions:
         yield Fault(Where(len(subject.graph) - 1, stop.module, stop.place), stop.message)
 
 

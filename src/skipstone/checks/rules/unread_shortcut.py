@@ -2,7 +2,9 @@
 
 What it finds:
     A local name such as `identity`, `residual`, `shortcut` or `skip` that a forward assigns and no line of it reads;
-    and a module of such a name that `__init__` makes and no method of the class reads or runs.
+    and a module of such a name that `__init__` makes and no method of the class reads or runs. And a shortcut that
+    reads the end of the branch that it is added to, `h + self.shortcut(h)`: told by the module's name, or where it is a
+    pointwise layer on a layer's own result, of another width than the block's input, which is added nowhere.
 Why it matters:
     The block returns its branch alone: the skip connection that the code prepares is not there.
 Example:
@@ -20,9 +22,13 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from skipstone.checks.rule import Fault, Rule, Where
+from skipstone.checks.around import back, met, owner_call, same_values
+from skipstone.checks.rule import Fault, Rule, Where, at
 from skipstone.checks.source import method, place_of
 from skipstone.checks.subject import Subject
+from skipstone.core.graph import ModuleCall, Node
+from skipstone.graphs.kinds import is_pointwise
+from skipstone.graphs.roles import NORM, TRANSPARENT
 
 RULE = Rule("SK208", "unread-shortcut", "warning", "a forward keeps its input for a skip connection and never uses it")
 _NAMES = ("identity", "residual", "shortcut", "skip")
@@ -54,6 +60,54 @@ def check(subject: Subject) -> Iterator[Fault]:
             )
             node = subject.graph[call.first]
             yield Fault(Where(call.first, call.path, node.place), message, shapes)
+    yield from _of_the_branch(subject)
+
+
+def _of_the_branch(subject: Subject) -> Iterator[Fault]:
+    """Shortcuts that read the branch's own end: `h + W h`, while nothing of the block's input is added."""
+    graph = subject.graph
+    for skip in subject.skips:
+        merge = graph[skip.merge_node]
+        block = graph.calls[owner_call(graph, merge)]
+        if skip.kind != "identity" or skip.merge != "add" or merge.tainted or not block.inputs:
+            continue
+        end = same_values(graph, skip.short_operand)
+        layers = [graph[i] for i in skip.main if subject.ancestry.layers[i]]
+        others = [graph[i].op for i in skip.main if not subject.ancestry.layers[i]]
+        straight = len(layers) == 1 and set(others) <= TRANSPARENT | NORM
+        if not straight or not _made_in(subject, block, end):
+            continue
+        named = any(name.strip("_0123456789") in _MODULES for name in layers[0].module.split("."))
+        if named or _widens(subject, block, end, layers[0]):
+            message = (
+                f"the shortcut {layers[0].module or layers[0].op} reads the end of the branch that it is added to: "
+                "nothing of the block's input is added"
+            )
+            yield Fault(at(merge, place=layers[0].place), message, met(graph, merge), cause=message)
+
+
+def _made_in(subject: Subject, block: ModuleCall, end: int) -> bool:
+    """Did two layers or more of the block make a tensor of the block's input, which no skip of the block adds?"""
+    ancestry = subject.ancestry
+    within = [i for i in range(block.first, end + 1) if ancestry.layers[i] and ancestry.leads_to(i, end)]
+    added = any(
+        other.is_block_skip and block.first <= other.merge_node < block.last and other.source_node < block.first
+        for other in subject.skips
+    )
+    return len(within) > 1 and not added and any(ancestry.leads_to(i, end) for i in block.inputs)
+
+
+def _widens(subject: Subject, block: ModuleCall, end: int, layer: Node) -> bool:
+    """Is it a pointwise layer right on a layer's result, where the block's input has another width?"""
+    graph, layout = subject.graph, subject.layout
+    maker = graph[back(graph, end, lambda node: node.op in TRANSPARENT | NORM)]
+    given = block.inputs[0]
+    if not subject.ancestry.layers[maker.index] or not is_pointwise(graph, layer):
+        return False
+    axes = [layout.feature_axis(i) for i in (given, end)]
+    if None in axes or len(graph[given].shape) != len(graph[end].shape):
+        return False
+    return graph[given].shape[axes[0] or 0] != graph[end].shape[axes[1] or 0]
 
 
 def _never_run(subject: Subject, path: str) -> str | None:
