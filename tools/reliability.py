@@ -142,11 +142,13 @@ def full_disks() -> Outcome:
 
 
 def _broken(how: str) -> Outcome:
+    import torch
     from tests.training import test_resume as table
 
     import breaking
     from skipstone.training import train
 
+    torch.set_num_threads(1)  # a forked process would wait for threads that it does not have
     wrong = []
     with _in_folder() as folder:
         networks = table.network_specs(folder)

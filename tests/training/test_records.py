@@ -79,6 +79,7 @@ def test_a_recipe_may_leave_fields_out():
         ("momentum", 1, "momentum is 1, expected at least 0 and below 1"),
         ("momentum", 0, "momentum is 0, expected above 0 with nesterov, or nesterov off"),
         ("weight_decay", -1, "weight_decay is -1"),
+        ("weight_decay", float("inf"), "weight_decay is inf"),
         ("warmup", 1, "warmup is 1, expected a share of all steps"),
         ("batch_size", 0, "batch_size is 0, expected at least 1"),
         ("label_smoothing", 1, "label_smoothing is 1"),

@@ -76,7 +76,7 @@ class Recipe:
             self.momentum,
             "above 0 with nesterov, or nesterov off",
         )
-        _demand(self.weight_decay >= 0, "weight_decay", self.weight_decay, "at least 0")
+        _demand(0 <= self.weight_decay < math.inf, "weight_decay", self.weight_decay, "at least 0, and a number")
         _demand(0 <= self.warmup < 1, "warmup", self.warmup, "a share of all steps, at least 0 and below 1")
         _demand(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
         _demand(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "at least 0 and below 1")
