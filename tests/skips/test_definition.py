@@ -486,6 +486,11 @@ def test_a_sum_that_is_squashed_to_a_gate_is_a_score() -> None:
     assert found(lambda m, x: calibrated(m, x, keep=True))[0] == "identity add"
 
 
+def test_a_join_to_an_empty_vector() -> None:
+    """A cache of keys starts as `torch.tensor([])`, which torch joins to a tensor of any rank."""
+    assert found(lambda m, x: x + m.a(torch.cat((torch.tensor([]), x), dim=-2))) == ["identity add"]
+
+
 def test_a_block_before_a_squashed_answer_is_a_skip() -> None:
     """A discriminator ends in a layer with one output and a sigmoid, as attention gates do, but it gates nothing."""
     layers = {"short": conv(8, 16, 1), "a": conv(8, 16), "b": conv(16, 16), "last": nn.Linear(16 * 256, 1)}

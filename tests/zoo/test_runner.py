@@ -125,8 +125,9 @@ def test_the_page_holds_the_rows_and_the_explanations():
     wanted = runner.tasks([known])
     one = Row(name="torch:one", version="1", truth=4, counted="4 Block", found=3, found_in_training=3, seconds=0.5)
     two = Row(name="torch:two", version="1", truth=3, found=3, found_in_training=3, ablated="3 of 3", seconds=0.1)
-    text = page.text(wanted, {"torch:one": one, "torch:two": two})
+    text = page.text(wanted, {"torch:one": one, "torch:two": two}, 1)
     assert "the truth is known for 2 and found, in evaluation and in training, on 1 (50.0 %)" in text
+    assert "1 of the 2 rows were measured with the code beside this page" in text
     assert "| torch | 2 | 2 | 1 | 0 | 0.30 |" in text
     assert "- `torch:one`: 3 found where the classes say 4 (4 Block). The network says so in its paper." in text
     assert page.unexplained(wanted, {"torch:one": one}) == ["torch:two: no result"]
@@ -134,6 +135,6 @@ def test_the_page_holds_the_rows_and_the_explanations():
     assert page.unexplained(wanted, warned) == ["torch:one: warning SK4 unused"]
     right = runner.tasks([replace(known, rightly={"one": "its last layer is never called"})])
     assert page.unexplained(right, warned) == []
-    assert "0 a false warning; 1 have a right one" in page.text(right, warned)
-    assert "- `torch:one`: warning SK4 unused. Its last layer is never called." in page.text(right, warned)
+    assert "0 a false warning; 1 have a right one" in page.text(right, warned, 2)
+    assert "- `torch:one`: warning SK4 unused. Its last layer is never called." in page.text(right, warned, 2)
     assert torch.__version__.partition("+")[0] in text

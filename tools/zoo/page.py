@@ -24,6 +24,7 @@ the network, forward and backward, which stand under *run*. Of every table each 
 held against a pass at each size around the network's.
 
 Written by `make zoo` with torch {torch}: {versions}.
+{fresh} of the {number} rows were measured with the code beside this page, the others with earlier code.
 """
 
 
@@ -90,11 +91,17 @@ def is_right(row: Row) -> bool:
     return row.truth == row.found == row.found_in_training
 
 
-def write(wanted: Sequence[Task], rows: Mapping[str, Row], page: Path = PAGE) -> None:
-    page.write_text(text(wanted, rows), encoding="utf-8")
+def write(wanted: Sequence[Task], rows: Mapping[str, Row], fresh: int, page: Path = PAGE) -> None:
+    page.write_text(text(wanted, rows, fresh), encoding="utf-8")
 
 
-def text(wanted: Sequence[Task], rows: Mapping[str, Row]) -> str:
+def num_fresh(wanted: Iterable[Task], results: Path) -> int:
+    """How many of the results are of the code beside the page."""
+    return sum(runner.read(task, results, runner.stamp(task.family)) is not None for task in wanted)
+
+
+def text(wanted: Sequence[Task], rows: Mapping[str, Row], fresh: int) -> str:
+    """The page. A result that is not fresh is an earlier one that no run has replaced."""
     from importlib.metadata import version
 
     packages = list(dict.fromkeys(task.family.package for task in wanted))
@@ -102,6 +109,8 @@ def text(wanted: Sequence[Task], rows: Mapping[str, Row]) -> str:
     parts = [
         HEAD.format(
             every=runner.SAMPLE_EVERY,
+            fresh=fresh,
+            number=len(rows),
             torch=version("torch"),
             versions=", ".join(f"{package} {versions[package]}" for package in packages if package in versions),
         ),

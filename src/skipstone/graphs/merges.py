@@ -33,6 +33,8 @@ def _own_axes(graph: Graph, node: Node) -> Iterator[tuple[Node, int]]:
     dim = node.argument("dim", node.argument("axis", 0))
     if not isinstance(dim, int) or node.op not in ("stack", "cat"):
         return
+    if node.op == "cat" and any(len(graph[i].shape) != len(node.shape) for i in node.inputs):
+        return  # an empty list of places, as a cache starts with, joins a tensor of any rank
     axis, count = dim % len(node.shape), len(node.inputs)
     widths = {graph[i].shape[axis] for i in node.inputs} if node.op == "cat" else {1}
     if widths == {1}:

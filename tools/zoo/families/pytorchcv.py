@@ -127,8 +127,8 @@ _ADDS = {
     "spnasnet": {"SPNASUnit": _RESIDUAL},
     "squeezenet": {"FireUnit": _RESIDUAL},
     "squeezenext": {"SqnxtUnit": 1},
-    # Its unit is called past torch's hooks; the unit's body is not.
-    "tresnet": {"TResBlock": 1, "TResBottleneck": 1},
+    # Its units are called past torch's hooks, so that they are counted where they are held.
+    "tresnet": {"TResNet": lambda net: sum(type(module).__name__ == "TResUnit" for module in net.modules())},
     "vovnet": {"VoVUnit": lambda unit: 1 + int(unit.use_residual)},
     "wrn": {"WRNUnit": 1},
     "xception": {"XceptionUnit": 1},
@@ -146,4 +146,8 @@ FAMILY = Family(
         *(_network(name, side) for name, side in DENSE.items()),
     ),
     {"": {}, **_ADDS},
+    rightly={
+        "sqnxt23_w1": "each unit's last convolution is rectified before the sum, so that the branch can only add, as "
+        "the warning says; its authors (1803.10615) meant it so",
+    },
 )

@@ -99,8 +99,8 @@ _ADDS: dict[str, dict[str, Rule]] = {
     # The values of the first layer are mixed into those of every later one (2410.17897).
     "simple_vit_with_value_residual": {"Transformer": lambda t: 3 * len(t.layers) - 1},
     "simple_uvit": {"Transformer": lambda t: 2 * t.depth + t.depth // 2},
-    # The second result of the last layer is a mean's, to which another mean is added.
-    "look_vit": {"LookViT": each("layers", 5)},
+    # Besides, the means of its two streams are added in the end.
+    "look_vit": {"LookViT": lambda network: 5 * len(network.layers) + 1},
     "levit": {"Transformer": lambda t: len(t.layers) * (1 + int(t.attn_residual))},
     "twins_svt": {"Residual": 1, "Transformer": 0},
     "cct": {"TransformerEncoderLayer": 2},
@@ -115,4 +115,19 @@ _ADDS: dict[str, dict[str, Rule]] = {
     "xcit": {"Transformer": _PAIRS, "XCATransformer": each("layers", 3)},
     "jumbo_vit": {"JumboViT": lambda v: 2 * len(v.layers) + len(v.layers)},
 }
-FAMILY = Family("vit-pytorch", tuple(_network(*line) for line in NETWORKS), _ADDS)
+FAMILY = Family(
+    "vit-pytorch",
+    tuple(_network(*line) for line in NETWORKS),
+    _ADDS,
+    differs={
+        "cross_vit": "the last sum is of the two streams' answers, one of them a linear layer behind what the other was "
+        "made from: a projection by its form, an ensemble by the authors' words",
+        "regionvit": "the first layer joins regions and places, two embeddings of one picture: a projection by its form, "
+        "tokens put side by side by the authors' words",
+        "cvt": "open: at a few sizes legal_sizes and a pass disagree, and it was not found out why",
+    },
+    rightly={
+        "cct": "the stream itself passes the norm, which is how its authors' code has it",
+        "jumbo_vit": "the last layer's feed-forward of the jumbo tokens runs for nothing",
+    },
+)
