@@ -120,10 +120,10 @@ FAMILY = Family(
     tuple(_network(*line) for line in NETWORKS),
     _ADDS,
     differs={
-        "cross_vit": "the last sum is of the two streams' answers, one of them a linear layer behind what the other was "
-        "made from: a projection by its form, an ensemble by the authors' words",
-        "regionvit": "the first layer joins regions and places, two embeddings of one picture: a projection by its form, "
-        "tokens put side by side by the authors' words",
+        "cross_vit": "the last sum is of the two streams' answers, one of them a linear layer behind what the other "
+        "was made from: a projection by its form, an ensemble by the authors' words",
+        "regionvit": "the first layer joins regions and places, two embeddings of one picture: a projection by its "
+        "form, tokens put side by side by the authors' words",
         "cvt": "open: at a few sizes legal_sizes and a pass disagree, and it was not found out why",
     },
     rightly={
