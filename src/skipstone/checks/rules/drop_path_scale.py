@@ -84,6 +84,7 @@ def _branch_scaled(graph: Graph, skip: Skip) -> bool:
 
 
 def _scaled_in_evaluation(subject: Subject, merge: Node) -> bool:
+    """Is the branch weighed in evaluation instead, as stochastic depth was published (1603.09382, equation 5)?"""
     evaluated = subject.in_mode(False)
     twins = [n for n in evaluated if n.op == merge.op and n.place == merge.place and n.module == merge.module]
     if not twins:

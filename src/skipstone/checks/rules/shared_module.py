@@ -46,7 +46,10 @@ def check(subject: Subject) -> Iterator[Fault]:
 
 
 def _repeated(graph: Graph) -> dict[tuple[str, int], list[ModuleCall]]:
-    """The modules that one run of a forward calls from several places, once for each place."""
+    """The modules that one run of a forward calls from several places, once for each place.
+
+    A loop calls from one place: layers shared by all depths (ALBERT, 1909.11942).
+    """
     found: dict[tuple[str, int], list[ModuleCall]] = {}
     for call in graph.calls:
         if call.completed and call.inputs and call.outputs and call.place is not None:
@@ -67,7 +70,8 @@ def _reason(subject: Subject, first: ModuleCall, second: ModuleCall) -> str | No
         return None
     layers = [node for node in nodes if node.op in LAYER]
     if not ancestry.leads_to(first.outputs[0], second.inputs[0]):
-        # Side by side, only a batch norm is surely wrong: its running statistics are those of neither branch.
+        # Side by side, one head serves several levels (RetinaNet, 1708.02002). Only a batch norm is surely wrong: its
+        # running statistics are those of neither branch.
         mixed = not layers and any(node.op == "batch_norm" for node in nodes)
         return _UNSHARED if mixed and _own_neighbours(subject, first, second) else None
     if layers and (twin := _unused_twin(subject, first.path)) is not None:
