@@ -33,7 +33,7 @@ from skipstone.tracing.memory import Memory
 from skipstone.tracing.moves import let_move
 from skipstone.tracing.nests import map_tensors, tensors_in
 from skipstone.tracing.position import is_augmented_assignment, places
-from skipstone.tracing.recovery import Refused, candidates, first_line, operands
+from skipstone.tracing.recovery import Refused, candidates, first_line, gets_several, operands
 from skipstone.tracing.refusals import GO_ON, Function, Refusals
 from skipstone.tracing.torch_internals import (
     BOOKKEEPING,
@@ -349,13 +349,11 @@ class Recorder(TorchFunctionMode):
     ) -> tuple[Any, Failure | None]:
         if op == "numpy" and operands_:
             return self._dataless.in_numpy(operands_[0]), None
-        if isinstance(error, TypeError) and args and isinstance(args[0], tuple | list):
-            raise error  # several values where one tensor is due: no shape to go on with
         ages = [self.look_up(t) for t in operands_]
         if op == "embedding" and operands_[0].dtype.is_floating_point and self.nodes[ages[0]].kind == "input":
             self.assume("took a floating-point input as whole numbers, since it indexes an embedding")
             return assumed((*operands_[0].shape, *operands_[1].shape[1:]), operands_[1:]), None
-        if not self.refusals.go_on:
+        if not self.refusals.go_on or gets_several(args, error):
             raise error
         call = Refused(op, func, named_arguments(op, func, args, kwargs), operands_, ages)
         shapes = candidates(call) if operands_ else []

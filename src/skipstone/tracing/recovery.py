@@ -50,6 +50,11 @@ def candidates(call: Refused) -> list[Shape]:
     return []
 
 
+def gets_several(args: Sequence[object], error: Exception) -> bool:
+    """Do several values stand where an operation wants one tensor? There is no shape to go on with."""
+    return isinstance(error, TypeError) and bool(args) and isinstance(args[0], tuple | list)
+
+
 def _arithmetic(call: Refused) -> list[Shape]:
     """The operand made later is the branch: the identity is older."""
     by_age = sorted(zip(call.ages, range(len(call.tensors)), strict=True), reverse=True)
