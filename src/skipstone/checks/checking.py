@@ -68,7 +68,8 @@ def _check(subject: Subject, select: set[str] | None, ignore: set[str], repairs:
     ran, seconds = subject.ran, subject.witness.seconds if subject.witness is not None else 0.0
     unreadable = (unread(found.fault.where.place) for found in everything)
     remarks = tuple(dict.fromkeys(remark for remark in unreadable if remark))
-    return Report(findings, subject.skips, subject.graph, len(everything) - len(findings), ran, seconds, remarks)
+    silenced_ones = len(everything) - len(findings)
+    return Report(findings, subject.skips, subject.graph, silenced_ones, ran, seconds, remarks, effort.cut)
 
 
 def _depends_on_size(found: Found) -> bool:

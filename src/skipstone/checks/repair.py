@@ -20,15 +20,15 @@ from skipstone.core.errors import SkipstoneError
 from skipstone.core.sources import SourceChange
 from skipstone.execution import NotRun
 from skipstone.graphs.costs import batch_of, cost
+from skipstone.tracing import cost_of_record
 
 Key = tuple[str, str, int, int]  # code, module, line, column: what makes the faults of two records the same
 _MAX_SHOWN = 4  # verified repairs a finding
 _MAX_TRIED = 10
 _MAX_ROUNDS = 4  # follow-up faults that one repair may mend on its way
-_EFFORT = 6000  # nodes that all repairs of one check may record: about a second
+_EFFORT = 3500  # nodes that all repairs of one check may record: about a second
 _NOT_RUN = "; not run"
 _ERRORS = frozenset(rule.code for rule in CODES if rule.severity == "error")
-_MAX_PASSES = 9  # a network with refused calls is recorded once more for each of them, up to here
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,14 @@ class Repair(core.Repair):
 
 
 class Effort:
-    """What is left to be spent on trying repairs: a network with hundreds of faults is told in time, too."""
+    """What is left to be spent on trying repairs: a network with hundreds of faults is told in time, too.
+
+    `cut` counts the faults of which no repair was tried for want of it.
+    """
 
     def __init__(self, subject: Subject) -> None:
-        self.left = _EFFORT
-        self._record = len(subject.graph) * min(_MAX_PASSES, 1 + len(subject.graph.failures))
+        self.left, self.cut = _EFFORT, 0
+        self._record = cost_of_record(subject.graph)
 
     def spend(self) -> None:
         """One more record of the network."""
@@ -73,7 +76,10 @@ def verified_repairs(subject: Subject, found: Found, others: Sequence[Found], ef
     alone = {_key(other) for other in others if _stands_alone(subject, found, other)} - {_key(found)}
     repairs: list[Repair] = []
     for number, proposal in enumerate(_proposals(subject, found)):
-        if number == _MAX_TRIED or len(repairs) == _MAX_SHOWN or effort.left <= 0:
+        if number == _MAX_TRIED or len(repairs) == _MAX_SHOWN:
+            break
+        if effort.left <= 0:
+            effort.cut += not repairs
             break
         repair = _verified(subject, found, proposal, alone, effort)
         if repair is not None:

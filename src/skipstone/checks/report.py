@@ -15,7 +15,8 @@ from skipstone.core.skip import Skip
 class Report:
     """What `check` returns. Prints as text; `findings` come worst first.
 
-    `ran` says whether the network was really run, or why not; `run_seconds` how long that took of the whole check.
+    `ran` says whether the network was really run, or why not; `run_seconds` how long that took of the whole check;
+    `num_untried` of how many findings no repair was tried, for want of time.
     """
 
     findings: tuple[Finding, ...]
@@ -25,6 +26,7 @@ class Report:
     ran: str = ""
     run_seconds: float = 0.0
     remarks: tuple[str, ...] = ()  # comments that were meant to silence a finding and can't be read
+    num_untried: int = 0
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -52,7 +54,8 @@ class Report:
         quiet = f"; {self.num_silenced} silenced by comments" if self.num_silenced else ""
         nothing = "nothing to report" + (" as far as the record goes" if self.partial else "")
         ran = f"; {self.ran}" if self.ran else ""
-        return f"{skips}; {found or nothing}{quiet}{ran}"
+        untried = f"; repairs of {self.num_untried} not verified, for want of time" if self.num_untried else ""
+        return f"{skips}; {found or nothing}{quiet}{untried}{ran}"
 
     def __str__(self) -> str:
         """Every finding, then the summary; a partial record is said so."""

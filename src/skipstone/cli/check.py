@@ -53,7 +53,8 @@ def run(
     diff
         Print the first repair of each finding, where one call site is certain, as one patch that git apply takes.
     write
-        Make that change in the source; applying the patch of --diff gives the same. --fix is the same option.
+        Make that change in the source; applying the patch of --diff gives the same. --fix is the same option. What is
+        printed then, and the exit status, are those of the mended source.
     run
         Really run a copy of the network, forward and backward, whatever it costs; or not at all. Without either it is
         run where it fits the budget, at a smaller size if need be. The summary says which. For a file without a name,
@@ -79,19 +80,23 @@ def run(
         jobs = [Job(target, input, mode)] if target is not None else list(settings.jobs)
         if not jobs:
             raise SettingsError("nothing to check: give a target such as net.py:Net, or list targets in pyproject.toml")
+    guessed = {job: network.guessed for job, network in built.items()}
     settings = settings.with_flags(select, ignore, baseline).with_run(run, budget)
     if write_baseline is not None:
         settings = settings.without_baseline()  # what is accepted already is accepted again
+    if write:
+        _mend([partial(check_job, job, settings) for job in jobs], write=True)
+        built = {}  # made from the source as it was
     with output.aside():
         reports = [(job, check_job(job, settings, built[job].model if built else None)) for job in jobs]
-    _print(reports, format, {job: network.guessed for job, network in built.items()}, skips=skips)
+    _print(reports, format, guessed, skips=skips)
     if write_baseline is not None:
         from skipstone.checks.baseline import write_baseline as write_accepted
 
         write_accepted(write_baseline, [finding for _, report in reports for finding in report.findings])
         return 0
-    if diff or write:
-        _mend([partial(check_job, job, settings) for job in jobs], write=write)
+    if diff and not write:
+        _mend([partial(check_job, job, settings) for job in jobs], write=False)
     return max((_status(report) for _, report in reports), default=0) or status
 
 

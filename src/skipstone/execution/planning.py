@@ -90,7 +90,7 @@ def plan(model: nn.Module, example: Example, graph: Graph, *, run: Run = "auto",
         return Plan(example, graph, True, seconds=_PATIENCE * budget)
     for smaller, share in _smaller(example, graph):
         if seconds * share <= budget:
-            record = trace(model, smaller)
+            record = trace(model, smaller, rivals=False)
             if record.stopped is None and not record.failures and _seconds(model, record) <= budget:
                 return Plan(smaller, record, False, seconds=_PATIENCE * budget)
     return NotRun(f"{_giga(cost(graph).macs)} (--run to do it)")

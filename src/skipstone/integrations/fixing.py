@@ -4,7 +4,7 @@ After each repair the network is built from the changed source, which is not on 
 patch that is shown and the files that are written are the same bytes, and a file is written once.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,38 +50,55 @@ def mend(checks: Sequence[Callable[[], Report]]) -> Mending:
     before: dict[Path, bytes] = {}
     after: dict[Path, bytes] = {}
     by_hand: list[tuple[Finding, str]] = []
+    given_up: set[tuple[str, str, str]] = set()
     with rehearsing() as put:
         for check_again in checks:
-            for found, report in _rounds(check_again):
+            report = check_again()
+            for _ in range(_MAX_ROUNDS):
+                found = next(
+                    ((f, r, c) for f in report.findings for r, c in _certain(f) if _key(f) not in given_up), None
+                )
                 if found is None:
-                    by_hand += suggestions(report)
                     break
-                finding, repair = found
-                changes = repair.changes()
+                finding, repair, changes = found
+                for change in changes:
+                    put(change)
+                mended = check_again()
+                if _is_worse(report, mended, finding):
+                    given_up.add(_key(finding))
+                    for change in changes:
+                        put(SourceChange(change.path, change.after, change.before))
+                    continue
                 for change in changes:
                     before.setdefault(change.path, change.before)
                     after[change.path] = change.after
-                    put(change)
                 fixed.append(Fixed(finding.code, finding.module, repair.title, tuple(str(c.path) for c in changes)))
-    return Mending(tuple(fixed), tuple(SourceChange(p, before[p], after[p]) for p in before), tuple(by_hand))
+                report = mended
+            by_hand += suggestions(report, given_up)
+    changed = tuple(SourceChange(path, before[path], after[path]) for path in before)
+    return Mending(tuple(fixed), changed, tuple(by_hand))
 
 
-def _rounds(check_again: Callable[[], Report]) -> Iterator[tuple[tuple[Finding, Repair] | None, Report]]:
-    """The next certain repair after each check, at last None."""
-    for _ in range(_MAX_ROUNDS):
-        report = check_again()
-        found = next(((f, r) for f in report.findings if (r := certain(f)) is not None), None)
-        yield found, report
-    yield None, check_again()
+def _key(finding: Finding) -> tuple[str, str, str]:
+    return finding.code, finding.module, finding.message
 
 
-def certain(finding: Finding) -> Repair | None:
-    """The finding's first repair that resolves to certain call sites in the source."""
-    return next((r for r in finding.repairs if isinstance(r, Repair) and r.changes()), None)
+def _is_worse(before: Report, after: Report, mended: Finding) -> bool:
+    """Does the finding stand, or does the class, changed for one instance, no longer run in another?"""
+    more = before.partial is None and len(after.errors) > len(before.errors)
+    return more or any(_key(finding) == _key(mended) for finding in after.findings)
 
 
-def suggestions(report: Report) -> Iterable[tuple[Finding, str]]:
+def _certain(finding: Finding) -> Iterator[tuple[Repair, tuple[SourceChange, ...]]]:
+    """The finding's first repair that resolves to certain call sites in the source, and what it changes."""
+    for repair in finding.repairs:
+        if isinstance(repair, Repair) and (changes := repair.changes()):
+            yield repair, changes
+            return
+
+
+def suggestions(report: Report, given_up: Container[tuple[str, str, str]] = ()) -> Iterable[tuple[Finding, str]]:
     """The findings that have a repair but none with a certain place in the source, and what to do by hand."""
     for finding in report.findings:
-        if finding.repairs and certain(finding) is None:
+        if finding.repairs and (_key(finding) in given_up or not any(_certain(finding))):
             yield finding, finding.repairs[0].suggestion

@@ -11,11 +11,15 @@ from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import CodeType, ModuleType
+from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 from skipstone.core.errors import SkipstoneError, text_of
 from skipstone.core.frameworks import advice
 from skipstone.core.sources import SourceChange, read_source, rehearsal, rehearse, rehearsed
+
+SECONDS = 120.0  # what the import of a file of the user's may take
+Result = TypeVar("Result")
 
 
 class TargetError(SkipstoneError, ValueError):
@@ -62,7 +66,7 @@ def imported_module(name: str, target: str) -> Iterator[ModuleType]:
 def import_named(name: str, target: str) -> ModuleType:
     """`import name`, its failure in one line."""
     try:
-        return import_module(name)
+        return _in_time(name, lambda: import_module(name))
     except BaseException as error:
         if ctrl_c(error):
             raise
@@ -79,6 +83,22 @@ def ctrl_c(error: BaseException) -> bool:
     return is_interrupt(error)
 
 
+class EndlessImportError(SkipstoneError):
+    """An import that was cut off."""
+
+
+def _in_time(name: str, load: Callable[[], Result]) -> Result:
+    """An import of the user's code, cut off where it has run for `SECONDS`: a training script's loop may never end."""
+    from skipstone.tracing.deadline import OutOfTime, call_foreign, time_limit
+
+    try:
+        with time_limit(SECONDS):
+            return call_foreign(load)  # type: ignore[no-any-return]
+    except OutOfTime as error:
+        told = EndlessImportError(f"it was cut off after {SECONDS:.0f} s")
+        raise told.with_traceback(error.__traceback__) from None
+
+
 def one_line(error: BaseException) -> str:
     """An exception as `Type: text`, on one line, with the line of the file where a syntax error stands."""
     text = " ".join(text_of(error).split())
@@ -93,10 +113,15 @@ def _load(path: Path, target: str) -> ModuleType:
     module = module_from_spec(spec)
     sys.modules[name] = module
     try:
+<<<<<<< HEAD
         spec.loader.exec_module(module)
     except BaseException as error:
         if ctrl_c(error):
             raise
+=======
+        loader = spec.loader
+        _in_time(path.name, lambda: loader.exec_module(module))
+    except (Exception, SystemExit) as error:
         told = _with_advice(f"importing {path.name} raised {one_line(error)}{_line_in(error, path)}", error)
         if not any(isinstance(value, type) and value.__module__ == name for value in vars(module).values()):
             del sys.modules[name]

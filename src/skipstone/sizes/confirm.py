@@ -37,7 +37,7 @@ def confirm(model: nn.Module, request: Request, points: Points, found: Explorati
         found.really_run += 1
         if not refused and number + 1 >= _EDGES:
             break
-    if len(refused) == found.really_run:
+    if refused and len(refused) == found.really_run:
         refused = dict.fromkeys(legal, next(iter(refused.values())))
     if refused:
         found.runs[list(refused)] = found.broadcast[list(refused)] = False

@@ -2,6 +2,6 @@
 
 from skipstone.core.input_text import ExampleError
 from skipstone.tracing.example import Example, parse_example, parse_input_text
-from skipstone.tracing.trace import record, trace
+from skipstone.tracing.trace import cost_of_record, record, trace
 
-__all__ = ["Example", "ExampleError", "parse_example", "parse_input_text", "record", "trace"]
+__all__ = ["Example", "ExampleError", "cost_of_record", "parse_example", "parse_input_text", "record", "trace"]

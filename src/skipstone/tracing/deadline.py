@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,7 +22,8 @@ _GRACE = 1.0  # seconds past the limit after which the exception comes from outs
 _AGAIN = 0.05  # seconds between two tries, for code that catches it and goes on
 _OURS = os.path.dirname(os.path.dirname(__file__)) + os.sep
 _NETWORKS = (_OURS + "models" + os.sep, _OURS + "blocks" + os.sep)
-_MACHINERY = (_OURS, os.path.dirname(torch.__file__) + os.sep, contextlib.__file__)
+# In a callback of `weakref` an exception is lost, and Python prints it.
+_MACHINERY = (_OURS, os.path.dirname(torch.__file__) + os.sep, contextlib.__file__, weakref.__file__)
 
 
 class OutOfTime(BaseException):

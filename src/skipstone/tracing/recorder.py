@@ -62,7 +62,7 @@ class Recorder(TorchFunctionMode):
         self.clone, self.refusals, self.out_of_place = clone, refusals, out_of_place
         self.nodes: list[Node] = []
         self.assumptions: list[Assumption] = []
-        self.options: list[int] = []  # for each failure, how many shapes could have been assumed
+        self.options: list[tuple[int, Place | None]] = []  # for each failure: how many shapes could be meant; its line
         self.link = Link()
         self.grad_fns: dict[object, int] = {}
         self.spans: dict[object, range] = {}  # for a custom autograd function's node, the nodes recorded inside it
@@ -366,8 +366,8 @@ class Recorder(TorchFunctionMode):
             own = tuple(operands_[0].shape)
             shapes = [own, *(shape for shape in shapes if shape != own and is_augmented(name))]
         number = len(self.options)
-        self.options.append(len(shapes))
-        choice = self.refusals.choice(number)
+        self.options.append((len(shapes), self._last_place))
+        choice = min(self.refusals.choice(number, self._last_place), len(shapes) - 1)
         result = assumed(shapes[choice], operands_)
         if inplace and choice == 0 and not self.out_of_place:
             result = overwrite(operands_[0], result)
@@ -387,7 +387,7 @@ class Recorder(TorchFunctionMode):
         self.link.watching = False
         result = assumed(shapes, tensors)
         self.link.watching = True
-        self.options.append(1)
+        self.options.append((1, None))
         failure = Failure(type(error).__name__, first_line(error), met)
         named = dict(zip(("input", "weight"), tensors, strict=False))
         self._write(op, (_no_function, (), named), tensors_in(result), tensors, [], failure, places())

@@ -1,8 +1,10 @@
 """What a recorder does where torch refuses an operation."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
+
+from skipstone.core.graph import Place
 
 Function = Callable[..., Any]
 
@@ -16,16 +18,18 @@ class Refusals:
     """Who judges an operation, and whether a pass goes on behind a refusal.
 
     With `go_on` a refused operation gets a result of an assumed shape: the n-th failure the one numbered `choices[n]`
-    of those that could have been meant, the first where there is no choice for it. Without, the refusal ends the pass.
+    of those that could have been meant; where there is no choice for it the one of `places` for its line, else the
+    first. Without, the refusal ends the pass.
     `judge` gives the function to call in a function's place: one that knows some results without asking torch.
     """
 
     go_on: bool = True
     choices: Sequence[int] = ()
+    places: Mapping[Place | None, int] = field(default_factory=dict)
     judge: Callable[[Function], Function] = _torch_itself
 
-    def choice(self, number: int) -> int:
-        return self.choices[number] if number < len(self.choices) else 0
+    def choice(self, number: int, place: Place | None) -> int:
+        return self.choices[number] if number < len(self.choices) else self.places.get(place, 0)
 
 
 GO_ON = Refusals()

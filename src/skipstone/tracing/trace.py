@@ -1,26 +1,32 @@
 """Record any module's forward pass: no compute, no weights needed, and the module stays as it was."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
 
 from skipstone.core.errors import SkipstoneError
-from skipstone.core.graph import Graph, ModuleInfo
+from skipstone.core.graph import Graph, ModuleInfo, Place
 from skipstone.tracing import keras
 from skipstone.tracing.autograd import backward_nodes, parameters, refusals
 from skipstone.tracing.clone import FakeClone
 from skipstone.tracing.deadline import NO_LIMIT, time_limit
 from skipstone.tracing.example import Example, parse_example
 from skipstone.tracing.nests import map_tensors, tensors_in
-from skipstone.tracing.refusals import Refusals
+from skipstone.tracing.refusals import GO_ON, Refusals
 from skipstone.tracing.selftest import records_differ, self_test
 from skipstone.tracing.session import SECONDS, Mode, run, training_in, undisturbed
 from skipstone.tracing.stops import source_of, stop_at
 from skipstone.tracing.torch_internals import children_of
 
-_MAX_PASSES = 8  # re-recordings that look for the assumed shapes behind which least goes wrong
+# Re-recordings that look for the assumed shapes behind which least goes wrong, and the nodes in all of them.
+_MAX_PASSES, _MAX_NODES = 8, 800
+_MANY = 3  # refusals at one line that are decided together
+
+Options = list[tuple[int, Place | None]]  # for each refusal: how many shapes could be meant, and its line
 
 
 def trace(
@@ -30,6 +36,7 @@ def trace(
     mode: Mode | None = None,
     out_of_place: bool = False,
     seconds: float = SECONDS,
+    rivals: bool = True,
 ) -> Graph:
     """Record one forward pass of `model`.
 
@@ -41,9 +48,10 @@ def trace(
             model's modules are in.
         out_of_place: treat `inplace=True` and augmented assignments as if they made new tensors.
         seconds: a pass that takes longer is recorded up to there, and the record says so.
+        rivals: look for better shapes to assume behind a refusal.
 
     Where torch refuses an operation the record goes on with an assumed shape: of several that could have been meant,
-    the ones behind which least goes wrong.
+    the ones behind which least goes wrong, as far as a bounded search finds them.
 
     Raises:
         ExampleError: an example of no known form.
@@ -57,29 +65,56 @@ def trace(
     with undisturbed(model), time_limit(NO_LIMIT):
         parsed = parse_example(example)
 
-        def recorded(choices: Sequence[int]) -> tuple[Graph, list[int]]:
-            return record(model, parsed, choices, out_of_place=out_of_place, training=training, seconds=seconds)
+        def recorded(refusals: Refusals) -> tuple[Graph, Options]:
+            return record(model, parsed, refusals, out_of_place=out_of_place, training=training, seconds=seconds)
 
-        return _least_bad(recorded)
+        return _least_bad(recorded) if rivals else recorded(GO_ON)[0]
 
 
-def _least_bad(recorded: Callable[[Sequence[int]], tuple[Graph, list[int]]]) -> Graph:
-    """Of the shapes that could be assumed behind each failure, the ones behind which least goes wrong."""
-    graph, options = recorded(())
-    choices = [0] * len(options)
-    passes = 0
-    for number in range(len(options)):
-        if len(graph.failures) - number <= 1 and graph.stopped is None:
-            break
-        for choice in range(1, options[number] if number < len(options) else 0):
-            if passes == _MAX_PASSES:
-                return graph
-            passes += 1
-            other = [*choices[:number], choice]
-            rival, rival_options = recorded(other)
-            if _badness(rival) < _badness(graph):
-                graph, options, choices = rival, rival_options, other + [0] * (len(rival_options) - len(other))
-    return graph
+def cost_of_record(graph: Graph) -> int:
+    """The nodes that recording a network anew may take, the search behind refusals included."""
+    return len(graph) * (1 + min(_rivals(graph), max(0, len(graph.failures) - 1)))
+
+
+def _rivals(graph: Graph) -> int:
+    return min(_MAX_PASSES, _MAX_NODES // max(1, len(graph)))
+
+
+def _least_bad(recorded: Callable[[Refusals], tuple[Graph, Options]]) -> Graph:
+    """Of the shapes that could be assumed behind each failure, the ones behind which least goes wrong.
+
+    Refusals at one line, if there are many, are decided together, the rest one by one, in order.
+    """
+    best = _Best(recorded)
+    lines = Counter(place for count, place in best.options if count > 1 and place is not None)
+    many = [line for line in lines if lines[line] >= _MANY]
+    for line in many:
+        best.compare(Refusals(places={**best.refusals.places, line: 1}))
+    number = 0
+    while number < len(best.options) and (best.graph.stopped is not None or len(best.graph.failures) - number > 1):
+        count, place = best.options[number]
+        decided = [best.refusals.choice(k, best.options[k][1]) for k in range(number)]
+        for choice in range(1, count if place not in many else 0):
+            best.compare(replace(best.refusals, choices=(*decided, choice)))
+        number += 1
+    return best.graph
+
+
+class _Best:
+    """The best record so far, what was assumed in it, and how much may still be spent on rivals."""
+
+    def __init__(self, recorded: Callable[[Refusals], tuple[Graph, Options]]) -> None:
+        self.recorded, self.refusals = recorded, GO_ON
+        self.graph, self.options = recorded(GO_ON)
+        self.left = _rivals(self.graph)
+
+    def compare(self, refusals: Refusals) -> None:
+        """Record with other assumptions, and keep them where less goes wrong."""
+        if self.left > 0:
+            self.left -= 1
+            graph, options = self.recorded(refusals)
+            if _badness(graph) < _badness(self.graph):
+                self.graph, self.options, self.refusals = graph, options, refusals
 
 
 def _check_initialised(model: nn.Module) -> None:
@@ -105,13 +140,13 @@ def _badness(graph: Graph) -> tuple[bool, int]:
 def record(
     model: nn.Module,
     example: Example,
-    choices: Sequence[int] = (),
+    refused: Refusals = GO_ON,
     *,
     out_of_place: bool = False,
     training: bool | None = None,
     seconds: float = SECONDS,
-) -> tuple[Graph, list[int]]:
-    """One pass, and for each failure in it how many shapes could have been assumed. See `Refusals.choices`."""
+) -> tuple[Graph, Options]:
+    """One pass, and for each failure in it how many shapes could have been assumed. See `Refusals`."""
 
     def arguments(clone: FakeClone) -> Any:
         return map_tensors((example.args, dict(example.kwargs)), clone.input)
@@ -119,7 +154,7 @@ def record(
     done = run(
         model,
         arguments,
-        refusals=Refusals(choices=choices),
+        refusals=refused,
         out_of_place=out_of_place,
         training=training,
         seconds=seconds,

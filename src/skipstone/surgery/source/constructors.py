@@ -23,6 +23,15 @@ class Constructor:
     def __init__(self, file: SourceFile, call: ast.Call, names: dict[str, object], owner: type) -> None:
         self.file, self.call, self.names, self.owner = file, call, names, owner
 
+    def arguments(self, kind: type) -> dict[str, ast.expr]:
+        """The arguments that are written out, by name."""
+        if any(isinstance(node, ast.Starred) for node in self.call.args) or any(
+            k.arg is None for k in self.call.keywords
+        ):
+            raise UncertainError("the arguments are not written out in the call")
+        named = dict(zip(inspect.signature(kind).parameters, self.call.args, strict=False))
+        return named | {keyword.arg: keyword.value for keyword in self.call.keywords if keyword.arg is not None}
+
     def set(self, module: nn.Module, name: str, value: object) -> None:
         """Change one argument."""
         parameters = list(inspect.signature(type(module)).parameters)
@@ -71,7 +80,9 @@ def constructor_of(model: nn.Module, path: str, files: dict[str, SourceFile]) ->
     holder = modules.find(model, holder_path)
     if not path:
         raise UncertainError("the model itself is made elsewhere")
-    if isinstance(holder, nn.Sequential) and holder_path:
+    if isinstance(holder, nn.Sequential) and base_class(holder) is not nn.Sequential:
+        found = _in_a_row(holder, name, files)
+    elif isinstance(holder, nn.Sequential) and holder_path:
         outer = constructor_of(model, holder_path, files)
         call = _listed(outer, name)
         found = Constructor(outer.file, call, outer.names, outer.owner)
@@ -80,6 +91,21 @@ def constructor_of(model: nn.Module, path: str, files: dict[str, SourceFile]) ->
     if _resolve(found.call.func, found.names) is not base_class(module):
         raise UncertainError(f"{ast.unparse(found.call.func)} does not surely make {path}")
     return found
+
+
+def _in_a_row(holder: nn.Module, name: str, files: dict[str, SourceFile]) -> Constructor:
+    """The layer that a class of the user's own hands to `super().__init__(...)` of a row of layers."""
+    owner = base_class(holder)
+    init = vars(owner).get("__init__")
+    if init is None or not hasattr(init, "__code__"):
+        raise UncertainError(f"{owner.__name__} has no constructor of its own")
+    file = source_file(init.__code__.co_filename, files)
+    definition = class_function(file, owner, "__init__", init.__code__.co_firstlineno)
+    calls = [n for n in ast.walk(definition) if isinstance(n, ast.Call) and ast.unparse(n.func) == "super().__init__"]
+    if len(calls) != 1 or not _runs_once(file, calls[0], definition):
+        raise UncertainError(f"the layers of {owner.__name__} are not written out one by one")
+    outer = Constructor(file, calls[0], init.__globals__, owner)
+    return Constructor(file, _listed(outer, name), init.__globals__, owner)
 
 
 def _listed(outer: Constructor, name: str) -> ast.Call:

@@ -16,6 +16,7 @@ from skipstone.core.edit import (
     DropOperand,
     Edit,
     MapOperand,
+    ModuleSpec,
     NarrowInput,
     OutOfPlace,
     ReplaceModule,
@@ -40,6 +41,7 @@ from skipstone.surgery.source.constructors import (
 )
 from skipstone.surgery.source.expressions import SiteText, UncertainError
 from skipstone.surgery.source.file import SourceFile
+from skipstone.surgery.source.general import general_code
 from skipstone.surgery.source.skip_text import note_connection
 from skipstone.surgery.transforms import helper_lines
 
@@ -148,15 +150,19 @@ def _edit_site(
     model: nn.Module, place: Place, by_module: Mapping[str, Sequence[SiteEdit]], files: dict[str, SourceFile]
 ) -> None:
     path, edits = next(iter(by_module.items()))
+    layers = _new_layers(by_module)
     if any(edit.site.occurrence is not None for chosen in by_module.values() for edit in chosen):
         raise UncertainError(f"{place} runs several times and only some of its runs change")
-    first = _anywhere(edits)
-    if any(_anywhere(chosen) != first for chosen in by_module.values()):
+    first = _anywhere(edits, layers)
+    if any(_anywhere(chosen, layers) != first for chosen in by_module.values()):
         raise UncertainError(f"the modules that run {place} change in different ways")
     function, owner = _function(model, path, place)
-    for other, module in model.named_modules():
-        if other not in by_module and _reaches(module, place):
-            raise UncertainError(f"{other or 'the model'} runs {place} too")
+    others = [p for p, module in model.named_modules() if p not in by_module and _reaches(module, place)]
+    code = ""
+    if owner is not None and layers and (others or len({repr(spec) for spec in layers.values()}) > 1):
+        code = general_code(model, owner, layers, files)
+    elif others:
+        raise UncertainError(f"{others[0] or 'the model'} runs {place} too")
     file = source_file(place.file, files)
     found = definition(file.tree, function.__code__)
     node = next((n for n in ast.walk(found) if spot(n) == spot_of(place)), None) if found else None
@@ -170,12 +176,28 @@ def _edit_site(
     _add_helpers(file, text.helpers, function.__globals__)
     for edit in edits:
         if isinstance(edit, MapOperand) and edit.transform.module is not None:
-            _add_layer(model, path, edit, owner, files, set(by_module))
+            _add_layer(model, path, edit, owner, files, set(by_module), code)
 
 
-def _anywhere(edits: Sequence[SiteEdit]) -> list[SiteEdit]:
-    """The edits without the module they are told for."""
-    return [replace(edit, site=replace(edit.site, module="")) for edit in edits]
+def _new_layers(by_module: Mapping[str, Sequence[SiteEdit]]) -> dict[str, ModuleSpec]:
+    """The one new layer of each module, by path; none where a module gets more than that."""
+    found = {}
+    for path, (edit, *more) in by_module.items():
+        if more or not isinstance(edit, MapOperand) or edit.transform.module is None:
+            return {}
+        found[path] = edit.transform.module
+    return found
+
+
+def _anywhere(edits: Sequence[SiteEdit], layers: Mapping[str, ModuleSpec]) -> list[SiteEdit]:
+    """The edits without the module they are told for, nor the widths of its new layer where each has one."""
+    told = [replace(edit, site=replace(edit.site, module="")) for edit in edits]
+    return [
+        replace(edit, transform=replace(edit.transform, module=ModuleSpec(edit.transform.module.type)))
+        if layers and isinstance(edit, MapOperand) and edit.transform.module is not None
+        else edit
+        for edit in told
+    ]
 
 
 def _function(model: nn.Module, path: str, place: Place) -> tuple[FunctionType, type | None]:
@@ -225,12 +247,14 @@ def _add_layer(
     owner: type | None,
     files: dict[str, SourceFile],
     alike: set[str],
+    code: str,
 ) -> None:
-    """Make the new layer at the end of the constructor."""
+    """Make the new layer at the end of the constructor, by `code` where instances differ."""
     assert edit.transform.module is not None
     if owner is None:
         raise UncertainError("a plain function has no constructor to make a layer in")
-    if strangers := [p for p, m in model.named_modules() if isinstance(m, owner) and p not in alike]:
+    strangers = [p for p, m in model.named_modules() if isinstance(m, owner) and p not in alike]
+    if strangers and not code:
         raise UncertainError(f"{strangers[0] or 'the model'} is a {owner.__name__} too and would get the layer")
     holder = modules.find(model, path)
     if hasattr(holder, edit.name):
@@ -243,5 +267,5 @@ def _add_layer(
     last = made.body[-1]
     if any(isinstance(node, ast.Return) for node in ast.walk(made)) or file.line_span(last) == file.line_span(made):
         raise UncertainError(f"the constructor of {owner.__name__} does not run to its last line")
-    code = spec_code(edit.transform.module, init.__globals__)
+    code = code or spec_code(edit.transform.module, init.__globals__)
     file.insert_after(last, [f"{made.args.args[0].arg}.{edit.name} = {code}"])
