@@ -113,15 +113,11 @@ def _load(path: Path, target: str) -> ModuleType:
     module = module_from_spec(spec)
     sys.modules[name] = module
     try:
-<<<<<<< HEAD
-        spec.loader.exec_module(module)
+        loader = spec.loader
+        _in_time(path.name, lambda: loader.exec_module(module))
     except BaseException as error:
         if ctrl_c(error):
             raise
-=======
-        loader = spec.loader
-        _in_time(path.name, lambda: loader.exec_module(module))
-    except (Exception, SystemExit) as error:
         told = _with_advice(f"importing {path.name} raised {one_line(error)}{_line_in(error, path)}", error)
         if not any(isinstance(value, type) and value.__module__ == name for value in vars(module).values()):
             del sys.modules[name]
