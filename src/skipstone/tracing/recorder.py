@@ -366,8 +366,8 @@ class Recorder(TorchFunctionMode):
             own = tuple(operands_[0].shape)
             shapes = [own, *(shape for shape in shapes if shape != own and is_augmented(name))]
         number = len(self.options)
-        self.options.append((len(shapes), self._last_place))
-        choice = min(self.refusals.choice(number, self._last_place), len(shapes) - 1)
+        self.options.append((len(shapes), self.last[1]))
+        choice = min(self.refusals.choice(number, self.last[1]), len(shapes) - 1)
         result = assumed(shapes[choice], operands_)
         if inplace and choice == 0 and not self.out_of_place:
             result = overwrite(operands_[0], result)
