@@ -29,6 +29,9 @@ ELSEWHERE = {
     "execution/inputs.py": (25, "how large a value each leaves, for inputs that are drawn"),
     "execution/values.py": (10, "what takes whole numbers for positions"),
     "execution/planning.py": (9, "stems of the names of what draws"),
+    "flow/reuse.py": (4, "what keeps channels apart, the second half of a list that says so"),
+    "learn/replay.py": (11, "what is run again, each by a function of its own"),
+    "learn/units/network_7.py": (5, "the names of dropout that an exercise asks for"),
 }
 
 
