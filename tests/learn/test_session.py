@@ -51,6 +51,7 @@ def test_a_file_that_is_not_there_and_a_unit_that_is_none(desk, capsys):
     assert "unknown unit 'shape'; nearest: shapes-1" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_watch_judges_each_save_and_goes_on(desk):
     seen = session.Session(desk).watch()
     unit, verdict = next(seen)
