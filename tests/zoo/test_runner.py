@@ -132,8 +132,10 @@ def test_the_page_holds_the_rows_and_the_explanations():
     assert "- `torch:one`: 3 found where the classes say 4 (4 Block). The network says so in its paper." in text
     assert page.unexplained(wanted, {"torch:one": one}) == ["torch:two: no result"]
     warned = {"torch:one": replace(two, name="torch:one", warnings=("SK4 unused",)), "torch:two": two}
-    assert page.unexplained(wanted, warned) == ["torch:one: warning SK4 unused"]
-    right = runner.tasks([replace(known, rightly={"one": "its last layer is never called"})])
+    assert "1 a false warning; 0 have a right one" in page.text(wanted, warned, 2)
+    plain = replace(known, differs={})
+    assert page.unexplained(runner.tasks([plain]), warned) == ["torch:one: warning SK4 unused"]
+    right = runner.tasks([replace(plain, rightly={"one": "its last layer is never called"})])
     assert page.unexplained(right, warned) == []
     assert "0 a false warning; 1 have a right one" in page.text(right, warned, 2)
     assert "- `torch:one`: warning SK4 unused. Its last layer is never called." in page.text(right, warned, 2)

@@ -18,8 +18,8 @@ how often each module runs, and each run of a class adds what the table of its p
 for, and no part of skipstone takes part. The truth is empty where the classes do not say. *Found* counts the skips of
 the kinds identity, projection, resample, norm and bridge ([what counts](design/skips.md)), in evaluation, and in
 training where that differs; the other kinds stand beside them. *E / W / N* are errors, warnings and notes of
-`skipstone check`. *s* are the processor's seconds of `skipstone.check` on one core, less those in which it really ran
-the network, forward and backward, which stand under *run*. Of every table each {every}th network is a sample: there
+`skipstone check`. *s* are the processor's seconds of `skipstone.check` on one core of a busy machine, those in which it
+really ran the network, forward and backward, included. Of every table each {every}th network is a sample: there
 `ablate(..., "all", bridges=True)` takes every skip out and the result is recorded anew and run, and `legal_sizes` is
 held against a pass at each size around the network's.
 
@@ -49,7 +49,7 @@ def _unexplained(task: Task, row: Row) -> list[str]:
     name, family = task.network.name, task.family
     if row.failure:
         return [row.failure]
-    return [*(row.misses() if name not in family.differs else ()), *false_findings(task, row)]
+    return [] if name in family.differs else [*row.misses(), *false_findings(task, row)]
 
 
 def false_findings(task: Task, row: Row) -> list[str]:
@@ -62,14 +62,14 @@ def summary(wanted: Sequence[Task], rows: Mapping[str, Row]) -> str:
     found = list(rows.values())
     samples = [row.ablated for row in found if row.ablated]
     sized = [row.sizes for row in found if row.sizes]
-    seconds = [row.seconds - row.run_seconds for row in found if not row.failure] or [0.0]
+    seconds = [row.seconds for row in found if not row.failure] or [0.0]
     return (
         f"{_counts(wanted, rows)} Of {len(samples)} that were "
         f"ablated {sum('of' in text and '!' not in text for text in samples)} have no skip left and run, "
         f"{sum('refused' in text for text in samples)} were refused; legal sizes are those of a run on "
         f"{sum('!' not in text for text in sized)} of {len(sized)}. A check takes "
-        f"{statistics.median(seconds):.2f} s in the median and {max(seconds):.1f} s at most, besides the run of the "
-        "network that is part of it."
+        f"{statistics.median(seconds):.2f} s in the median and {max(seconds):.1f} s at most, the run of the network "
+        "that is part of it included."
     )
 
 
@@ -132,7 +132,7 @@ def _by_package(packages: Sequence[str], wanted: Sequence[Task], rows: Mapping[s
     for package in packages:
         there = [(t, rows[t.name]) for t in wanted if t.family.package == package and t.name in rows]
         known = [row for _, row in there if row.truth is not None or row.failure]
-        seconds = statistics.median([row.seconds - row.run_seconds for _, row in there] or [0])
+        seconds = statistics.median([row.seconds for _, row in there] or [0])
         false = sum(bool(false_findings(task, row)) for task, row in there)
         right = sum(is_right(row) for row in known)
         lines.append(f"| {package} | {len(there)} | {len(known)} | {right} | {false} | {seconds:.2f} |")
@@ -162,7 +162,7 @@ def _right_findings(wanted: Sequence[Task], rows: Mapping[str, Row]) -> str:
 
 
 def _table(rows: Sequence[Row]) -> str:
-    head = "network | input | truth | counted from | found | by kind and merge | E / W / N | ablated | sizes | s | run"
+    head = "network | input | truth | counted from | found | by kind and merge | E / W / N | ablated | sizes | s"
     lines = [f"| {head} |", "|" + "---|" * (head.count("|") + 1)]
     return "\n".join([*lines, *(f"| {' | '.join(_cells(row))} |" for row in rows)]) + "\n"
 
@@ -170,7 +170,7 @@ def _table(rows: Sequence[Row]) -> str:
 def _cells(row: Row) -> list[str]:
     name = f"`{row.name.partition(':')[2]}`"
     if row.failure:
-        return [name, "", "", "", row.failure, "", "", "", "", "", ""]
+        return [name, "", "", "", row.failure, "", "", "", "", ""]
     training = "" if row.found == row.found_in_training else f" (training: {row.found_in_training})"
     return [
         name,
@@ -182,6 +182,5 @@ def _cells(row: Row) -> list[str]:
         f"{len(row.errors)} / {len(row.warnings)} / {row.notes}",
         row.ablated,
         row.sizes,
-        f"{row.seconds - row.run_seconds:.2f}",
-        f"{row.run_seconds:.2f}" if row.run_seconds else "",
+        f"{row.seconds:.2f}",
     ]
