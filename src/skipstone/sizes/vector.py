@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 
 from skipstone.sizes.layouts import Mask, Value, ordered, packed, plain
 from skipstone.tracing.blame import pass_on
-from skipstone.tracing.torch_internals import FOLDER, GENERAL_ANSWERS, SIZE_INDEPENDENT, SymNode
+from skipstone.tracing.torch_files import FOLDER
+from skipstone.tracing.torch_internals import GENERAL_ANSWERS, SIZE_INDEPENDENT, SymNode
 
 _NUMBERS = count()
 

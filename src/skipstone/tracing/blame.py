@@ -15,7 +15,8 @@ from typing import Any
 from skipstone.core.errors import InternalError, SkipstoneError
 from skipstone.core.faults import internal_error
 from skipstone.tracing.position import is_ours
-from skipstone.tracing.torch_internals import FOLDER, KernelError
+from skipstone.tracing.torch_files import FOLDER
+from skipstone.tracing.torch_internals import KernelError
 
 _STANDARD = sysconfig.get_path("stdlib") + os.sep
 # Said on purpose, or for want of room on whosever frame happened to be the last.

@@ -18,7 +18,7 @@ from torch.utils.checkpoint import CheckpointFunction
 from skipstone.tracing.blame import pass_on
 from skipstone.tracing.checkpoints import Checkpoints
 from skipstone.tracing.nests import tensors_in
-from skipstone.tracing.torch_internals import AROUND_CHECKPOINT, BOOKKEEPER
+from skipstone.tracing.torch_files import AROUND_CHECKPOINT, BOOKKEEPER
 
 _ASSUMED = "skipstone.tracing.assumed"  # its own assumed results are no functions of the user's
 Ran = Callable[[object, int], None]

@@ -7,7 +7,7 @@ from types import CodeType, FrameType
 
 from skipstone.core.graph import Place
 from skipstone.tracing import interpreter
-from skipstone.tracing.torch_internals import FOLDER, RELAYS
+from skipstone.tracing.torch_files import FOLDER, RELAYS
 
 _OURS = os.path.dirname(os.path.dirname(__file__)) + os.sep
 KERAS_FOLDER = os.path.join("site-packages", "keras", "")  # as torch's own layers: no network's code

@@ -35,8 +35,8 @@ from skipstone.tracing.nests import map_tensors, tensors_in
 from skipstone.tracing.position import is_augmented_assignment, places
 from skipstone.tracing.recovery import Refused, candidates, first_line, gets_several, operands
 from skipstone.tracing.refusals import GO_ON, Function, Refusals
+from skipstone.tracing.torch_files import BOOKKEEPING
 from skipstone.tracing.torch_internals import (
-    BOOKKEEPING,
     DATA_DEPENDENT,
     FakeTensor,
     no_torch_function,

@@ -10,7 +10,8 @@ from skipstone.core.graph import Stop
 from skipstone.tracing.deadline import OutOfTime
 from skipstone.tracing.position import raised_at
 from skipstone.tracing.recorder import Recorder
-from skipstone.tracing.torch_internals import FOLDER, running_module
+from skipstone.tracing.torch_files import FOLDER
+from skipstone.tracing.torch_internals import running_module
 
 
 def stop_at(error: BaseException, recorder: Recorder, seconds: float) -> Stop:

@@ -1,4 +1,4 @@
-"""The only file that names what torch (or the interpreter) does not promise; `startup` beside it is the other half.
+"""The file that names what torch does not promise; `torch_files` and `startup` beside it have the rest.
 
 Each entry tells in which versions it was seen, as a range of the torch versions looked at (2.6, 2.13 and 2.14), and
 what happens without it. "Nothing can be recorded" means just that: importing this file then fails with a sentence,
@@ -7,7 +7,6 @@ since a record made without it would be wrong in silence. A test reads the sourc
 
 import copy
 import copyreg
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -332,30 +331,6 @@ def hooks_of(module: nn.Module) -> tuple[dict[int, Any], dict[int, Any]]:
 verify_batch_size: Callable[[Any], object] | None = getattr(nn.functional, "_verify_batch_size", None)
 
 # ---- frames of the stack
-
-FOLDER = os.path.dirname(torch.__file__) + os.sep
-
-# From where operators are called that compiled code asks for. 1.13 to 2.14. Without it: an edit of such a call is said
-# to be done, and is not.
-DISPATCHER = FOLDER + "_ops.py"
-
-# Files through which torch passes a call on: the call site is further out. 2.6 to 2.14. Without one: a call's site is
-# told as a line of that file, and of two calls on one line of the user's both may be taken for the same.
-RELAYS = tuple(
-    FOLDER + name
-    for name in (
-        "overrides.py functional.py nn/functional.py nn/modules/module.py _tensor.py _jit_internal.py "
-        "utils/_contextlib.py"
-    ).split()
-)
-
-
-# Where torch makes tensors for its own bookkeeping, which are none of the network's: in 2.6, checkpointing saves its
-# inputs with an empty one; no longer in 2.13. Without it, such tensors are nodes that lead nowhere.
-BOOKKEEPING = FOLDER + "utils/checkpoint.py"
-BOOKKEEPER = "torch.utils.checkpoint"
-# 2.1 to 2.14. A checkpoint's generator around its call. Without it: a write over an argument is told by the run alone.
-AROUND_CHECKPOINT = "_checkpoint_without_reentrant_generator"
 
 
 def running_module(frame: FrameType) -> nn.Module | None:

@@ -24,7 +24,8 @@ from skipstone.surgery.live.handlers import SiteEdit
 from skipstone.surgery.live.past import Record, Step, Undo, restore, set_steps, steps_of
 from skipstone.surgery.proof import outputs
 from skipstone.tracing import trace
-from skipstone.tracing.torch_internals import DISPATCHER, children_of
+from skipstone.tracing.torch_files import DISPATCHER
+from skipstone.tracing.torch_internals import children_of
 
 
 def apply(model: nn.Module, edits: Sequence[Edit], *, copy: bool = True) -> nn.Module:

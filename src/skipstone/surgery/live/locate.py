@@ -15,7 +15,7 @@ from typing import Literal
 from torch import nn
 
 from skipstone.core.graph import Place
-from skipstone.tracing.torch_internals import FOLDER
+from skipstone.tracing.torch_files import FOLDER
 
 _DEPTH = 4  # steps from a method to the function that holds the site
 Handler = Callable[..., object]

@@ -19,7 +19,7 @@ from skipstone.core.edit import (
     WidenInput,
 )
 from skipstone.surgery.transforms import MEANINGS, Use
-from skipstone.tracing.torch_internals import FOLDER
+from skipstone.tracing.torch_files import FOLDER
 
 _ORDINALS = ("first", "second", "third", "fourth", "fifth")
 

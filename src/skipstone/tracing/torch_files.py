@@ -1,0 +1,28 @@
+"""Torch's own files, as frames of the stack name them; torch promises none. Versions as in `torch_internals`."""
+
+import os
+
+import torch
+
+FOLDER = os.path.dirname(torch.__file__) + os.sep
+
+# From where operators are called that compiled code asks for. 1.13 to 2.14. Without it: an edit of such a call is said
+# to be done, and is not.
+DISPATCHER = FOLDER + "_ops.py"
+
+# Files through which torch passes a call on: the call site is further out. 2.6 to 2.14. Without one: a call's site is
+# told as a line of that file, and of two calls on one line of the user's both may be taken for the same.
+RELAYS = tuple(
+    FOLDER + name
+    for name in (
+        "overrides.py functional.py nn/functional.py nn/modules/module.py _tensor.py _jit_internal.py "
+        "utils/_contextlib.py"
+    ).split()
+)
+
+# Where torch makes tensors for its own bookkeeping, which are none of the network's: in 2.6, checkpointing saves its
+# inputs with an empty one; no longer in 2.13. Without it, such tensors are nodes that lead nowhere.
+BOOKKEEPING = FOLDER + "utils/checkpoint.py"
+BOOKKEEPER = "torch.utils.checkpoint"
+# 2.1 to 2.14. A checkpoint's generator around its call. Without it: a write over an argument is told by the run alone.
+AROUND_CHECKPOINT = "_checkpoint_without_reentrant_generator"
