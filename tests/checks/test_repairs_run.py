@@ -54,15 +54,35 @@ def test_a_repair_that_runs_says_nothing_of_it():
     assert not any("not run" in effect for effect in told)
 
 
+class NoKernel(Halved):
+    """Behind the merge torch has no kernel, which a record, on tensors without data, does not come to know."""
+
+    def forward(self, x):
+        x = super().forward(x)
+        if type(x) is torch.Tensor:
+            raise RuntimeError("no kernel for this")
+        return x
+
+
 def test_a_repair_that_torch_refuses_is_none():
-    assert effects(Mixed(), run=False)
-    assert effects(Mixed()) == []
+    assert effects(NoKernel(), run=False)
+    assert effects(NoKernel()) == []
+
+
+def test_what_torch_refuses_behind_a_repair_is_mended_with_it():
+    repairs = [repair for finding in check(Mixed(), SHAPE, sizes=False).errors for repair in finding.repairs]
+    assert repairs
+    for repair in repairs:
+        assert "behind it" in repair.effect
+        repair.apply(Mixed())(torch.randn(SHAPE)).sum().backward()
 
 
 def test_what_the_run_never_came_to_gets_no_repair():
     torch.manual_seed(0)
-    assert [f.rule for f in check(Unpooled(), SHAPE, sizes=False).errors] == ["refused-in-run", "spatial-mismatch"]
-    assert effects(Unpooled()) == []
+    refused, mismatch = check(Unpooled(), SHAPE, sizes=False).errors
+    assert (refused.rule, mismatch.rule) == ("refused-in-run", "spatial-mismatch")
+    assert [repair.title for repair in refused.repairs] == ["unpool(..., output_size=[9, 9])"]
+    assert not mismatch.repairs
     assert effects(Unpooled(), run=False)
 
 

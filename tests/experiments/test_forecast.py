@@ -13,18 +13,22 @@ from skipstone.runs.records import RunSpec
 
 def test_runs_are_measured_and_nothing_is_written(tmp_path):
     base = RunSpec(options={"width": 4}, epochs=3, device="cpu")
-    specs = plan(["plain8", "plain9", "resnet20"], out=tmp_path / "x", base=base, seeds=3)
+    specs = plan(["plain8", "resnet20"], out=tmp_path / "x", base=base, seeds=3)
     found = forecast(specs, workers=2)
-    plain, wrong, residual = found.networks
-    assert [network.label for network in found.networks] == ["plain8", "plain9", "resnet20"]
+    plain, residual = found.networks
+    assert [network.label for network in found.networks] == ["plain8", "resnet20"]
     assert plain.cost.num_parameters == 4_934
     assert 0 < plain.cost.macs < residual.cost.macs
     assert 0 < plain.cost.seconds < 60
     assert plain.cost.peak_bytes > 50_000_000
-    assert (wrong.cost, wrong.note.startswith("no plain of depth 9")) == (None, True)
     assert (found.num_seeds, found.workers) == (3, 2)
     assert found.seconds == pytest.approx(3 * (plain.cost.seconds + residual.cost.seconds) / 2)
     assert not (tmp_path / "x").exists()
+
+
+def test_a_network_that_cannot_be_is_refused_before_any_is_measured(tmp_path):
+    with pytest.raises(SkipstoneError, match="no plain of depth 9"):
+        forecast(plan(["plain8", "plain9"], out=tmp_path / "x", base=RunSpec(device="cpu"), seeds=3))
 
 
 def test_more_epochs_take_longer(tmp_path):

@@ -93,7 +93,7 @@ def test_a_project_file_without_settings_does_not_hide_those_above(folder, monke
         ("[tool.skipstone]\nselect = [3]", r"select is \[3\]; it must be a list of texts"),
         ("[tool.skipstone]\nbaseline = 3", r"baseline is 3; it must be a text"),
         ("[tool.skipstone]\ncheck = [3]", r"\[\[tool.skipstone.check\]\] is 3; it must be a table"),
-        ("[tool.skipstone]\ncheck = 'net.py'", r"check is 'net.py'; it must be a list"),
+        ("[tool.skipstone]\ncheck = 'net.py'", r"check is 'net.py'; it must be tables, each under \[\[tool"),
         ("[[tool.skipstone.check]]\ntarget = 3", r"target is 3; it must be a text"),
         ("[[tool.skipstone.check]]\ntarget = 'a'\ninputs = [3]", r"inputs is \[3\]; it must be a list of texts"),
         ("[[tool.skipstone.check]]\ntarget = 'a'\ninputs = ['3']\nmode = 'both'", r"mode is 'both'"),

@@ -2,10 +2,7 @@
 
 from collections.abc import Sequence
 
-from skipstone.data.sources import demand_known
-from skipstone.models.target import outline
 from skipstone.runs.records import RunSpec
-from skipstone.training.fabric import make_fabric
 
 
 def demand_possible(specs: Sequence[RunSpec]) -> None:
@@ -16,6 +13,11 @@ def demand_possible(specs: Sequence[RunSpec]) -> None:
     Raises:
         SkipstoneError: one of them is not, with its own words.
     """
+    # Torch is loaded by what trains, not by what reads records: the report does without.
+    from skipstone.data.sources import demand_known
+    from skipstone.models.target import outline
+    from skipstone.training.fabric import make_fabric
+
     for name in {spec.data for spec in specs}:
         demand_known(name)
     for device, precision in {(spec.device, spec.recipe.precision) for spec in specs}:

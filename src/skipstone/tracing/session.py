@@ -28,6 +28,7 @@ from skipstone.tracing.deadline import call_foreign, time_limit
 from skipstone.tracing.interpreter import raises
 from skipstone.tracing.nests import tensors_in
 from skipstone.tracing.outside import outside_kept
+from skipstone.tracing.position import is_ours
 from skipstone.tracing.randomness import own_random_numbers
 from skipstone.tracing.recorder import Recorder
 from skipstone.tracing.refusals import GO_ON, Refusals
@@ -237,4 +238,6 @@ def is_interrupt(error: BaseException) -> bool:
     traceback = error.__traceback__
     while traceback is not None and traceback.tb_next is not None:
         traceback = traceback.tb_next
-    return traceback is None or not raises(traceback.tb_frame, traceback.tb_lasti)
+    if traceback is None or is_ours(traceback.tb_frame.f_code.co_filename):  # a signal's handler of ours
+        return True
+    return not raises(traceback.tb_frame, traceback.tb_lasti)

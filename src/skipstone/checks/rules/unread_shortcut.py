@@ -68,7 +68,10 @@ def _of_the_branch(subject: Subject) -> Iterator[Fault]:
     graph = subject.graph
     for skip in subject.skips:
         merge = graph[skip.merge_node]
-        block = graph.calls[owner_call(graph, merge)]
+        owner = owner_call(graph, merge)
+        if owner < 0:
+            continue  # no call was seen: a scripted network runs as one
+        block = graph.calls[owner]
         if skip.kind != "identity" or skip.merge != "add" or merge.tainted or not block.inputs:
             continue
         end = same_values(graph, skip.short_operand)
