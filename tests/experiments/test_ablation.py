@@ -111,7 +111,7 @@ def test_command(tmp_path, capsys):
     run = [
         "train",
         "--model",
-        "skipstone:resnet20",
+        "skipstone:resnet8",
         "--data",
         "digits",
         "--epochs",
@@ -140,5 +140,5 @@ def test_command(tmp_path, capsys):
     assert figure.read_text().startswith("<svg")
     assert cli.run(["ablate", run[2], "--each"]) == 2
     assert "give --weights" in capsys.readouterr().err
-    assert cli.run(["ablate", "skipstone:plain20", "--each", "--weights", str(tmp_path / "run")]) == 2
+    assert cli.run(["ablate", "skipstone:plain8", "--each", "--weights", str(tmp_path / "run")]) == 2
     assert "is a run of" in capsys.readouterr().err

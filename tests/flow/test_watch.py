@@ -200,7 +200,8 @@ def test_under_autocast_the_master_weights_are_read():
             loss = F.cross_entropy(model(x).float(), y)
         loss.backward()
         optimizer.step()
-    assert all(layer.dtype == "float32" and layer.unmoved < 0.2 for layer in flow.last.layers)
+    # Dead units get no gradient; of weights in bfloat16 nearly all would stay. (A sixth here, a third with torch 2.6.)
+    assert all(layer.dtype == "float32" and layer.unmoved < 0.4 for layer in flow.last.layers)
 
 
 def test_several_optimizers_make_one_record_a_round():

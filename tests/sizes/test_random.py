@@ -48,7 +48,7 @@ def real(model, sizes):
 SIZES = range(1, 25)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=20, deadline=None, derandomize=True)
 @given(BRANCH, BRANCH, st.booleans())
 def test_random_branches(a, b, add):
     model = Branches(a, b, add).eval()

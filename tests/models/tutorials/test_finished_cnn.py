@@ -32,6 +32,7 @@ def test_fits_a_batch():
     assert (network(x).argmax(1) == y).float().mean() == 1.0
 
 
+@pytest.mark.slow
 def test_learns_digits_at_the_usual_rate():
     digits = pytest.importorskip("sklearn.datasets").load_digits()
     x = torch.tensor(digits.images, dtype=torch.float32)[:, None] / 8 - 1
