@@ -82,7 +82,8 @@ def _patched() -> Iterator[None]:
             yield from generator(*given, **named)
             return
         _, _, checkpoints = _watcher.current
-        with checkpoints.calling([value for value in given if isinstance(value, torch.Tensor)], reentrant=False):
+        arguments = given[1] if isinstance(given[1], tuple) else given
+        with checkpoints.calling([value for value in arguments if isinstance(value, torch.Tensor)], reentrant=False):
             yield from generator(*given, **named)
 
     Function.apply = classmethod(watched)  # type: ignore[method-assign, assignment]

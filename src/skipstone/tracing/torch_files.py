@@ -3,6 +3,7 @@
 import os
 
 import torch
+from torch.utils import checkpoint
 
 FOLDER = os.path.dirname(torch.__file__) + os.sep
 
@@ -24,5 +25,7 @@ RELAYS = tuple(
 # inputs with an empty one; no longer in 2.13. Without it, such tensors are nodes that lead nowhere.
 BOOKKEEPING = FOLDER + "utils/checkpoint.py"
 BOOKKEEPER = "torch.utils.checkpoint"
-# 2.1 to 2.14. A checkpoint's generator around its call. Without it: a write over an argument is told by the run alone.
-AROUND_CHECKPOINT = "_checkpoint_without_reentrant_generator"
+# 2.1 to 2.14. A checkpoint's generator around its call; from 2.14 on it calls another one, which takes the arguments as
+# one tuple. Without it: a write over an argument is told by the run alone.
+_AROUND = "_checkpoint_without_reentrant_generator"
+AROUND_CHECKPOINT = f"{_AROUND}_impl" if hasattr(checkpoint, f"{_AROUND}_impl") else _AROUND
