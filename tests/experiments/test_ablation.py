@@ -83,6 +83,7 @@ def test_no_batch_norm_gives_no_recalibrated_number(digits):
     assert " -" in str(result)
 
 
+@pytest.mark.slow
 def test_same_seed_same_numbers(trained, digits):
     a, b = (worth_of_skips(trained, digits, epochs=1, which=0, seed=3) for _ in range(2))
     assert a == b

@@ -85,6 +85,7 @@ def test_batch_norm_makes_the_plain_networks_gradient_explode():
     assert measured == pytest.approx(math.sqrt(math.pi / (math.pi - 1)), rel=0.03)
 
 
+@pytest.mark.slow
 def test_the_first_layers_gradient_explodes_in_plain_56_and_not_in_resnet_56():
     plain, residual = flow("plain56").layers, flow("resnet56").layers
     assert plain[0].grad_norm / plain[-2].grad_norm > 500

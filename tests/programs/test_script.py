@@ -185,6 +185,7 @@ def test_an_interrupt_from_outside_ends_it_as_python_is_ended(tmp_path):
     assert ended[0] == ended[1]
 
 
+@pytest.mark.slow
 def test_a_training_under_the_watch_is_bit_equal(tmp_path):
     script = write(
         tmp_path,
