@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from skipstone.core.errors import SkipstoneError
-from skipstone.flow.watching import FlowLogger, Watch
+from skipstone.flow.watching import FlowLogger
+from skipstone.integrations.watching_callback import WatchingCallback
 
 
 def FlowCallback(every: int = 50, *, outputs: bool = True, loggers: Sequence[FlowLogger] = ()) -> Any:  # noqa: N802
@@ -24,29 +25,14 @@ def FlowCallback(every: int = 50, *, outputs: bool = True, loggers: Sequence[Flo
     except ImportError as error:
         raise SkipstoneError("the callback needs transformers: pip install transformers") from error
 
-    class _FlowCallback(TrainerCallback):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self.flow: Watch | None = None
-            self._handles: list[Any] = []
-
+    class _FlowCallback(WatchingCallback, TrainerCallback):  # type: ignore[misc]
         def on_train_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
-            self.detach()
-            self.flow = Watch(given["model"], [given["optimizer"]], every, outputs=outputs, loggers=loggers)
-            self._handles = self.flow.attach()
+            self.attach(given["model"], [given["optimizer"]])
 
         def on_epoch_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
-            if self.flow is not None:
-                self.flow.epoch = int(state.epoch or 0) + 1
+            self.begin_epoch(int(state.epoch or 0) + 1)
 
         def on_train_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
             self.detach()
 
-        def detach(self) -> None:
-            """Take the hooks off; the records stay."""
-            for handle in self._handles:
-                handle.remove()
-            self._handles = []
-            if self.flow is not None:
-                self.flow.finish()
-
-    return _FlowCallback()
+    return _FlowCallback(every, outputs, loggers)

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from skipstone.core.errors import SkipstoneError
-from skipstone.flow.watching import FlowLogger, Watch
+from skipstone.flow.watching import FlowLogger
+from skipstone.integrations.watching_callback import WatchingCallback
 
 
 def FlowCallback(every: int = 50, *, outputs: bool = True, loggers: Sequence[FlowLogger] = ()) -> Any:  # noqa: N802
@@ -23,33 +24,20 @@ def FlowCallback(every: int = 50, *, outputs: bool = True, loggers: Sequence[Flo
     """
     base = _callback_class()
 
-    class _FlowCallback(base):  # type: ignore[misc, valid-type]
-        def __init__(self) -> None:
-            self.flow: Watch | None = None
-            self._handles: list[Any] = []
-
+    class _FlowCallback(WatchingCallback, base):  # type: ignore[misc, valid-type]
         def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-            self.flow = Watch(pl_module, trainer.optimizers, every, outputs=outputs, loggers=loggers)
-            self._handles = self.flow.attach()
+            self.attach(pl_module, trainer.optimizers)
 
         def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-            if self.flow is not None:
-                self.flow.epoch = trainer.current_epoch + 1
+            self.begin_epoch(trainer.current_epoch + 1)
 
         def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-            self._detach()
+            self.detach()
 
         def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-            self._detach()
+            self.detach()
 
-        def _detach(self) -> None:
-            for handle in self._handles:
-                handle.remove()
-            self._handles = []
-            if self.flow is not None:
-                self.flow.finish()
-
-    return _FlowCallback()
+    return _FlowCallback(every, outputs, loggers)
 
 
 def _callback_class() -> type:
