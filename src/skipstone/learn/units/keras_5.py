@@ -131,7 +131,8 @@ def picture() -> str:
 
 
 def judge(answers: Answers) -> Iterator[Point]:
-    shape = (32, 28, 20, 64)  # what `padding="same"` and 64 filters make of (32, 28, 20, 64); see test_keras
+    # What `padding="same"` and 64 filters make of (32, 28, 20, 64): tests/learn/test_keras_unit.py asks Keras.
+    shape = (32, 28, 20, 64)
     in_torch = tuple(torch.empty(shape, device="meta").permute(0, 3, 1, 2).shape)
     for ask, expected, why in (
         (KERAS, shape, "Keras has the channels last, 'same' keeps height and width, and 64 filters make 64 channels"),
