@@ -31,7 +31,7 @@ from skipstone.surgery.live import modules, widths
 from skipstone.surgery.live.edited import base_class, stages_of
 from skipstone.surgery.live.handlers import SiteEdit
 from skipstone.surgery.live.held import held_by
-from skipstone.surgery.live.locate import definition, locate, spot, spot_of
+from skipstone.surgery.live.locate import Definition, definition, locate, spot, spot_of
 from skipstone.surgery.source.constructors import (
     class_function,
     constructor_of,
@@ -164,11 +164,7 @@ def _edit_site(
     elif others:
         raise UncertainError(f"{others[0] or 'the model'} runs {place} too")
     file = source_file(place.file, files)
-    found = definition(file.tree, function.__code__)
-    node = next((n for n in ast.walk(found) if spot(n) == spot_of(place)), None) if found else None
-    if found is None or node is None:
-        raise UncertainError(f"{place} is not where it was recorded")
-    node = _outermost(file, node)
+    found, node = _expression(file, function, place)
     method = owner is not None and not isinstance(found, ast.Lambda) and found.args.args
     self_name = found.args.args[0].arg if method else None
     text = SiteText(file, node, edits, function.__globals__, self_name)
@@ -177,6 +173,15 @@ def _edit_site(
     for edit in edits:
         if isinstance(edit, MapOperand) and edit.transform.module is not None:
             _add_layer(model, path, edit, owner, files, set(by_module), code)
+
+
+def _expression(file: SourceFile, function: FunctionType, place: Place) -> tuple[Definition, ast.AST]:
+    """The function's definition in the file, and the outermost expression that stands at the place in it."""
+    found = definition(file.tree, function.__code__)
+    node = next((n for n in ast.walk(found) if spot(n) == spot_of(place)), None) if found else None
+    if found is None or node is None:
+        raise UncertainError(f"{place} is not where it was recorded")
+    return found, _outermost(file, node)
 
 
 def _new_layers(by_module: Mapping[str, Sequence[SiteEdit]]) -> dict[str, ModuleSpec]:
