@@ -30,6 +30,7 @@ def test_a_varied_option_goes_before_the_common_one(tmp_path):
     [
         ({"models": []}, "models: nothing given"),
         ({"models": ["plain20"], "seeds": []}, "seeds: nothing given"),
+        ({"models": ["plain20"], "seeds": 0}, "seeds is 0, expected at least 1"),
         ({"models": ["plain20"], "vary": {"width": []}}, "vary width: nothing given"),
         ({"models": ["plain20", "skipstone:plain20"]}, "planned twice: skipstone:plain20 with seed 0"),
     ],

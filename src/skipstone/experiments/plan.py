@@ -59,6 +59,8 @@ def plan(
     """
     base = base or RunSpec()
     vary = vary or {}
+    if isinstance(seeds, int) and seeds < 1:
+        raise SkipstoneError(f"seeds is {seeds}, expected at least 1")
     chosen = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
     for what, values in (("models", models), ("seeds", chosen), *((f"vary {k}", v) for k, v in vary.items())):
         if not values:
