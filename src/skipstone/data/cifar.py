@@ -138,7 +138,8 @@ def read_archive(layout: Layout, path: Path) -> dict[str, tuple[str, bytes]]:
                     found[name] = where, archive.extractfile(member).read()
             while bounded.read(1 << 20):
                 pass  # to the end, where gzip's checksum stands
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+    except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError, OverflowError) as error:
+        # The last two: what Python's tarfile lets through where a damaged header holds a number that no size can be.
         reason = " ".join(str(error).split())
         raise DataError(f"{path}: not a whole archive: {reason}; {_expected(layout)}") from error
     return found

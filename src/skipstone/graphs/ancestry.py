@@ -1,6 +1,6 @@
 """Who descends from whom in a recorded pass: activity, ancestors, dominators, layers on the way."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from skipstone.core.graph import Graph, Node
@@ -32,23 +32,47 @@ class Ancestry:
 
     def __post_init__(self) -> None:
         for node in self.graph:
-            sources = value_operands(self.graph, node, self.active.__getitem__)
-            self.values.append(sources)
-            active_sources = [i for i in sources if self.active[i]]
-            self.active.append(node.kind == "input" or bool(active_sources))
-            self.ancestors.append(_union(1 << node.index, (self.ancestors[i] for i in sources)))
-            gates = self._gates(node, sources)
-            if gates:
-                self.gates[node.index] = gates
-            self.carried.append(_union(1 << node.index, (self.carried[i] for i in sources if i not in gates)))
-            self._active_bits |= int(self.active[-1]) << node.index
-            dominator = active_sources[0] if active_sources else -1
-            for i in active_sources[1:]:
-                dominator = self.common(dominator, i)
-            self.dominator.append(dominator)
-            self.depth.append(self.depth[dominator] + 1 if dominator >= 0 else 1)
-            is_one = self.active[-1] and bool(active_sources) and is_layer(self.graph, node, self.active.__getitem__)
-            self.layers.append(int(is_one))
+            if node.inputs:
+                self._add(node)
+            else:  # a third of a record: weights and constants, of which there is nothing to ask
+                self._append(node, (), node.kind == "input", dominator=-1, layer=False)
+
+    def _add(self, node: Node) -> None:
+        is_active = self.active.__getitem__
+        sources = value_operands(self.graph, node, is_active)
+        active_sources = [i for i in sources if self.active[i]]
+        gates = self._gates(node, sources)
+        if gates:
+            self.gates[node.index] = gates
+        dominator = active_sources[0] if active_sources else -1
+        for i in active_sources[1:]:
+            dominator = self.common(dominator, i)
+        layer = bool(active_sources) and is_layer(self.graph, node, is_active)
+        self._append(node, sources, bool(active_sources), dominator, layer, gates)
+
+    def _append(
+        self,
+        node: Node,
+        sources: tuple[int, ...],
+        active: bool,
+        dominator: int,
+        layer: bool,
+        gates: Collection[int] = (),
+    ) -> None:
+        own = 1 << node.index
+        ancestors = carried = own
+        for i in sources:
+            ancestors |= self.ancestors[i]
+            if i not in gates:
+                carried |= self.carried[i]
+        self.values.append(sources)
+        self.active.append(active)
+        self.ancestors.append(ancestors)
+        self.carried.append(carried)
+        self._active_bits |= own if active else 0
+        self.dominator.append(dominator)
+        self.depth.append(self.depth[dominator] + 1 if dominator >= 0 else 1)
+        self.layers.append(int(layer))
 
     def _gates(self, node: Node, sources: Sequence[int]) -> set[int]:
         """The factors of a product that only say how much of the other one passes."""

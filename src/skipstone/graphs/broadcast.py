@@ -19,6 +19,7 @@ from skipstone.graphs.roles import SHAPE_ONLY, SQUASH
 from skipstone.graphs.walks import back, readers
 
 ARITHMETIC = names("arithmetic")
+_NONE: frozenset[int] = frozenset()
 
 
 def accidental_broadcasts(graph: Graph) -> tuple[int, ...]:
@@ -38,10 +39,10 @@ def value_inputs(graph: Graph) -> tuple[frozenset[int], ...]:
     for node in graph:
         if node.kind == "input":
             reached.append(frozenset((node.index,)))
-        elif node.op in SHAPE_ONLY:
-            reached.append(frozenset())
+        elif not node.inputs or node.op in SHAPE_ONLY:
+            reached.append(_NONE)
         else:
-            reached.append(frozenset().union(*(reached[i] for i in node.inputs)))
+            reached.append(_NONE.union(*[reached[i] for i in node.inputs]))
     return tuple(reached)
 
 

@@ -69,17 +69,22 @@ def named_modules(root: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """
     seen: set[int] = set()
     pending = [("", root)]
+    loaded = PACKAGE in sys.modules
     while pending:
         path, module = pending.pop()
         if id(module) in seen:
             continue
         seen.add(id(module))
         yield path, module
+        own = children_of(module)
+        if not own and not loaded:
+            continue
         prefix = f"{path}." if path else ""
-        children = [(f"{prefix}{name}", child) for name, child in children_of(module).items() if child is not None]
-        if PACKAGE in sys.modules:
-            children += [(f"{prefix}{layer.name}", layer) for layer in _listed(module)]
-        pending += reversed(children)
+        children = [(prefix + name, child) for name, child in own.items() if child is not None]
+        if loaded:
+            children += [(prefix + layer.name, layer) for layer in _listed(module)]
+        children.reverse()
+        pending += children
 
 
 def _listed(module: nn.Module) -> list[Any]:

@@ -55,12 +55,17 @@ class _Outside:
 
     def __init__(self, model: nn.Module) -> None:
         self._seen: set[int] = set()
+        self._mappings: list[tuple[MutableMapping[Any, Any], dict[Any, Any]]] = []
         self._back: list[Callable[[], None]] = []
         self._keep: list[object] = []
         self._alone = alone()
         self._look_at(model)
 
     def put_back(self) -> None:
+        for mapping, before in self._mappings:
+            if not _is_as_before(mapping, before) and self._is_the_record_s(list(mapping.values())):
+                mapping.clear()
+                mapping.update(before)
         for back in self._back:
             back()
 
@@ -71,20 +76,21 @@ class _Outside:
         pending = [value]
         while pending:
             item = pending.pop()
-            if id(item) not in self._seen and type(item) not in _LEAVES:
+            if id(item) not in self._seen:
                 self._seen.add(id(item))
                 self._keep.append(item)
-                pending.extend(self._into(item))
+                pending += [part for part in self._into(item) if type(part) not in _LEAVES]
 
-    def _into(self, item: Any) -> list[object]:
+    def _into(self, item: Any) -> Iterable[object]:
         """Remember what an object holds; the objects that are to be looked at behind it."""
         kind = type(item)
         if kind in _MAPPINGS and len(item) <= _LARGEST:
             self._mapping(item)
-            return list(item.values())
+            return item.values()
         if isinstance(item, nn.Module):
-            self._mapping(vars(item))
-            return [kind, *(value for name, value in vars(item).items() if name not in _TABLES or value)]
+            own = vars(item)
+            self._mapping(own)
+            return [kind, *(value for name, value in own.items() if value or name not in _TABLES)]
         if kind is FunctionType:
             return self._function(item)
         if isinstance(item, type):
@@ -98,7 +104,7 @@ class _Outside:
         if isinstance(item, weakref.ref):
             return [item()]
         if kind in (tuple, frozenset):
-            return list(item)
+            return item
         if kind in (list, set, deque) and len(item) <= _LARGEST:
             self._collection(item)
             return list(item)
@@ -108,17 +114,7 @@ class _Outside:
         return []
 
     def _mapping(self, mapping: MutableMapping[Any, Any]) -> None:
-        before = dict(mapping)
-
-        def back() -> None:
-            now = dict(mapping)
-            if list(now) != list(before) or not all(map(is_, now.values(), before.values())):
-                if not self._is_the_record_s(now.values()):
-                    return
-                mapping.clear()
-                mapping.update(before)
-
-        self._back.append(back)
+        self._mappings.append((mapping, dict(mapping)))  # some hundreds of them: no closure for each
 
     def _collection(self, collection: Any) -> None:
         before = list(collection)
@@ -178,6 +174,13 @@ class _Outside:
                     self._back.append(partial(_refill, tensor, tensor.detach().clone(), gradient))
 
 
+def _is_as_before(mapping: MutableMapping[Any, Any], before: dict[Any, Any]) -> bool:
+    """Are the same keys there, in the same order, each with the very object it had?"""
+    if len(mapping) != len(before) or not all(map(is_, mapping.values(), before.values())):
+        return False
+    return not before or list(mapping) == list(before)
+
+
 def _has_data(tensor: torch.Tensor) -> bool:
     return not isinstance(tensor, FakeTensor) and not tensor.is_meta and tensor.numel() <= _LARGEST_TENSOR
 
@@ -190,7 +193,7 @@ def _refill(tensor: torch.Tensor, before: torch.Tensor, gradient: torch.Tensor |
         tensor.grad = gradient
 
 
-_LEAVES = frozenset((type(None), bool, int, float, complex, str, bytes, ModuleType))
+_LEAVES = frozenset((type(None), bool, int, float, complex, str, bytes, ModuleType, torch.Tensor, nn.Parameter))
 
 
 def _is_user_s(kind: type) -> bool:

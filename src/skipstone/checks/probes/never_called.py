@@ -60,15 +60,24 @@ def _idle(model: nn.Module, graph: Graph) -> set[str]:
 
     What a container holds is left out: which of its items run may be a matter of the input.
     """
-    names = {parameter.name for parameter in graph.parameters if parameter.used}
-    used = {id(p) for name, p in model.named_parameters() if name in names}  # a tied one by whichever of its names
     called = {"", *(call.path for call in graph.calls)}
-    found, modules = set(), dict(model.named_modules())
-    for path, module in modules.items():
-        parent = path.rpartition(".")[0]
-        if path in called or parent not in called or isinstance(modules[parent], _CONTAINERS):
+    names = {parameter.name for parameter in graph.parameters if parameter.used}
+    quiet = [
+        path
+        for path in graph.modules
+        if path not in called
+        and path.rpartition(".")[0] in called
+        and not any(name.startswith(f"{path}.") for name in names)
+    ]
+    if not quiet:
+        return set()
+    modules = dict(model.named_modules())
+    used = {id(p) for name, p in model.named_parameters() if name in names}  # a tied one by whichever of its names
+    found = set()
+    for path in quiet:
+        if path not in modules or isinstance(modules[path.rpartition(".")[0]], _CONTAINERS):
             continue
-        parameters = list(module.parameters())
+        parameters = list(modules[path].parameters())
         if any(p.requires_grad for p in parameters) and not any(id(p) in used for p in parameters):
             found.add(path)
     return found
