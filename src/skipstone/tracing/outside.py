@@ -81,16 +81,16 @@ class _Outside:
                 self._keep.append(item)
                 pending += [part for part in self._into(item) if type(part) not in _LEAVES]
 
-    def _into(self, item: Any) -> Iterable[object]:
+    def _into(self, item: Any) -> list[object]:
         """Remember what an object holds; the objects that are to be looked at behind it."""
         kind = type(item)
         if kind in _MAPPINGS and len(item) <= _LARGEST:
             self._mapping(item)
-            return item.values()
+            return list(item.values())
         if isinstance(item, nn.Module):
             own = vars(item)
             self._mapping(own)
-            return [kind, *(value for name, value in own.items() if value or name not in _TABLES)]
+            return [kind, *(value for name, value in own.items() if name not in _TABLES or value)]
         if kind is FunctionType:
             return self._function(item)
         if isinstance(item, type):
@@ -104,7 +104,7 @@ class _Outside:
         if isinstance(item, weakref.ref):
             return [item()]
         if kind in (tuple, frozenset):
-            return item
+            return list(item)
         if kind in (list, set, deque) and len(item) <= _LARGEST:
             self._collection(item)
             return list(item)
