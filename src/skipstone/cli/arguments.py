@@ -41,6 +41,13 @@ DataFolder = Annotated[
         help="Where CIFAR's binary version lies, a folder or the archive; fetched from its official address otherwise."
     ),
 ]
+Patience = Annotated[
+    int | None,
+    Parameter(
+        help="Stop early: end a run after so many epochs without a lower validation loss, and test the network as it "
+        "was at the lowest. Off by default; a rate that falls late, as one-cycle's, wants all epochs."
+    ),
+]
 
 
 def examples(texts: tuple[str, ...]) -> tuple["torch.Tensor", ...]:

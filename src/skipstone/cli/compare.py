@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from skipstone.cli import arguments, output
 from skipstone.core.codec import encode
 from skipstone.runs.records import Recipe, RunSpec
+from skipstone.runs.stopping import StopRule
 from skipstone.runs.variants import parse_variant
 
 
@@ -29,6 +30,7 @@ def run(
     device: str = "cpu",
     val_fraction: float = 0.1,
     split_seed: int = 0,
+    patience: arguments.Patience = None,
     flags: Annotated[arguments.RecipeFlags | None, Parameter(name="*")] = None,
     format: arguments.TextOrJson = "text",
 ) -> int:
@@ -79,7 +81,7 @@ def run(
     base = RunSpec(
         data=data, data_dir=str(data_dir) if data_dir else None, epochs=epochs, recipe=recipe, device=device,
         options=dict(map(arguments.assignment, options or [])),
-        val_fraction=val_fraction, split_seed=split_seed,
+        val_fraction=val_fraction, split_seed=split_seed, stop=StopRule(patience),
     )  # fmt: skip
     names = [name for text in models for name in arguments.split(text)]
     varied = dict(map(arguments.assignments, vary or []))

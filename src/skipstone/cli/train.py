@@ -12,6 +12,7 @@ from skipstone.cli import arguments, output
 from skipstone.core.errors import SkipstoneError
 from skipstone.runs.folder import read_asked
 from skipstone.runs.records import EpochRecord, RunResult, RunSpec
+from skipstone.runs.stopping import StopRule
 
 
 def run(
@@ -30,6 +31,7 @@ def run(
     flow: Annotated[bool | None, Parameter(negative="--no-flow")] = None,
     val_fraction: float | None = None,
     split_seed: int | None = None,
+    patience: arguments.Patience = None,
     recipe: Path | None = None,
     flags: Annotated[arguments.RecipeFlags | None, Parameter(name="*")] = None,
     resume: Annotated[bool, Parameter(negative="")] = False,
@@ -80,6 +82,7 @@ def run(
         "data_dir": None if data_dir is None else str(data_dir), "epochs": epochs, "seed": seed, "device": device,
         "flow": flow, "val_fraction": val_fraction, "split_seed": split_seed,
         "edits": None if edits is None else tuple(edits),
+        "stop": None if patience is None else StopRule(patience),
     }  # fmt: skip
     spec = _spec(
         str(out), {k: v for k, v in given.items() if v is not None}, recipe, flags or arguments.RecipeFlags(), resume
@@ -110,6 +113,8 @@ def summary(spec: RunSpec, result: RunResult) -> str:
         f"  time         {result.wall_seconds:.1f} s",
         f"  folder       {result.out}",
     ]
+    if result.stopped == "patience":
+        lines.insert(1, f"  stopped      early; tested is the network as it was after epoch {result.tested_epoch}")
     if not result.finite:
         lines.insert(1, "  diverged     a loss became NaN or infinite")
     return "\n".join(lines)

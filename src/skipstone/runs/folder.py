@@ -19,6 +19,7 @@ from skipstone.core.files import append_durably, is_partial, make_folder, sync_f
 from skipstone.runs.environment import changed
 from skipstone.runs.flow import FlowRecord
 from skipstone.runs.records import (
+    BEST_FILE,
     CHECKPOINT_FILE,
     ENVIRONMENT_FILE,
     FLOW_FILE,
@@ -42,7 +43,7 @@ _NEXT_FILE = "checkpoint.next.pt"
 """A whole checkpoint that has not taken its name yet; seen only where a process was killed between two renames."""
 
 _CHECKPOINTS = (_NEXT_FILE, CHECKPOINT_FILE, PREVIOUS_FILE)
-_OURS = {SPEC_FILE, ENVIRONMENT_FILE, METRICS_FILE, FLOW_FILE, RESULT_FILE, _LOCK_FILE, *_CHECKPOINTS}
+_OURS = {SPEC_FILE, ENVIRONMENT_FILE, METRICS_FILE, FLOW_FILE, RESULT_FILE, BEST_FILE, _LOCK_FILE, *_CHECKPOINTS}
 
 
 class FolderError(SkipstoneError):
@@ -169,6 +170,11 @@ class RunFolder:
         with self._told():
             write_atomically(self.path / _NEXT_FILE, checkpoint)
             self._take_names()
+
+    def keep_best(self, checkpoint: bytes | memoryview) -> None:
+        """The checkpoint that early stopping will go back to; written after `keep`, which a resumed run relies on."""
+        with self._told():
+            write_atomically(self.path / BEST_FILE, checkpoint)
 
     def _take_names(self) -> None:
         """A checkpoint that is whole and not yet the newest by name becomes it."""

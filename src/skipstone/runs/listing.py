@@ -8,7 +8,7 @@ from typing import Literal
 from skipstone.core.codec import Json, RecordError, encode
 from skipstone.core.errors import SkipstoneError, UnknownNameError
 from skipstone.runs.folder import RunFolder, demand_only_a_run, holds_work, is_held
-from skipstone.runs.records import SPEC_FILE, read_run
+from skipstone.runs.records import SPEC_FILE, RunResult, read_run
 
 State = Literal["finished", "cut", "running", "begun", "unreadable"]
 
@@ -92,11 +92,15 @@ def _line(path: Path) -> RunLine:
         epochs_done=len(record.epochs),
         epochs=spec.epochs,
         val_accuracy=last.val_accuracy if last else None,
-        test_accuracy=result.test_accuracy if result else None,
+        test_accuracy=result.test_accuracy if result and spec.test else None,
         num_parameters=result.num_parameters if result else None,
         wall_seconds=result.wall_seconds if result else sum(epoch.seconds for epoch in record.epochs),
-        note="" if result is None or result.finite else "diverged",
+        note=_note(result) if result else "",
     )
+
+
+def _note(result: RunResult) -> str:
+    return ", ".join(filter(None, ("" if result.finite else "diverged", result.stopped and f"by {result.stopped}")))
 
 
 def _state(path: Path, *, finished: bool) -> State:

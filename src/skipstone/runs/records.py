@@ -8,6 +8,7 @@ A run folder holds, written by the trainer and read by the report without torch:
     flow.jsonl        FlowRecord, a line for step 0 (epoch 0) and one an epoch
     checkpoint.pt     everything --resume needs, replaced at every epoch
     checkpoint.previous.pt   the one before, should the newest ever be unreadable
+    checkpoint.best.pt       with early stopping, that of the lowest validation loss
     result.json       RunResult, versioned; there only once the run has finished
 
 Accuracies are fractions (0.91), losses mean cross-entropy in nats, times seconds.
@@ -23,6 +24,7 @@ from typing import Any, Literal, TypeVar
 from skipstone.core.codec import Json, RecordError, decode, encode
 from skipstone.core.errors import SkipstoneError
 from skipstone.runs.flow import FlowRecord
+from skipstone.runs.stopping import Ending, StopRule
 from skipstone.runs.variants import demand_edits
 
 VERSION = 1
@@ -34,6 +36,7 @@ METRICS_FILE = "metrics.jsonl"
 FLOW_FILE = "flow.jsonl"
 CHECKPOINT_FILE = "checkpoint.pt"
 PREVIOUS_FILE = "checkpoint.previous.pt"
+BEST_FILE = "checkpoint.best.pt"
 RESULT_FILE = "result.json"
 
 Optimizer = Literal["sgd", "adamw"]
@@ -93,7 +96,7 @@ class RunSpec:
     initialisation, order and augmentation. `device` is `auto` or a name torch knows. `out` is the run folder, None
     for a run that writes nothing. `flow` records the norms of each layer's gradient and weights. `edits` are carried
     out on the network as built, so that what variants have in common starts from equal weights; `variant` is their
-    name.
+    name. `stop` may end the run before its last epoch. Without `test` the test images are left alone.
     """
 
     model: str = "skipstone:resnet20"
@@ -110,6 +113,8 @@ class RunSpec:
     split_seed: int = 0
     variant: str = ""
     edits: tuple[str, ...] = ()
+    stop: StopRule = field(default_factory=StopRule)
+    test: bool = True
 
     def __post_init__(self) -> None:
         demand_edits(self.edits)
@@ -160,10 +165,12 @@ class EpochRecord:
 class RunResult:
     """How a finished run ended.
 
-    `test_accuracy` is taken once, with the last epoch's weights. `best_val_*` is the highest validation accuracy and
-    its first epoch. `turned_epoch` is the epoch of the lowest validation loss if the loss has risen since, to the end,
-    by more than 1 %; None if it never turned. `overfitting_gap` is the last epoch's `train_gap`. `finite` says that no
-    loss was NaN or infinite. `wall_seconds` adds up over resumed parts.
+    `test_accuracy` is taken once, with the weights after `tested_epoch`: the last one, or with early stopping that of
+    the lowest validation loss; NaN where the spec leaves the test images alone. `best_val_*` is the highest validation
+    accuracy and its first epoch. `turned_epoch` is the epoch of the lowest validation loss if the loss has risen since,
+    to the end, by more than 1 %; None if it never turned. `overfitting_gap` is the last epoch's `train_gap`. `finite`
+    says that no loss was NaN or infinite. `wall_seconds` adds up over resumed parts. `stopped` says which part of the
+    stop rule ended the run before its last epoch; `epochs` counts those trained.
     """
 
     test_accuracy: float
@@ -178,6 +185,8 @@ class RunResult:
     epochs: int
     wall_seconds: float
     out: str | None = None
+    stopped: Ending = ""
+    tested_epoch: int | None = None
 
     def to_dict(self) -> Json:
         return encode(self, version=VERSION)

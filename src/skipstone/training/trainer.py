@@ -13,7 +13,8 @@ from skipstone.data.images import Images, permutation
 from skipstone.flow import Probe
 from skipstone.runs.flow import FlowRecord
 from skipstone.runs.folder import FolderError, RunFolder, demand_free, demand_same, holds_work
-from skipstone.runs.records import EpochRecord, RunResult, RunSpec, read_run
+from skipstone.runs.records import BEST_FILE, EpochRecord, RunResult, RunSpec, read_run
+from skipstone.runs.stopping import ending, lowest_loss_epoch
 from skipstone.training.checkpoint import CheckpointError, pack, unpack
 from skipstone.training.environment import describe
 from skipstone.training.evaluate import evaluate
@@ -29,7 +30,7 @@ from skipstone.training.trial import Bench, lay_out, seeded_build
 def train(
     spec: RunSpec, *, resume: bool = False, progress: Progress | None = None, build: Builder = build_model
 ) -> RunResult:
-    """Train the network of `spec` and measure it on the test images, once, at the end.
+    """Train the network of `spec`, to its last epoch or as its stop rule says, and measure it on the test images, once.
 
     With `spec.out` a run folder is written, its checkpoint replaced at every epoch; `resume` goes on from that
     checkpoint, starts the run if there is none, and returns the result of a finished one. A folder in which no epoch
@@ -101,6 +102,7 @@ class Run:
         self.train_sample = self.data.train[sample]
         self.environment = describe(device, augmentation) | {"data": self.data.digest()}
         self.epochs: list[EpochRecord] = []
+        self._best: bytes | memoryview = b""
 
     def begin(self, progress: Progress) -> "Run":
         """Try the network, and stand before the first step."""
@@ -122,6 +124,8 @@ class Run:
         self._prepare(before.get("channels_last", True))
         epoch = self._restored_epoch(folder, progress)
         self.epochs = list(folder.resume(epoch, self.environment).epochs)
+        if self.spec.stop.patience is not None:
+            self._keep_best(folder)
 
     def _restored_epoch(self, folder: RunFolder, progress: Progress) -> int:
         refused: list[str] = []
@@ -151,17 +155,37 @@ class Run:
     def finish(self, progress: Progress, folder: RunFolder | None) -> RunResult:
         """Train the epochs that are left, measure, and write the result."""
         progress.started(self.spec, len(self.batches), len(self.epochs))
-        while len(self.epochs) < self.spec.epochs:
+        while len(self.epochs) < self.spec.epochs and not ending(self.spec.stop, self.epochs):
             record, flow = self._epoch(len(self.epochs) + 1, progress)
             self.epochs.append(record)
             if folder is not None:
                 folder.append(record, flow)
-                folder.keep(pack(self.loop.bare, self.loop.optimizer, len(self.epochs))[0])
+                folder.keep(self._packed())
+            if self.spec.stop.patience is not None:
+                self._keep_best(folder)
             progress.finished_epoch(record)
         result = self._result()
         if folder is not None:
             folder.finish(result)
         return result
+
+    def _packed(self) -> memoryview:
+        return pack(self.loop.bare, self.loop.optimizer, len(self.epochs))[0]
+
+    def _keep_best(self, folder: RunFolder | None) -> None:
+        """Keep the network as it stands where the epoch behind it is the best so far; else what was kept before."""
+        if lowest_loss_epoch(self.epochs) == len(self.epochs):
+            self._best = self._packed()
+            if folder is not None:
+                folder.keep_best(self._best)
+        elif not self._best and folder is not None and (folder.path / BEST_FILE).is_file():
+            self._best = (folder.path / BEST_FILE).read_bytes()
+
+    def _take_best(self) -> int:
+        """With early stopping, go back to the best epoch, which no later one has overwritten. The epoch to test."""
+        if self.spec.stop.patience is not None and self._best and lowest_loss_epoch(self.epochs) < len(self.epochs):
+            return unpack(self._best, self.loop.bare, self.loop.optimizer)
+        return len(self.epochs)
 
     def _epoch(self, number: int, progress: Progress) -> tuple[EpochRecord, list[FlowRecord]]:
         began = time.perf_counter()
@@ -201,9 +225,13 @@ class Run:
 
     def _result(self) -> RunResult:
         began = time.perf_counter()
-        test_loss, test_accuracy = self._measure(self.data.test)
+        tested = self._take_best() if self.spec.test else None
+        test_loss, test_accuracy = self._measure(self.data.test) if self.spec.test else (math.nan, math.nan)
         best, last = best_epoch(self.epochs), self.epochs[-1]
-        losses = [test_loss, *(loss for e in self.epochs for loss in (e.train_loss, e.val_loss))]
+        losses = [
+            *([test_loss] if self.spec.test else []),
+            *(loss for e in self.epochs for loss in (e.train_loss, e.val_loss)),
+        ]
         return RunResult(
             test_accuracy=test_accuracy,
             test_loss=test_loss,
@@ -217,4 +245,6 @@ class Run:
             epochs=len(self.epochs),
             wall_seconds=sum(e.seconds for e in self.epochs) + time.perf_counter() - began,
             out=self.spec.out,
+            stopped=ending(self.spec.stop, self.epochs) if len(self.epochs) < self.spec.epochs else "",
+            tested_epoch=tested,
         )
