@@ -2,6 +2,7 @@
 
 import copy
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -58,11 +59,21 @@ class Random(nn.Module):
 @settings(max_examples=12, deadline=None, derandomize=True)
 @given(kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=5), data=st.data())
 def test_any_subset(kinds, data):
+    take_out(kinds, data.draw(st.sets(st.integers(0, len(kinds) - 1), min_size=1)))
+
+
+@pytest.mark.parametrize("chosen", [{0}, {0, 1}])
+def test_a_slice_of_what_stays_may_read_the_concatenation(chosen):
+    """Behind the concatenation `x[..., :4]` reads the branch alone, before and after."""
+    take_out(["cat", "add"], chosen)
+
+
+def take_out(kinds, chosen):
+    """Take the skips out, and compare with the network that was built without them: values, gradients, what is left."""
     torch.manual_seed(0)
     model, x = Random(kinds).double(), torch.randn(2, WIDTH, dtype=torch.float64)
     skips = [skip for skip in find_skips(model, x) if skip.merge in ("add", "cat") and skip.kind != "trivial"]
     assert len(skips) == len(kinds)
-    chosen = data.draw(st.sets(st.integers(0, len(kinds) - 1), min_size=1))
     edited = surgery.ablate(model, [skips[k] for k in sorted(chosen)], x)
     twin = Random(kinds, chosen).double()
     state = edited.state_dict()

@@ -21,13 +21,20 @@ _PARTS = names("slice")
 
 
 def fingerprints(
-    graph: Graph, *, gone: Gone | None = None, zeroed: bool = False, same: Mapping[int, int] | None = None
+    graph: Graph,
+    *,
+    gone: Gone | None = None,
+    zeroed: bool = False,
+    same: Mapping[int, int] | None = None,
+    wholes_are_parts: bool = False,
 ) -> list[bytes]:
     """For each node a digest of what it computes, as it is or as it would be after an edit.
 
     Args:
         gone: operands taken out of merges; with `zeroed`, zeros stand in for those of a concatenation.
         same: nodes that are to count as another, earlier one.
+        wholes_are_parts: `y[:, :4]` of four channels is digested as of any number, not as `y` itself: of which it is
+            after an edit, the record before does not tell.
     """
     found: list[bytes] = []
     wholes: dict[bytes, set[bytes]] = {}  # of each part of a tensor, the tensors it is a part of
@@ -36,7 +43,7 @@ def fingerprints(
             found.append(found[same[node.index]])
         elif gone and node.index in gone:
             found.append(_without(node, found, gone[node.index], zeroed))
-        elif (value := _value(graph, node, found, wholes)) is not None:
+        elif (value := _value(graph, node, found, wholes, wholes_are_parts)) is not None:
             found.append(found[value])
         else:
             found.append(_as_it_is(node, found))
@@ -61,9 +68,13 @@ def _as_it_is(node: Node, found: list[bytes]) -> bytes:
     return _digest(node.op, node.module, node.output, *(found[i] for i in node.inputs))
 
 
-def _value(graph: Graph, node: Node, found: Sequence[bytes], wholes: Mapping[bytes, set[bytes]]) -> int | None:
+def _value(
+    graph: Graph, node: Node, found: Sequence[bytes], wholes: Mapping[bytes, set[bytes]], wholes_are_parts: bool
+) -> int | None:
     """The node whose value this one has, where it is a view of a whole, or a writing that changes nothing or all."""
     if node.op in _PARTS and len(node.inputs) == 1 and node.shape == graph[node.inputs[0]].shape:
+        if wholes_are_parts:
+            return None
         return node.inputs[0]  # `y[:, :4]` of four channels
     if node.op != "setitem":
         return None
@@ -107,10 +118,12 @@ def check_ablated(
     _check_gone(before, after, gone)
     if before.stopped is not None or before.failures:
         return  # a network that does not run is not recorded the same way twice for certain
-    meant = fingerprints(before, gone=gone, zeroed=zeroed, same=same)
-    made = fingerprints(after)
-    if outputs(before, meant) != outputs(after, made):
-        raise SurgeryError(_difference(after, made, set(meant)))
+    for wholes_are_parts in (False, True):
+        meant = fingerprints(before, gone=gone, zeroed=zeroed, same=same, wholes_are_parts=wholes_are_parts)
+        made = fingerprints(after, wholes_are_parts=wholes_are_parts)
+        if outputs(before, meant) == outputs(after, made):
+            return
+    raise SurgeryError(_difference(after, made, set(meant)))
 
 
 def _check_runs(before: Graph, after: Graph, what: str, advice: str) -> None:

@@ -53,6 +53,8 @@ def narrowed(graph: Graph, model: nn.Module, dropped: Mapping[int, tuple[int, ..
             if node.op in NORM:
                 kept[node.index] = kept[node.inputs[0]]
         else:
+            if _reads_what_stays(graph, node, kept):
+                continue
             passed = _passed(graph, node, kept)
             if passed is None:
                 raise SurgeryError(
@@ -116,11 +118,51 @@ def _passed(graph: Graph, node: Node, kept: Mapping[int, Kept]) -> Kept | None:
         return before
     if node.op in ("mean", "sum", "amax"):
         return _reduced(node, source, before)
+    if node.op == "getitem":
+        return _sliced(node, len(source), before)
     if node.op in ("transpose", "permute"):
         return Kept(_order(node, len(source)).index(before.axis), before.ranges)
     if node.op in ("flatten", "view", "reshape", "squeeze") and node.shape[: before.axis] == source[: before.axis]:
         return _flattened(node, source, before)
     return None
+
+
+def _reads_what_stays(graph: Graph, node: Node, kept: Mapping[int, Kept]) -> bool:
+    """Is it `x[:, :n]` of the first n positions, which all stay? Then nothing changes for it."""
+    if node.op != "getitem" or node.inputs[0] not in kept:
+        return False
+    before = kept[node.inputs[0]]
+    items = _items(node, len(graph[node.inputs[0]].shape))
+    item = next((item for item, axis in items or () if axis == before.axis), None)
+    if not isinstance(item, slice) or item.step not in (None, 1) or not isinstance(item.stop, int):
+        return False
+    first, stop = before.ranges[0] if before.ranges else (0, 0)
+    return first == 0 and 0 <= (item.start or 0) <= item.stop <= stop
+
+
+def _sliced(node: Node, rank: int, before: Kept) -> Kept | None:
+    """Of `x[...]` that takes all of the axis: where the axis is afterwards."""
+    items = _items(node, rank)
+    if items is None or any(axis == before.axis and item != slice(None) for item, axis in items):
+        return None
+    left = [axis for item, axis in items if not isinstance(item, int)]
+    return Kept(left.index(before.axis), before.ranges)
+
+
+def _items(node: Node, rank: int) -> list[tuple[object, int | None]] | None:
+    """The parts of an index, each with its axis (None for a new one); None where a tensor is among them."""
+    index = node.arguments.get("index")
+    parts = list(index) if isinstance(index, tuple) else [index]
+    if any(isinstance(part, bool) or not (part is None or part is Ellipsis or isinstance(part, int | slice))
+           for part in parts):  # fmt: skip
+        return None
+    taken = sum(isinstance(part, int | slice) for part in parts)
+    if Ellipsis not in parts:
+        parts.append(Ellipsis)
+    at = parts.index(Ellipsis)
+    parts[at : at + 1] = [slice(None)] * (rank - taken)
+    axes = iter(range(rank))
+    return [(part, None if part is None else next(axes)) for part in parts]
 
 
 def _reduced(node: Node, source: tuple[int, ...], before: Kept) -> Kept | None:
@@ -166,6 +208,8 @@ def widened(graph: Graph, model: nn.Module, index: int, count: int, axis: int, a
     done: set[str] = set()
     for node in graph:
         if node.kind != "op" or node.output > 0 or node.index == index or not any(i in wide for i in node.inputs):
+            continue
+        if _reads_what_stays(graph, node, wide):
             continue
         first = node.inputs[0]
         layer = _of_layer(graph, model, node, wide)
