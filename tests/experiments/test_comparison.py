@@ -5,6 +5,7 @@ import pytest
 
 from skipstone.core.codec import RecordError
 from skipstone.core.errors import SkipstoneError
+from skipstone.core.lock import Lock
 from skipstone.experiments import Comparison, Outcome, compare, read_comparison
 from skipstone.experiments.comparison import summarise
 from skipstone.runs.records import EpochRecord, RunRecord, RunResult, RunSpec
@@ -78,6 +79,15 @@ def test_runs_must_be_comparable(tmp_path):
         compare([RunSpec(epochs=1), RunSpec(epochs=2)], tmp_path)
     with pytest.raises(SkipstoneError, match="two runs would share the folder"):
         compare([RunSpec(), RunSpec()], tmp_path)
+
+
+def test_two_comparisons_in_one_folder_at_once_are_refused_before_anything_runs(tmp_path):
+    other = Lock(tmp_path / ".lock")
+    assert other.take()
+    with pytest.raises(SkipstoneError, match="is being compared in by another process; wait for it, or choose"):
+        compare([RunSpec(epochs=1)], tmp_path)
+    other.release()
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_folder_without_comparison_is_named(tmp_path):

@@ -4,8 +4,12 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from skipstone.cli import output
+
+if TYPE_CHECKING:
+    from skipstone.experiments import LocalRunner
 
 MODELS = ("plain20", "resnet20", "dense20", "plain56", "resnet56", "dense56")
 SEEDS, EPOCHS, WIDTH = 3, 15, 8
@@ -53,15 +57,15 @@ def run(*, out: Path = Path("demo"), workers: int | None = None) -> int:
         How many runs at a time; as many as there are cores if not given.
     """
     from skipstone.core.files import make_folder
-    from skipstone.experiments.local import demand_workers
+    from skipstone.experiments.local import LocalRunner
 
     started = time.monotonic()
-    demand_workers(workers)
+    runner = LocalRunner(workers)
     make_folder(out)
     print("1. The tutorials' networks, checked as they stand\n", flush=True)
     _check_tutorials()
     print(f"\n2. Plain, residual and dense networks on the digits: {SEEDS} seeds, {EPOCHS} epochs each\n", flush=True)
-    complete = _compare(out, workers)
+    complete = _compare(out, runner)
     print(f"\n3. The report: {(out / 'report.html').resolve()}")
     print("   Next, a network of your own: skipstone check their_file.py:TheirNet --input 3x32x32")
     print(f"took {time.monotonic() - started:.0f} s", file=sys.stderr)
@@ -94,7 +98,7 @@ def _check_tutorials() -> None:
         print(report)
 
 
-def _compare(out: Path, workers: int | None) -> bool:
+def _compare(out: Path, runner: "LocalRunner") -> bool:
     from skipstone.cli.progress import progress_bars
     from skipstone.experiments import compare, plan
     from skipstone.report import write_report
@@ -103,7 +107,7 @@ def _compare(out: Path, workers: int | None) -> bool:
     base = RunSpec(data="digits", epochs=EPOCHS, options={"width": WIDTH}, device="cpu")
     specs = plan(MODELS, out=out, base=base, seeds=SEEDS)
     with progress_bars(specs) as watch:
-        comparison = compare(specs, out, workers=workers, watch=watch)
+        comparison = compare(specs, out, runner=runner, watch=watch)
     if any(outcome.status == "interrupted" for outcome in comparison.outcomes):
         raise KeyboardInterrupt
     kept = sum(outcome.status == "kept" for outcome in comparison.outcomes)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from skipstone.experiments import RunProgress
-    from skipstone.experiments.local import Watcher
+    from skipstone.experiments.runner import Watcher
 
 
 @contextmanager
@@ -47,6 +47,8 @@ class _Bars:
             self._bars.console.print(self._title, markup=False, soft_wrap=True)
             self._title = ""
         spec = self._specs[step.run]
+        if step.note:
+            self._bars.console.print(f"{Path(str(spec.out)).name}: {step.note}", markup=False, soft_wrap=True)
         self._done[step.run] = spec.epochs if step.outcome else step.epochs
         if step.run not in self._of and not step.outcome:
             self._of[step.run] = self._bars.add_task(f"  {Path(str(spec.out)).name}", total=spec.epochs)

@@ -6,8 +6,9 @@ Importing this package imports no torch: the workers do.
 from skipstone.experiments.comparing import compare
 from skipstone.experiments.comparison import Comparison, Difference, Group, read_comparison, read_group_runs
 from skipstone.experiments.forecast import Forecast, forecast
-from skipstone.experiments.local import RunProgress, available_cores, run_local
+from skipstone.experiments.local import LocalRunner, available_cores, run_local
 from skipstone.experiments.plan import plan
+from skipstone.experiments.runner import Runner, RunProgress
 from skipstone.experiments.statistics import Interval, Sample, sample, welch
 from skipstone.runs.outcome import Outcome
 
@@ -17,8 +18,10 @@ __all__ = [
     "Forecast",
     "Group",
     "Interval",
+    "LocalRunner",
     "Outcome",
     "RunProgress",
+    "Runner",
     "Sample",
     "available_cores",
     "compare",

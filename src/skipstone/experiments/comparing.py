@@ -1,46 +1,71 @@
 """`compare`: run what is left to run, describe what came of it, keep it beside the runs."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.files import make_folder, write_atomically
+from skipstone.core.lock import Lock
 from skipstone.experiments.comparison import COMPARISON_FILE, Comparison, summarise
-from skipstone.experiments.local import Watcher, demand_workers, run_local
+from skipstone.experiments.local import LocalRunner
 from skipstone.experiments.networks import NETWORKS_FILE, Networks, inspect_network
 from skipstone.experiments.plan import RUNS_FOLDER, folder_name, run_label
 from skipstone.experiments.possible import demand_possible
-from skipstone.runs.folder import FolderError, holds_work
+from skipstone.experiments.runner import Runner, Watcher
+from skipstone.runs.folder import FolderError, FolderHeld, holds_work
 from skipstone.runs.records import RunRecord, RunSpec, read_run
+
+_LOCK_FILE = ".lock"
 
 
 def compare(
-    specs: Sequence[RunSpec], out: str | Path, *, workers: int | None = None, watch: Watcher | None = None
+    specs: Sequence[RunSpec],
+    out: str | Path,
+    *,
+    workers: int | None = None,
+    watch: Watcher | None = None,
+    runner: Runner | None = None,
 ) -> Comparison:
     """Train every spec in local processes and describe the groups of runs that differ in their seed alone.
 
     Writes `comparison.json` and `networks.json` in `out`. Runs that are complete in their folders are not run again,
     cut ones resume, and a failed one leaves its error in the outcomes and the others as they are. A spec without a
     folder gets one under `out`; `skipstone.experiments.plan` makes specs from models, options and seeds. `workers` is
-    how many run at a time (default: the cores this process may use); `watch` is told of every epoch.
+    how many run at a time (default: the cores this process may use); `watch` is told of every epoch. `runner` trains
+    elsewhere: `skipstone.experiments.cluster.RayRunner` on a cluster, where `out` must lie on storage all nodes share.
 
     Raises:
-        SkipstoneError: there is no spec, specs do not share data and epochs, or a folder holds another spec's run.
+        SkipstoneError: there is no spec, specs do not share data and epochs, a folder holds another spec's run, or
+            another process is comparing in `out`.
         OSError: `out` cannot be made.
     """
     placed = [spec if spec.out else replace(spec, out=_folder(spec, out)) for spec in specs]
     _demand_comparable(placed)
-    demand_workers(workers)
+    runner = runner or LocalRunner(workers)
     make_folder(out)  # where nothing can be written nothing is trained
     demand_possible([spec for spec in placed if not holds_work(Path(str(spec.out)))])
-    outcomes = run_local(placed, workers=workers, watch=watch)
-    comparison = summarise([_record(spec) for spec in placed], outcomes)
-    write_json(Path(out) / COMPARISON_FILE, comparison.to_dict())
-    if not any(outcome.status == "interrupted" for outcome in outcomes):
-        write_json(Path(out) / NETWORKS_FILE, _networks(comparison, placed).to_dict())
+    with _alone(Path(out)):
+        outcomes = runner.run(placed, watch=watch)
+        comparison = summarise([_record(spec) for spec in placed], outcomes)
+        write_json(Path(out) / COMPARISON_FILE, comparison.to_dict())
+        if not any(outcome.status == "interrupted" for outcome in outcomes):
+            write_json(Path(out) / NETWORKS_FILE, _networks(comparison, placed).to_dict())
     return comparison
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Two comparisons of one folder would train it twice and write over each other's records."""
+    lock = Lock(out / _LOCK_FILE)
+    if not lock.take():
+        raise FolderHeld(f"{out} is being compared in by another process; wait for it, or choose another folder")
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_json(path: Path, data: object) -> None:
@@ -79,7 +104,8 @@ def _demand_comparable(specs: Sequence[RunSpec]) -> None:
         found = {getattr(spec, what) for spec in specs}
         if len(found) > 1:
             raise SkipstoneError(f"runs to compare must share their {what}, found {', '.join(map(str, sorted(found)))}")
-    folders = [spec.out for spec in specs]
+    seen: set[str | None] = set()
     for spec in specs:
-        if folders.count(spec.out) > 1:
+        if spec.out in seen:
             raise SkipstoneError(f"two runs would share the folder {spec.out}: {spec.model} with seed {spec.seed}")
+        seen.add(spec.out)

@@ -7,7 +7,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 from skipstone.core.errors import SkipstoneError
-from skipstone.experiments.local import available_cores, demand_workers, one_thread_context
+from skipstone.experiments.local import LocalRunner, one_thread_context
 from skipstone.experiments.plan import run_label, varied_options
 from skipstone.experiments.possible import demand_possible
 from skipstone.experiments.statistics import CONFIDENCE
@@ -56,7 +56,7 @@ def forecast(specs: Sequence[RunSpec], *, workers: int | None = None) -> Forecas
     """
     if not specs:
         raise SkipstoneError("nothing to compare: no run was given")
-    demand_workers(workers)
+    runner = LocalRunner(workers)
     demand_possible(specs)
     groups: dict[str, list[RunSpec]] = {}
     varied = varied_options([spec.options for spec in specs])
@@ -64,7 +64,7 @@ def forecast(specs: Sequence[RunSpec], *, workers: int | None = None) -> Forecas
         chosen = {key: value for key, value in spec.options.items() if key in varied}
         groups.setdefault(run_label(spec.model, chosen, spec.variant), []).append(spec)
     networks = tuple(_forecast(label, runs) for label, runs in groups.items())
-    at_once = min(workers or available_cores(), len(specs))
+    at_once = min(runner.at_once, len(specs))
     costs = sorted((n.cost for n in networks if n.cost for _ in range(n.num_runs)), key=lambda c: -c.seconds)
     seeds = min(map(len, groups.values()))
     return Forecast(

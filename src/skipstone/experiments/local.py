@@ -8,81 +8,74 @@ import multiprocessing
 import os
 import sys
 import threading
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 
-from skipstone.core.errors import SkipstoneError, text_of
-from skipstone.runs.folder import differences, holds_work
+from skipstone.core.errors import SkipstoneError
+from skipstone.experiments.runner import (
+    RunProgress,
+    Watcher,
+    attempt,
+    epochs_done,
+    in_order,
+    interrupted,
+    kept,
+    run_name,
+)
 from skipstone.runs.outcome import Outcome, exit_text
-from skipstone.runs.records import METRICS_FILE, RunSpec, read_run
+from skipstone.runs.records import RunSpec
 
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 3.0
-"""How long a run that has been stopped, or has said how it ended, may take to go before it is killed."""
-
-
-_MESSAGE_LENGTH = 400
-_INTERRUPTED = "stopped by Ctrl-C; the same command goes on"
+"""How long a run that has been stopped, or has said how it ended, may take to go before it is killed; and how long the
+next run of a folder waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
-class RunProgress:
-    """What a watcher is told: run number `run` of the specs has `epochs` epochs behind it, or has ended."""
+class LocalRunner:
+    """At most `workers` runs at a time (default: the cores this process may use), a process and a thread each."""
 
-    run: int
-    epochs: int
-    outcome: Outcome | None = None
+    workers: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.workers is not None and self.workers < 1:
+            raise SkipstoneError(f"workers is {self.workers}, expected at least 1 run at a time")
 
-Watcher = Callable[[RunProgress], None]
+    def run(self, specs: Sequence[RunSpec], *, watch: Watcher | None = None) -> list[Outcome]:
+        """As `Runner.run` says. Ctrl-C lets the running ones save."""
+        watch = watch or (lambda progress: None)
+        outcomes = kept(specs, watch)
+        waiting = [i for i in range(len(specs)) if i not in outcomes][::-1]
+        running: dict[int, _Worker] = {}
+        context = one_thread_context()
+        try:
+            while waiting or running:
+                while waiting and len(running) < self.at_once:
+                    i = waiting.pop()
+                    running[i] = _Worker(context, specs[i])
+                wait([end for worker in running.values() for end in worker.ends], timeout=POLL_SECONDS)
+                for i, worker in list(running.items()):
+                    ended = worker.outcome()
+                    watch(RunProgress(i, epochs_done(specs[i]), ended))
+                    if ended:
+                        outcomes[i] = ended
+                        del running[i]
+        except KeyboardInterrupt:
+            for i, worker in running.items():
+                outcomes[i] = worker.stopped()
+        return in_order(specs, outcomes)
+
+    @property
+    def at_once(self) -> int:
+        return self.workers or available_cores()
 
 
 def run_local(specs: Sequence[RunSpec], *, workers: int | None = None, watch: Watcher | None = None) -> list[Outcome]:
-    """Train every spec, at most `workers` at a time (default: the cores this process may use), one thread each.
-
-    A run that is complete in its folder is kept; one that was cut short resumes from its checkpoint. Outcomes come in
-    the order of the specs. Ctrl-C lets the running ones save and reports them, and those not started, as interrupted.
-
-    Raises:
-        SkipstoneError: `workers` is below 1, a spec has no folder, or a folder holds the run of another spec. Nothing
-            has run then.
-    """
-    demand_workers(workers)
-    watch = watch or (lambda progress: None)
-    outcomes: dict[int, Outcome] = {i: kept for i, spec in enumerate(specs) if (kept := _kept(spec))}
-    for i, outcome in outcomes.items():
-        watch(RunProgress(i, specs[i].epochs, outcome))
-    waiting = [i for i in range(len(specs)) if i not in outcomes]
-    running: dict[int, _Worker] = {}
-    context = one_thread_context()
-    try:
-        while waiting or running:
-            while waiting and len(running) < (workers or available_cores()):
-                i = waiting.pop(0)
-                running[i] = _Worker(context, specs[i])
-            wait([end for worker in running.values() for end in worker.ends], timeout=POLL_SECONDS)
-            for i, worker in list(running.items()):
-                ended = worker.outcome()
-                watch(RunProgress(i, worker.epochs_done(), ended))
-                if ended:
-                    outcomes[i] = ended
-                    del running[i]
-    except KeyboardInterrupt:
-        for i, worker in running.items():
-            outcomes[i] = worker.stopped()
-    interrupted = (Outcome(_name(spec), "interrupted", _INTERRUPTED) for spec in specs)
-    return [outcomes.get(i, outcome) for i, outcome in enumerate(interrupted)]
-
-
-def demand_workers(workers: int | None) -> None:
-    """Refuse a number of workers that runs nothing; None stands for one a core."""
-    if workers is not None and workers < 1:
-        raise SkipstoneError(f"workers is {workers}, expected at least 1 run at a time")
+    """`LocalRunner(workers).run(specs, watch=watch)`."""
+    return LocalRunner(workers).run(specs, watch=watch)
 
 
 def available_cores() -> int:
@@ -101,10 +94,6 @@ class _Worker:
         sender.close()
         self.ends = (self._receiver, self.process.sentinel)
 
-    def epochs_done(self) -> int:
-        metrics = Path(str(self.spec.out)) / METRICS_FILE
-        return metrics.read_bytes().count(b"\n") if metrics.is_file() else 0
-
     def outcome(self) -> Outcome | None:
         """None while it runs. A process that ended without a word was killed."""
         ended: Outcome | None = None
@@ -117,7 +106,7 @@ class _Worker:
         elif self.process.is_alive():
             return None
         self._end()
-        return ended or Outcome(_name(self.spec), "killed", exit_text(self.process.exitcode))
+        return ended or Outcome(run_name(self.spec), "killed", exit_text(self.process.exitcode))
 
     def stopped(self) -> Outcome:
         """After Ctrl-C, which reached the run too: how it ended in the time it is given."""
@@ -126,7 +115,7 @@ class _Worker:
         if ended is None:
             self._end(0.0)
         complete = ended is not None and ended.complete
-        return ended if ended and complete else Outcome(_name(self.spec), "interrupted", _INTERRUPTED)
+        return ended if ended and complete else interrupted(self.spec)
 
     def _end(self, seconds: float = GRACE_SECONDS) -> None:
         self.process.join(seconds)
@@ -141,27 +130,8 @@ def _work(spec: RunSpec, sender: Connection) -> None:
     _end_with_parent()
     # A runner shows its own progress; the worker's own prints would tear it.
     sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - lives as long as the process
-    sender.send(_attempt(spec))
+    sender.send(attempt(spec, patience_seconds=GRACE_SECONDS))
     sender.close()
-
-
-def _attempt(spec: RunSpec) -> Outcome:
-    try:
-        import torch
-
-        from skipstone.training import train
-
-        torch.set_num_threads(1)
-        train(spec, resume=True)
-    except KeyboardInterrupt:
-        return Outcome(_name(spec), "interrupted", _INTERRUPTED)
-    except SkipstoneError as error:
-        # What the user's own code raised stands behind our line, and its traceback is what helps.
-        return Outcome(_name(spec), "failed", _shortened(str(error)), traceback.format_exc() if error.__cause__ else "")
-    except BaseException as error:  # noqa: BLE001 - whatever a user's network raises is this run's outcome, not ours
-        message = f"{type(error).__name__}: {text_of(error)}"
-        return Outcome(_name(spec), "failed", _shortened(message), traceback.format_exc())
-    return Outcome(_name(spec), "finished")
 
 
 def _end_with_parent() -> None:
@@ -184,25 +154,3 @@ def one_thread_context() -> BaseContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["skipstone.training"])
     return context
-
-
-def _kept(spec: RunSpec) -> Outcome | None:
-    """The outcome of a run whose folder is complete already; None for one that has to run."""
-    if spec.out is None:
-        raise SkipstoneError(f"{spec.model} with seed {spec.seed} has no run folder, expected one in `out`")
-    if not holds_work(Path(spec.out)):
-        return None
-    record = read_run(spec.out)
-    if found := differences(record, spec):
-        said = ", ".join(f"{key} {there!r} there, {here!r} here" for key, (there, here) in sorted(found.items()))
-        raise SkipstoneError(f"{spec.out} holds another run ({said}); choose another folder or remove it")
-    return Outcome(_name(spec), "kept") if record.result else None
-
-
-def _shortened(message: str) -> str:
-    """A message fit for a line of a report; the traceback has it whole."""
-    return message if len(message) <= _MESSAGE_LENGTH else message[:_MESSAGE_LENGTH] + " ..."
-
-
-def _name(spec: RunSpec) -> str:
-    return Path(str(spec.out)).name

@@ -4,8 +4,6 @@ What another version of this package has written and this one does not know stay
 """
 
 import json
-import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,6 +12,7 @@ from typing import Any
 
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.files import write_atomically
+from skipstone.core.lock import Lock
 
 FILE = "skipstone-learn.json"
 _LOCK = ".skipstone-learn.lock"
@@ -90,36 +89,10 @@ def _entry(data: Any) -> Entry:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Held by the system for this process, so that a killed one holds nothing."""
-    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    lock = Lock(folder / _LOCK)
+    if not lock.take(_PATIENCE):
+        raise ProgressError(f"another skipstone writes {folder / FILE}; wait for it to end")
     try:
-        end = time.monotonic() + _PATIENCE
-        while not _take(descriptor):
-            if time.monotonic() > end:
-                raise ProgressError(f"another skipstone writes {folder / FILE}; wait for it to end")
-            time.sleep(0.02)
         yield
     finally:
-        os.close(descriptor)  # which gives the lock back
-
-
-def _take(descriptor: int) -> bool:
-    try:
-        import fcntl
-    except ImportError:
-        return _take_on_windows(descriptor)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
-def _take_on_windows(descriptor: int) -> bool:
-    import msvcrt
-
-    try:
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-    except OSError:
-        return False
-    return True
+        lock.release()

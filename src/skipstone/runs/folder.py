@@ -11,11 +11,11 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from skipstone.core.codec import Json, RecordError
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.files import append_durably, is_partial, make_folder, sync_folder, write_atomically
+from skipstone.core.lock import Lock, is_taken
 from skipstone.runs.environment import changed
 from skipstone.runs.flow import FlowRecord
 from skipstone.runs.records import (
@@ -50,6 +50,10 @@ class FolderError(SkipstoneError):
     """A run folder that cannot be used as asked."""
 
 
+class FolderHeld(FolderError):  # noqa: N818 - the state that is met, as the text says it
+    """A folder in which another process is writing."""
+
+
 def holds_work(path: Path) -> bool:
     """Would something be lost if this folder were begun anew? A checkpoint or a result would."""
     return any((path / name).is_file() for name in (RESULT_FILE, *_CHECKPOINTS))
@@ -73,16 +77,7 @@ def demand_only_a_run(path: Path) -> None:
 
 def is_held(path: Path) -> bool:
     """Is a process writing this run? Nothing is changed to find out."""
-    try:
-        import fcntl
-
-        with (path / _LOCK_FILE).open(encoding="utf-8") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except (ImportError, OSError):  # Windows has no such lock; no lock file, no writer
-        return False
-    return False
+    return is_taken(path / _LOCK_FILE)
 
 
 def differences(record: RunRecord, spec: RunSpec) -> dict[str, tuple[object, object]]:
@@ -103,7 +98,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock: IO[str] | None = None
+        self._lock: Lock | None = None
 
     def create(self, spec: RunSpec, environment: Json) -> None:
         """Claim the folder, clear away what a run that came to nothing left, write the environment and the spec."""
@@ -120,17 +115,12 @@ class RunFolder:
 
     def hold(self) -> None:
         """Keep other processes from writing here; the system lets go when this process ends, however it ends."""
+        lock = Lock(self.path / _LOCK_FILE)
         with self._told():
-            self._lock = (self.path / _LOCK_FILE).open("a", encoding="utf-8")
-        try:
-            import fcntl
-
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:  # Windows: no such lock, and nothing lost but the warning
-            pass
-        except BlockingIOError as error:
-            self.release()
-            raise FolderError(f"{self.path} is being written by another process") from error
+            taken = lock.take()
+        if not taken:
+            raise FolderHeld(f"{self.path} is being written by another process")
+        self._lock = lock
         with self._told():
             for path in self.path.iterdir():
                 if is_partial(path.name):
@@ -139,7 +129,7 @@ class RunFolder:
 
     def release(self) -> None:
         if self._lock is not None:
-            self._lock.close()
+            self._lock.release()
             self._lock = None
 
     def resume(self, epoch: int, environment: Json) -> RunRecord:
