@@ -44,7 +44,10 @@ def check(subject: Subject) -> Iterator[Fault]:
 
 
 def _dropped_axis(subject: Subject, node: Node, mask: int) -> tuple[int, Key] | None:
-    """The one axis along which the mask has entries, and the input axis that it carries."""
+    """The one axis along which the mask has entries, and the input axis that it carries.
+
+    Entries along several axes are dropout's: of values, or of whole maps a sample (SpatialDropout, 1411.4280).
+    """
     shape = subject.graph[mask].shape
     values = next((i for i in node.inputs if i != mask), mask)
     entries = [axis for axis, size in enumerate(shape) if size > 1]

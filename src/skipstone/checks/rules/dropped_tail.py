@@ -93,6 +93,7 @@ def _slice(graph: Graph, node: Node) -> tuple[int, int] | None:
     axis = cut[0]
     lost = source[axis] - node.shape[axis]
     users = [graph[i] for i in graph.users[node.index]]
+    # Another slice may take the tail, a last window shorter than the rest; no network of the zoo hangs on this.
     others = [i for i in graph.users[node.inputs[0]] if graph[i].op == "getitem" and i != node.index]
     windowed = bool(users) and all(_windows(node.shape, user, axis, lost) for user in users)
     return (lost, axis) if windowed and not others and not _was_padded(graph, node, axis) else None

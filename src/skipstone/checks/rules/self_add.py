@@ -41,7 +41,10 @@ def check(subject: Subject) -> Iterator[Fault]:
 
 
 def _is_map(subject: Subject, node: Node, operand: int) -> bool:
-    """Features that a layer made, be it some steps ago; one channel may be repeated on purpose."""
+    """Features that a layer made, be it some steps ago.
+
+    One channel alone may be repeated on purpose: a gray map for a network that was trained on colours.
+    """
     shape = subject.graph[operand].shape
     if len(shape) < 2 or not node.spec.dtype.startswith(("float", "bfloat")) or not _is_branch(subject, operand):
         return False

@@ -102,7 +102,11 @@ def _by_convolution(graph: Graph, branch: list[int]) -> bool:
 
 
 def _taken_apart(graph: Graph, index: int) -> bool:
-    """Is the joined axis cut again, or does a view rearrange it?"""
+    """Is the joined axis cut again, or does a view rearrange it?
+
+    Two views of an image go through one encoder as one batch, and are parted behind it (SimCLR, 2002.05709). Behind a
+    view nobody can say what became of the axis.
+    """
     pending, seen = [index], {index}
     while pending:
         for user in graph.users[pending.pop()]:

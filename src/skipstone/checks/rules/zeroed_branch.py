@@ -101,5 +101,8 @@ def _is_plain(value: object) -> bool:
 
 
 def _fades(subject: Subject, other: tuple[int, ...]) -> bool:
-    """Is the other operand multiplied by exactly one: a fade `a * f(x) + (1 - a) * x` at its start?"""
+    """Is the other operand multiplied by exactly one: a fade `a * f(x) + (1 - a) * x` at its start?
+
+    So a new resolution comes in while a GAN grows (ProGAN, 1710.10196, section 2).
+    """
     return any(subject.graph[i].op == "mul" and subject.graph[i].arguments.get("other") in (1, 1.0) for i in other)
