@@ -25,20 +25,6 @@ class NormedBoth(nn.Module):
         return x + self.m(x)
 
 
-class NormedSecond(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.a = Attention()
-        self.m = mlp()
-        self.n1 = nn.LayerNorm(16)
-        self.n2 = nn.LayerNorm(16)
-
-    def forward(self, x):
-        x = x + self.a(self.n1(x))
-        x = self.n2(x)
-        return x + self.m(x)
-
-
 class NormedPreAct(nn.Module):
     class B(nn.Module):
         def __init__(self):
@@ -117,7 +103,6 @@ class InputNorm(nn.Module):
 
 FOUND = [
     (NormedBoth, TOKENS),
-    (NormedSecond, TOKENS),
     (NormedPreAct, MAP),
     (NormedSingle, TOKENS),
 ]

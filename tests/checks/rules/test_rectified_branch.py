@@ -28,11 +28,30 @@ class GoodBasic(nn.Module):
         return self.r(self.b(x) + x)
 
 
+class Unit(nn.Module):
+    """A SqueezeNext unit: its convolutions, that of its shortcut too unless said otherwise, are all rectified."""
+
+    def __init__(self, project=None):
+        super().__init__()
+        self.b = nn.Sequential(conv(8, 8), nn.BatchNorm2d(8), nn.ReLU(), conv(8, 8), nn.BatchNorm2d(8), nn.ReLU())
+        self.short = project or nn.Identity()
+        self.r = nn.ReLU()
+
+    def forward(self, x):
+        return self.r(self.b(x) + self.short(x))
+
+
+def units(*more):
+    return nn.Sequential(Unit(nn.Sequential(nn.Conv2d(8, 8, 1), nn.BatchNorm2d(8), *more)), Unit(), Unit())
+
+
 FOUND = [
     (ReluInSeq, MAP),
+    (lambda: units(), MAP),
 ]
 LEFT_ALONE = [
     (GoodBasic, MAP),
+    (lambda: units(nn.ReLU()), MAP),
 ]
 
 
@@ -44,6 +63,10 @@ def test_finds(found, kind, shape):
 @pytest.mark.parametrize(("kind", "shape"), LEFT_ALONE)
 def test_leaves_alone(found, kind, shape):
     assert found(kind, shape) == ()
+
+
+def test_rectified_by_design_is_a_note(notes):
+    assert "relu-before-add" in {note.rule for note in notes(units(nn.ReLU()), MAP)}
 
 
 def test_text(found, text, golden):

@@ -205,7 +205,8 @@ FAMILY = Family(
     differs={"BasicUNetPlusPlus": _NESTED},
     rightly={
         "BasicUNetPlusPlus": "without deep supervision three of its last layers run for nothing",
-        "VarAutoEncoder": "in evaluation a backward pass raises: what exp saved is overwritten",
+        "VarAutoEncoder": "run: in evaluation torch's backward pass of the reconstruction raises, what exp saved "
+        "is overwritten; in training it does not, and nothing is said",
         "ResNet18 option A": "the shortcut is `out.data`, so that no gradient passes it",
     },
 )

@@ -146,8 +146,4 @@ FAMILY = Family(
         *(_network(name, side) for name, side in DENSE.items()),
     ),
     {"": {}, **_ADDS},
-    differs={
-        "sqnxt23_w1": "each unit's last convolution is rectified before the sum, so that the branch can only add, as "
-        "the warning says; its authors (1803.10615) meant it so",
-    },
 )

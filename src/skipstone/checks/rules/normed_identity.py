@@ -6,7 +6,7 @@ What it finds:
     must have norms of its own further on, too, or a second residual of the same forward the same fault. And attention
     whose normed query is the identity, while the stream goes into its keys and values alone. Left alone: post-norm
     blocks, projections behind a shared norm and activation, norms behind the stem; a query that alone is normed, where
-    the identity is the raw stream.
+    the identity is the raw stream; one of a block's two residuals, the other of which is pre-norm (SK306 tells it).
 Why it matters:
     The identity path is no longer free: every block normalises the stream, and the signal and its gradient must pass
     all the norms.
@@ -37,26 +37,46 @@ _ATTENTION = frozenset(("multi_head_attention_forward", "scaled_dot_product_atte
 
 
 def check(subject: Subject) -> Iterator[Fault]:
+    for skips, call in _residuals(subject):
+        for skip, norm in (*_query_alone(subject, skips, call), *behind_a_norm(subject, skips, call, mixed=False)):
+            yield fault(subject, skip, norm, "the stream itself passes the norm, not the branch alone")
+
+
+def mixed(subject: Subject) -> Iterator[tuple[Skip, int]]:
+    """A residual behind a norm, and the norm, where another of the same forward takes its identity before its own."""
+    for skips, call in _residuals(subject):
+        yield from behind_a_norm(subject, skips, call, mixed=True)
+
+
+def _residuals(subject: Subject) -> Iterator[tuple[list[Skip], int]]:
+    """The identities added in one forward, and that forward's call."""
     graph = subject.graph
     by_call: dict[int, list[Skip]] = {}
     for skip in subject.skips:
         if skip.kind == "identity" and skip.merge == "add" and not graph[skip.merge_node].tainted:
             by_call.setdefault(owner_call(graph, graph[skip.merge_node]), []).append(skip)
     for call, skips in by_call.items():
-        yield from _query_alone(subject, skips, call)
-        normed = [(skip, norm) for skip in skips if (norm := _norm_of(graph, skip, call)) is not None]
-        # Post-norm blocks (Vaswani et al. 2017) take their identity behind the norm of the sum before, on purpose.
-        if not normed or _ends_normed(graph, skips[-1], call):
-            continue
-        starts = [(skip, norm) for skip, norm in normed if _is_stream(subject, norm, call)]
-        for skip, norm in starts:
-            sure = len(starts) > 1 or _pre_activated(subject, skip) or _mixed(graph, skips, skip)
-            if sure or (graph[norm].op in _OF_TOKENS and skip.merge_node in _results(graph, call)):
-                yield _fault(subject, skip, norm)
-                break
+        yield skips, call
 
 
-def _query_alone(subject: Subject, skips: list[Skip], call: int) -> Iterator[Fault]:
+def behind_a_norm(subject: Subject, skips: list[Skip], call: int, *, mixed: bool) -> Iterator[tuple[Skip, int]]:
+    """The first of a forward's residuals that takes its identity behind a norm, and that norm."""
+    graph = subject.graph
+    normed = [(skip, norm) for skip in skips if (norm := _norm_of(graph, skip, call)) is not None]
+    # Post-norm blocks (Vaswani et al. 2017) take their identity behind the norm of the sum before, on purpose.
+    if not normed or _ends_normed(graph, skips[-1], call):
+        return
+    starts = [(skip, norm) for skip, norm in normed if _is_stream(subject, norm, call)]
+    for skip, norm in starts:
+        sure = len(starts) > 1 or _pre_activated(subject, skip)
+        half = not sure and _mixed(graph, skips, skip)
+        alone = graph[norm].op in _OF_TOKENS and skip.merge_node in _results(graph, call)
+        if half if mixed else sure or (alone and not half):
+            yield skip, norm
+            return
+
+
+def _query_alone(subject: Subject, skips: list[Skip], call: int) -> Iterator[tuple[Skip, int]]:
     """The normed query is the identity, and the stream itself goes into the attention's keys and values alone."""
     graph, leads_to = subject.graph, subject.ancestry.leads_to
     for skip in skips:
@@ -69,7 +89,7 @@ def _query_alone(subject: Subject, skips: list[Skip], call: int) -> Iterator[Fau
         first = [user.index - user.output for user in others]  # of the results of one call
         within = all(leads_to(i, skip.main_operand) and i < skip.merge_node for i in first)
         if others and attends and within and stream not in graph.outputs:
-            yield _fault(subject, skip, norm)
+            yield skip, norm
 
 
 def _norm_of(graph: Graph, skip: Skip, call: int) -> int | None:
@@ -127,10 +147,9 @@ def _mixed(graph: Graph, skips: list[Skip], normed: Skip) -> bool:
     return False
 
 
-def _fault(subject: Subject, skip: Skip, norm: int) -> Fault:
+def fault(subject: Subject, skip: Skip, norm: int, words: str) -> Fault:
     graph = subject.graph
     merge = graph[skip.merge_node]
     kind = type(subject.module_at(owner(graph, merge))).__qualname__  # the same slip in every block of a class
-    name = graph[norm].module or graph[norm].op
-    message = f"the identity is taken behind {name}: the stream itself passes the norm, not the branch alone"
+    message = f"the identity is taken behind {graph[norm].module or graph[norm].op}: {words}"
     return Fault(at(merge), message, met(graph, merge), cause=kind)

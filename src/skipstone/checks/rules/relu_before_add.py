@@ -1,7 +1,7 @@
 """ReLU before add: the branch of a residual block ends in a ReLU.
 
 What it finds:
-    A ReLU on the branch directly before the addition, with none behind the sum.
+    A ReLU on the branch directly before the addition, with none behind the sum, or by a design that SK219 leaves alone.
 Why it matters:
     The branch can only add to the stream, never take away from it. Some published networks do so on purpose.
 Example:
@@ -11,7 +11,8 @@ Repair:
 Effect of the repair:
     No parameters; another function.
 References:
-    He et al. 2016, Identity Mappings in Deep Residual Networks, 1603.05027, section 4.1.
+    He et al. 2016, Identity Mappings in Deep Residual Networks, 1603.05027, section 4.1. On purpose in SqueezeNext,
+    1803.10615, whose every convolution, on shortcuts too, is rectified.
 """
 
 from collections.abc import Iterator
