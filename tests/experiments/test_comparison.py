@@ -4,10 +4,11 @@ from pathlib import Path
 import pytest
 
 from skipstone.core.codec import RecordError
-from skipstone.core.errors import SkipstoneError
+from skipstone.core.errors import SkipstoneError, UnknownNameError
 from skipstone.core.lock import Lock
 from skipstone.experiments import Comparison, Outcome, compare, read_comparison
 from skipstone.experiments.comparison import summarise
+from skipstone.report.words import lead
 from skipstone.runs.records import EpochRecord, RunRecord, RunResult, RunSpec
 
 
@@ -50,6 +51,54 @@ def test_only_pairs_that_differ_in_one_factor_are_compared():
         ("plain20 width=16", "plain20 width=8", "width"),
         ("resnet56 width=8", "plain56 width=8", "family"),
     }
+
+
+NINE = [
+    *three("plain20", (0.979, 0.985, 0.971)), *three("resnet20", (0.98, 0.985, 0.975)), *three("dense20", (0.97, 0.972,
+    0.966)), *three("plain56", (0.49, 0.3, 0.43)), *three("resnet56", (0.978, 0.985, 0.97)),
+    *three("dense56", (0.98, 0.985, 0.976)),
+]  # fmt: skip
+
+
+def test_fewer_pairs_asked_for_are_fewer_to_correct_for():
+    """The demo's case: all nine pairs leave the largest difference unestablished, those that were asked for do not."""
+
+    def of(comparison):
+        return next(d for d in comparison.differences if (d.first, d.second) == ("resnet56", "plain56"))
+
+    every, against = summarise(NINE, []), summarise(NINE, [], "plain")
+    assert len(every.differences) == 9
+    assert {(d.first, d.second) for d in against.differences} == {
+        ("resnet20", "plain20"), ("plain20", "dense20"), ("resnet56", "plain56"), ("dense56", "plain56")
+    }  # fmt: skip
+    assert of(every).test_accuracy == of(against).test_accuracy, "the interval is the same, the correction is not"
+    assert (of(every).established, of(against).established) == (False, True)
+    assert Comparison.from_dict(against.to_dict()).against == "plain"
+    assert lead(against) == (
+        "At depth 20, no difference in test accuracy was established between resnet20 and plain20 or between plain20 "
+        "and dense20. At depth 56, in test accuracy, resnet56 is 57.1 points above plain56 and dense56 is 57.4 points "
+        "above plain56."
+    )
+
+
+def test_against_a_single_group_everything_is_compared_with_it():
+    records = [*three("plain20", (0.9, 0.91, 0.92), width=8), *three("resnet56", (0.93, 0.94, 0.95), width=16)]
+    assert summarise(records, []).differences == ()
+    (found,) = summarise(records, [], "plain").differences
+    assert (found.first, found.second) == ("resnet56 width=16", "plain20 width=8")
+    assert found.factor == "family, depth, width"
+    assert lead(summarise(records, [], "plain")).startswith(
+        "Against plain, in test accuracy, resnet56 width=16 is 3.0 p"
+    )
+    (by_option,) = summarise(records, [], "width=8").differences
+    assert by_option == found
+
+
+@pytest.mark.parametrize("name", ["plane", "resnet"])
+def test_what_nothing_or_everything_is_cannot_be_compared_against(tmp_path, name):
+    with pytest.raises(UnknownNameError, match=f"unknown network to compare against '{name}'"):
+        compare([RunSpec(seed=0), RunSpec(seed=1)], tmp_path / "c", against=name)
+    assert not (tmp_path / "c").exists()
 
 
 def test_what_is_missing_is_said():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from skipstone.experiments.statistics import holm, paired, sample, seed_warnings, welch
+from skipstone.experiments.statistics import effect_size, holm, paired, sample, seed_warnings, welch
 
 A, B = (0.976, 0.981, 0.979), (0.47, 0.38, 0.51)
 
@@ -83,6 +83,15 @@ def test_a_single_pair_has_no_interval():
     assert paired(sample((0.5,)), sample((0.4,))).low is None
     with pytest.raises(ValueError, match="zip"):
         paired(sample((0.5, 0.6)), sample((0.4,)))
+
+
+def test_hedges_g_is_the_difference_in_pooled_spreads():
+    """Spreads of 1 and means 2 apart: g = 2 times the correction for four degrees of freedom, 1 - 3 / 15."""
+    low, high = sample((1.0, 2.0, 3.0), ceiling=9.0), sample((3.0, 4.0, 5.0), ceiling=9.0)
+    assert effect_size(high, low) == pytest.approx(2 * (1 - 3 / 15))
+    assert effect_size(low, high) == pytest.approx(-1.6)
+    assert effect_size(sample((0.5,)), sample((0.4, 0.5))) is None
+    assert effect_size(sample((0.5, 0.5)), sample((0.4, 0.4))) is None
 
 
 def test_holms_correction():

@@ -26,9 +26,9 @@ def test_a_difference_in_words(folder):
     sentences = [words.sentence(comparison, d) for d in words.ordered(comparison)]
     assert sentences[:2] == [
         "resnet20 97.4 ± 0.3 %, plain20 97.1 ± 0.4 %: no difference established; 0.2 points apart "
-        "(95 % interval −0.5 to 1.0, n = 3 and 3).",
+        "(Hedges' g 0.6, 95 % interval −0.5 to 1.0, n = 3 and 3).",
         "resnet56 98.2 ± 0.2 %, plain56 45.0 ± 6.6 %: resnet56 is 53.2 points higher "
-        "(95 % interval 36.9 to 69.5, n = 3 and 3).",
+        "(Hedges' g 9.2, 95 % interval 36.9 to 69.5, n = 3 and 3).",
     ]
 
 

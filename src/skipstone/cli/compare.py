@@ -25,6 +25,7 @@ def run(
     options: Annotated[list[str] | None, Parameter(name=["--option", "--options"], negative="")] = None,
     vary: Annotated[list[str] | None, Parameter(negative="")] = None,
     variant: Annotated[list[str] | None, Parameter(negative="", consume_multiple=False)] = None,
+    against: str = "",
     plan_only: Annotated[bool, Parameter(name="--plan")] = False,
     workers: int | None = None,
     device: str = "cpu",
@@ -57,6 +58,10 @@ def run(
     variant
         A variant of every network, as name=edit (plain=ablate:all, extra='connect:layer1 layer3'), edits with
         semicolons between; a name alone is the network as it is. To be repeated.
+    against
+        What the others are compared with: a family (plain), a variant, an option (width=8), or a network as the table
+        names it. Fewer pairs than all, which is the default, so that fewer seeds establish a difference. To be decided
+        before the results are seen.
     plan_only
         Train nothing: print the runs, their time and memory measured by a few steps, and what difference the seeds
         could resolve.
@@ -91,7 +96,7 @@ def run(
         print(json.dumps(encode(found), indent=1) if format == "json" else forecast_text(found))
         return 0
     with progress_bars(specs, f"{len(specs)} runs of {epochs} epochs on {data}") as watch:
-        comparison = compare(specs, out, workers=workers, watch=watch)
+        comparison = compare(specs, out, against=against, workers=workers, watch=watch)
     if any(outcome.status == "interrupted" for outcome in comparison.outcomes):
         raise KeyboardInterrupt
     report = write_report(out)

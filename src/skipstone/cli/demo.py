@@ -107,7 +107,7 @@ def _compare(out: Path, runner: "LocalRunner") -> bool:
     base = RunSpec(data="digits", epochs=EPOCHS, options={"width": WIDTH}, device="cpu")
     specs = plan(MODELS, out=out, base=base, seeds=SEEDS)
     with progress_bars(specs) as watch:
-        comparison = compare(specs, out, runner=runner, watch=watch)
+        comparison = compare(specs, out, against="plain", runner=runner, watch=watch)
     if any(outcome.status == "interrupted" for outcome in comparison.outcomes):
         raise KeyboardInterrupt
     kept = sum(outcome.status == "kept" for outcome in comparison.outcomes)

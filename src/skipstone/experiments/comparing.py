@@ -9,7 +9,7 @@ from pathlib import Path
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.files import make_folder, write_atomically
 from skipstone.core.lock import Lock
-from skipstone.experiments.comparison import COMPARISON_FILE, Comparison, summarise
+from skipstone.experiments.comparison import COMPARISON_FILE, Comparison, demand_known, summarise
 from skipstone.experiments.local import LocalRunner
 from skipstone.experiments.networks import NETWORKS_FILE, Networks, inspect_network
 from skipstone.experiments.plan import RUNS_FOLDER, folder_name, run_label
@@ -25,6 +25,7 @@ def compare(
     specs: Sequence[RunSpec],
     out: str | Path,
     *,
+    against: str = "",
     workers: int | None = None,
     watch: Watcher | None = None,
     runner: Runner | None = None,
@@ -33,23 +34,28 @@ def compare(
 
     Writes `comparison.json` and `networks.json` in `out`. Runs that are complete in their folders are not run again,
     cut ones resume, and a failed one leaves its error in the outcomes and the others as they are. A spec without a
-    folder gets one under `out`; `skipstone.experiments.plan` makes specs from models, options and seeds. `workers` is
-    how many run at a time (default: the cores this process may use); `watch` is told of every epoch. `runner` trains
-    elsewhere: `skipstone.experiments.cluster.RayRunner` on a cluster, where `out` must lie on storage all nodes share.
+    folder gets one under `out`; `skipstone.experiments.plan` makes specs from models, options and seeds. `against`
+    names what the others are compared with, a family (`plain`), a variant, an option (`width=8`) or a group's label:
+    fewer pairs, so that fewer seeds establish a difference; all pairs that differ in one factor if not given.
+    `workers` is how many run at a time (default: the cores this process may use); `watch` is told of every epoch.
+    `runner` trains elsewhere: `skipstone.experiments.cluster.RayRunner` on a cluster, where `out` must lie on storage
+    all nodes share.
 
     Raises:
-        SkipstoneError: there is no spec, specs do not share data and epochs, a folder holds another spec's run, or
-            another process is comparing in `out`.
+        SkipstoneError: there is no spec, specs do not share data and epochs, none (or each) is `against`, a folder
+            holds another spec's run, or another process is comparing in `out`.
         OSError: `out` cannot be made.
     """
     placed = [spec if spec.out else replace(spec, out=_folder(spec, out)) for spec in specs]
     _demand_comparable(placed)
     runner = runner or LocalRunner(workers)
+    if against:
+        demand_known(placed, against)
     make_folder(out)  # where nothing can be written nothing is trained
     demand_possible([spec for spec in placed if not holds_work(Path(str(spec.out)))])
     with _alone(Path(out)):
         outcomes = runner.run(placed, watch=watch)
-        comparison = summarise([_record(spec) for spec in placed], outcomes)
+        comparison = summarise([_record(spec) for spec in placed], outcomes, against)
         write_json(Path(out) / COMPARISON_FILE, comparison.to_dict())
         if not any(outcome.status == "interrupted" for outcome in outcomes):
             write_json(Path(out) / NETWORKS_FILE, _networks(comparison, placed).to_dict())

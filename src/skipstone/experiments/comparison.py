@@ -7,10 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from skipstone.core.codec import Json, decode, encode
+from skipstone.core.errors import UnknownNameError
 from skipstone.experiments.plan import RUNS_FOLDER, family_of, run_label, varied_options
-from skipstone.experiments.statistics import CONFIDENCE, Interval, Sample, holm, paired, sample, seed_warnings, welch
+from skipstone.experiments.statistics import (
+    CONFIDENCE,
+    Interval,
+    Sample,
+    effect_size,
+    holm,
+    paired,
+    sample,
+    seed_warnings,
+    welch,
+)
 from skipstone.runs.outcome import Outcome
-from skipstone.runs.records import RunRecord, read_json, read_run
+from skipstone.runs.records import RunRecord, RunSpec, read_json, read_run
 
 VERSION = 1
 COMPARISON_FILE = "comparison.json"
@@ -46,8 +57,9 @@ class Group:
 class Difference:
     """Test accuracy of group `first` less that of group `second`; they differ in `factor` alone.
 
-    `paired`: taken seed by seed, of two variants of one network. `p_corrected` is the interval's p after Holm's
-    correction for all the differences of the comparison.
+    Where a comparison is against a single group, `factor` may be several, with commas between. `paired`: taken seed by
+    seed, of two variants of one network. `p_corrected` is the interval's p after Holm's correction for all the
+    differences of the comparison. `effect` is Hedges' g.
     """
 
     first: str
@@ -56,6 +68,7 @@ class Difference:
     test_accuracy: Interval
     paired: bool = False
     p_corrected: float | None = None
+    effect: float | None = None
 
     @property
     def established(self) -> bool:
@@ -66,7 +79,10 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What came of a set of runs: every group, the differences of test accuracy, how every run ended, warnings."""
+    """What came of a set of runs: every group, the differences of test accuracy, how every run ended, warnings.
+
+    `against` names what the others were to be compared with, chosen before anything was trained; empty for all pairs.
+    """
 
     data: str
     epochs: int
@@ -74,6 +90,7 @@ class Comparison:
     differences: tuple[Difference, ...]
     outcomes: tuple[Outcome, ...]
     warnings: tuple[str, ...]
+    against: str = ""
 
     @property
     def complete(self) -> bool:
@@ -101,8 +118,26 @@ def read_group_runs(folder: str | Path, group: Group) -> tuple[RunRecord, ...]:
     return tuple(read_run(Path(folder) / RUNS_FOLDER / run) for run in group.runs)
 
 
-def summarise(records: Sequence[RunRecord], outcomes: Sequence[Outcome]) -> Comparison:
+def demand_known(specs: Sequence[RunSpec], against: str) -> None:
+    """Refuse to compare against what none of these runs is: a group's label, a family, a variant, an `option=value`.
+
+    Raises:
+        UnknownNameError: nothing bears this name, or everything does.
+    """
+    varied = varied_options([spec.options for spec in specs])
+    every = [
+        _names(_label(spec, varied), family_of(spec.model).name, spec.variant, _chosen(spec, varied)) for spec in specs
+    ]
+    bearing = sum(against in names for names in every)
+    if not 0 < bearing < len(specs):
+        known = every[0].union(*every) - every[0].intersection(*every)
+        raise UnknownNameError("network to compare against", against, known)
+
+
+def summarise(records: Sequence[RunRecord], outcomes: Sequence[Outcome], against: str = "") -> Comparison:
     """The comparison of these runs; unfinished ones are counted in the warnings only.
+
+    `against` limits the differences to those from the groups of that label, family, variant or `option=value`.
 
     Raises:
         ValueError: there is no record.
@@ -111,18 +146,31 @@ def summarise(records: Sequence[RunRecord], outcomes: Sequence[Outcome]) -> Comp
     grouped: dict[str, list[RunRecord]] = {}
     for record in records:
         if record.result is not None:
-            chosen = {key: value for key, value in record.spec.options.items() if key in varied}
-            grouped.setdefault(run_label(record.spec.model, chosen, record.spec.variant), []).append(record)
+            grouped.setdefault(_label(record.spec, varied), []).append(record)
     groups = tuple(_group(label, runs, varied) for label, runs in grouped.items())
     spec = records[0].spec
     return Comparison(
         data=spec.data,
         epochs=spec.epochs,
         groups=groups,
-        differences=tuple(_differences(groups)),
+        differences=tuple(_differences(groups, against)),
         outcomes=tuple(outcomes),
         warnings=(*_unfinished(outcomes), *_uneven(groups), *_infinite(groups), *_few_seeds(groups)),
+        against=against,
     )
+
+
+def _chosen(spec: RunSpec, varied: set[str]) -> dict[str, Any]:
+    return {key: value for key, value in spec.options.items() if key in varied}
+
+
+def _label(spec: RunSpec, varied: set[str]) -> str:
+    return run_label(spec.model, _chosen(spec, varied), spec.variant)
+
+
+def _names(label: str, family: str, variant: str, options: Mapping[str, Any]) -> set[str]:
+    """By what a group can be compared against."""
+    return {label, family, variant, *(f"{key}={value}" for key, value in options.items())}
 
 
 def _group(label: str, runs: Sequence[RunRecord], varied: set[str]) -> Group:
@@ -134,7 +182,7 @@ def _group(label: str, runs: Sequence[RunRecord], varied: set[str]) -> Group:
         model=spec.model,
         family=family.name,
         depth=family.depth,
-        options={key: value for key, value in spec.options.items() if key in varied},
+        options=_chosen(spec, varied),
         num_parameters=results[0].num_parameters,
         seeds=tuple(run.spec.seed for run in runs),
         runs=tuple(run.folder.name for run in runs),
@@ -147,19 +195,37 @@ def _group(label: str, runs: Sequence[RunRecord], varied: set[str]) -> Group:
     )
 
 
-def _differences(groups: Sequence[Group]) -> list[Difference]:
-    """Every pair of groups that differ in one factor: the family, the depth, the variant, or one varied option."""
+def _differences(groups: Sequence[Group], against: str) -> list[Difference]:
+    """The pairs' differences, the higher mean first, each p corrected for the number of pairs."""
     differences = []
-    for a, b in itertools.combinations(groups, 2):
-        ours, theirs = _factors(a), _factors(b)
-        differing = [key for key in ours | theirs if ours.get(key) != theirs.get(key)]
-        if len(differing) == 1:
-            better, worse = (a, b) if a.test_accuracy.mean >= b.test_accuracy.mean else (b, a)
-            seed_by_seed = differing[0] == "variant" and a.seeds == b.seeds
-            interval = (paired if seed_by_seed else welch)(better.test_accuracy, worse.test_accuracy)
-            differences.append(Difference(better.label, worse.label, differing[0], interval, seed_by_seed))
+    for a, b, differing in _pairs(groups, against):
+        better, worse = (a, b) if a.test_accuracy.mean >= b.test_accuracy.mean else (b, a)
+        seed_by_seed = differing == ["variant"] and a.seeds == b.seeds
+        interval = (paired if seed_by_seed else welch)(better.test_accuracy, worse.test_accuracy)
+        effect = effect_size(better.test_accuracy, worse.test_accuracy)
+        factor = ", ".join(differing)
+        differences.append(Difference(better.label, worse.label, factor, interval, seed_by_seed, effect=effect))
     corrected = holm([difference.test_accuracy.p for difference in differences])
     return [replace(d, p_corrected=p) for d, p in zip(differences, corrected, strict=True)]
+
+
+def _pairs(groups: Sequence[Group], against: str) -> list[tuple[Group, Group, list[str]]]:
+    """Every pair of groups that differ in one factor (the family, the depth, the variant, one varied option), and in
+    which.
+
+    With `against`, of these only the pairs of a group that bears the name and one that doesn't; where one group alone
+    bears it, every other with that one, whatever they differ in.
+    """
+    bearing = [g.label for g in groups if against and against in _names(g.label, g.family, g.variant, g.options)]
+    pairs = [(a, b, _differing(a, b)) for a, b in itertools.combinations(groups, 2)]
+    if against:
+        pairs = [pair for pair in pairs if (pair[0].label in bearing) != (pair[1].label in bearing)]
+    return pairs if len(bearing) == 1 else [pair for pair in pairs if len(pair[2]) == 1]
+
+
+def _differing(a: Group, b: Group) -> list[str]:
+    ours, theirs = _factors(a), _factors(b)
+    return [key for key in dict.fromkeys([*ours, *theirs]) if ours.get(key) != theirs.get(key)]
 
 
 def _factors(group: Group) -> dict[str, object]:

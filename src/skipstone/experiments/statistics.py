@@ -102,6 +102,18 @@ def paired(first: Sample, second: Sample) -> Interval:
     return Interval(differences.mean, differences.low, differences.high, p)
 
 
+def effect_size(first: Sample, second: Sample) -> float | None:
+    """Hedges' g: the difference of two means in standard deviations between seeds, both sides' pooled.
+
+    With the correction for few values of L. V. Hedges (J. Educ. Statist. 6, 1981); None where no spread is known.
+    """
+    freedom = first.n + second.n - 2
+    if first.sd is None or second.sd is None or first.sd == second.sd == 0:
+        return None
+    pooled = math.sqrt(((first.n - 1) * first.sd**2 + (second.n - 1) * second.sd**2) / freedom)
+    return (first.mean - second.mean) / pooled * (1 - 3 / (4 * freedom - 1))
+
+
 def holm(ps: Sequence[float | None]) -> list[float | None]:
     """Each p as Holm corrects it for the number of those that are known.
 

@@ -30,7 +30,7 @@ def accuracy_table(comparison: Comparison) -> "Table":
 
 def comparison_text(comparison: Comparison) -> str:
     """What stands below the table: differences between families, then everything that limits what was seen."""
-    between = [d for d in comparison.differences if d.factor in words.MAIN_FACTORS] or list(comparison.differences)
+    between = words.asked(comparison) or list(comparison.differences)
     lines = [words.sentence(comparison, difference) for difference in between]
     more = len(comparison.differences) - len(between)
     if more:

@@ -46,9 +46,16 @@ def points(value: float) -> str:
     return f"{100 * value:.1f} points"
 
 
+def asked(comparison: Comparison) -> list[Difference]:
+    """What the comparison was made for: all differences where it is against something, else those between families
+    and variants."""
+    return [d for d in comparison.differences if comparison.against or d.factor in MAIN_FACTORS]
+
+
 def ordered(comparison: Comparison) -> list[Difference]:
-    """The differences between families and variants first, then those between depths and options."""
-    return sorted(comparison.differences, key=lambda d: d.factor not in MAIN_FACTORS)
+    """The differences that were asked for first, then those between depths and options."""
+    first = asked(comparison)
+    return [*first, *(d for d in comparison.differences if d not in first)]
 
 
 def interval_text(difference: Difference) -> str:
@@ -59,23 +66,30 @@ def interval_text(difference: Difference) -> str:
 
 def lead(comparison: Comparison) -> str:
     """The differences between families in a few sentences, one a set of networks that differ in nothing else."""
-    between = [d for d in comparison.differences if d.factor in MAIN_FACTORS]
+    between = asked(comparison)
     if not between:
         return "No two groups differ in their family alone."
-    settings = dict.fromkeys(_setting(comparison.group(d.first)) for d in between)
-    return " ".join(
-        _lead_at(setting, [d for d in between if _setting(comparison.group(d.first)) == setting])
-        for setting in settings
-    )
+    settings: dict[str, list[Difference]] = {}
+    for difference in between:
+        settings.setdefault(_common(comparison, difference), []).append(difference)
+    return " ".join(_lead_at(setting, members) for setting, members in settings.items())
+
+
+def _common(comparison: Comparison, difference: Difference) -> str:
+    """What two groups share, or where that may be nothing, with what they are compared."""
+    alone = difference.factor in MAIN_FACTORS
+    return _setting(comparison.group(difference.first)) if alone else f"Against {comparison.against}"
 
 
 def _lead_at(setting: str, differences: Sequence[Difference]) -> str:
     shown = [d for d in differences if d.established]
     names = list(dict.fromkeys(name for d in differences for name in (d.first, d.second)))
-    if not shown:
-        return f"{setting}, no difference in test accuracy was established between {_listed(names, 'and')}."
-    seen = _listed([f"{d.first} is {points(d.test_accuracy.estimate)} above {d.second}" for d in shown], "and")
     unseen = [f"{d.first} and {d.second}" for d in differences if not d.established]
+    if not shown:
+        each_with_each = len(differences) == len(names) * (len(names) - 1) // 2
+        between = _listed(names, "and") if each_with_each else _listed(unseen, "or between")
+        return f"{setting}, no difference in test accuracy was established between {between}."
+    seen = _listed([f"{d.first} is {points(d.test_accuracy.estimate)} above {d.second}" for d in shown], "and")
     rest = f"; no difference was established between {_listed(unseen, 'or between')}" if unseen else ""
     return f"{setting}, in test accuracy, {seen}{rest}."
 
@@ -160,7 +174,8 @@ def sentence(comparison: Comparison, difference: Difference) -> str:
         why = "a single seed" if min(first.test_accuracy.n, second.test_accuracy.n) < 2 else "no spread between seeds"
         return f"{means}: {points(interval.estimate)} apart, without an interval ({why}; {n})."
     how = ", paired by seed" if difference.paired else ""
-    bounds = f"95 % interval {_signed(interval.low)} to {_signed(interval.high)}{how}, {n}"
+    effect = "" if difference.effect is None else f"Hedges' g {difference.effect:.1f}, "
+    bounds = f"{effect}95 % interval {_signed(interval.low)} to {_signed(interval.high)}{how}, {n}"
     if difference.established:
         return f"{means}: {first.label} is {points(interval.estimate)} higher ({bounds})."
     if interval.excludes_zero and difference.p_corrected is not None:
