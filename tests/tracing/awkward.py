@@ -470,6 +470,30 @@ class Globals(Block):
 
 MODELS["globals"] = Globals
 
+BY_SIZE: dict[object, torch.Tensor] = {}
+
+
+@functools.cache
+def _by_size(shape: torch.Size) -> torch.Tensor:
+    return torch.arange(shape[-1]) / shape[-1]
+
+
+class ReadsItsCache(Block):
+    """What one pass kept is read by the next one of the same size."""
+
+    def step(self, y):
+        if y.shape not in BY_SIZE:
+            BY_SIZE[y.shape] = torch.arange(y.shape[-1]) / y.shape[-1]
+        return y + BY_SIZE[y.shape]
+
+
+class ReadsACachedFunction(Block):
+    def step(self, y):
+        return y + _by_size(y.shape)
+
+
+MODELS["reads a cache"], MODELS["reads a cached function"] = ReadsItsCache, ReadsACachedFunction
+
 
 # ---- forms that torch gives
 
@@ -514,7 +538,7 @@ def state(made: nn.Module) -> dict[str, object]:
     own = {f"class.{name}": vars(OfTheClass).get(name, "absent") for name in ("calls", "late", "cache", "scale")}
     roots = {
         **own, "model": made, "cache": CACHE, "calls": CALLS, "table": TABLE, "norm": NORM, "settings": SETTINGS,
-        "handle": globals().get("_handle"),
+        "by size": BY_SIZE, "kept by size": _by_size.cache_info().currsize, "handle": globals().get("_handle"),
     }  # fmt: skip
     seen: set[int] = set()
     for name, value in roots.items():

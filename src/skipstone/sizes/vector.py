@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 
 from skipstone.sizes.layouts import Mask, Value, ordered, packed, plain
 from skipstone.tracing.blame import pass_on
-from skipstone.tracing.torch_files import FOLDER
 from skipstone.tracing.torch_internals import GENERAL_ANSWERS, SIZE_INDEPENDENT, SymNode
 
 _NUMBERS = count()
@@ -153,11 +152,9 @@ class VectorNode(SymNode):
         return self.pytype is bool
 
     def is_nested_int(self) -> bool:
-        # torch hashes only this kind of symbolic size. A size that is a key in a dict or a cache is a number there.
-        return _hashed_by_user(sys._getframe(1))
-
-    def nested_int(self) -> int | None:
-        return self.guard_int("", 0) if _hashed_by_user(sys._getframe(1)) else None
+        # Which makes it a key of no cache: what is kept under it would be met again by a number of its value, in a pass
+        # of the user's own, long after this one. Code that insists on a key is passed at one size after the other.
+        return False
 
     def is_constant(self) -> bool:
         return self.constant is not None
@@ -348,12 +345,6 @@ def _general_answer(frame: FrameType | None) -> bool | None:
         if name in GENERAL_ANSWERS:
             return GENERAL_ANSWERS[name] if frame.f_code.co_name in SIZE_INDEPENDENT else None
     return None
-
-
-def _hashed_by_user(frame: FrameType) -> bool:
-    """Is it `hash` that asks, from outside torch? Torch itself tries, and does something else where it cannot."""
-    caller = frame.f_back
-    return frame.f_code.co_name == "__hash__" and caller is not None and FOLDER not in caller.f_code.co_filename
 
 
 def _raw(nodes: Sequence[VectorNode]) -> list[Value]:

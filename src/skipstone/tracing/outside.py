@@ -11,7 +11,7 @@ import weakref
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from operator import is_
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -36,17 +36,19 @@ _local = threading.local()
 
 @contextmanager
 def outside_kept(model: nn.Module) -> Iterator[None]:
-    """Within, code of the model's may write to what is not the twin's: afterwards it is as it was."""
-    kept: set[int] = _local.__dict__.setdefault("kept", set())
-    if id(model) in kept:
-        yield
-        return
-    outside = _Outside(model)
-    kept.add(id(model))
+    """Within, code of the model's may write to what is not the twin's: afterwards it is as it was.
+
+    So it is after each pass within a longer piece of work too: a table that one pass put into a cache of the file's has
+    no place in the next, whose tensors are of another kind.
+    """
+    kept: dict[int, _Outside] = _local.__dict__.setdefault("kept", {})
+    known = kept.get(id(model))
+    outside = kept.setdefault(id(model), known or _Outside(model))
     try:
         yield
     finally:
-        kept.discard(id(model))
+        if known is None:
+            del kept[id(model)]
         outside.put_back()
 
 
@@ -93,12 +95,12 @@ class _Outside:
             return [kind, *(value for name, value in own.items() if name not in _TABLES or value)]
         if kind is FunctionType:
             return self._function(item)
+        if kind is _CACHED:
+            return self._cached(item)
         if isinstance(item, type):
             return self._class(item)
-        if kind in (staticmethod, classmethod):
-            return [item.__func__]
-        if kind is property:
-            return [item.fget]
+        if kind in _INNER:
+            return [getattr(item, _INNER[kind])]
         if kind is RemovableHandle:
             return list(vars(item).values())
         if isinstance(item, weakref.ref):
@@ -128,6 +130,19 @@ class _Outside:
                 (collection.update if isinstance(collection, set) else collection.extend)(before)
 
         self._back.append(back)
+
+    def _cached(self, function: Any) -> list[object]:
+        """What `lru_cache` keeps of one pass cannot be taken out alone: all of it goes, to be made anew."""
+        before = function.cache_info().misses
+
+        def back() -> None:
+            nonlocal before
+            if function.cache_info().misses != before:
+                function.cache_clear()
+                before = 0
+
+        self._back.append(back)
+        return [function.__wrapped__]
 
     def _class(self, kind: type) -> list[object]:
         if not _is_user_s(kind):
@@ -193,6 +208,8 @@ def _refill(tensor: torch.Tensor, before: torch.Tensor, gradient: torch.Tensor |
         tensor.grad = gradient
 
 
+_CACHED = type(lru_cache(len))
+_INNER = {staticmethod: "__func__", classmethod: "__func__", property: "fget"}
 _LEAVES = frozenset((type(None), bool, int, float, complex, str, bytes, ModuleType, torch.Tensor, nn.Parameter))
 
 
