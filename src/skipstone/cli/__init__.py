@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from skipstone.cli import output
 from skipstone.cli.boundary import CLEAN, COULD_NOT_RUN, guarded, tell, told_once
 
 if TYPE_CHECKING:
@@ -75,9 +76,10 @@ def prepare_to_record() -> None:
     """
     if _process["ours"]:
         os.environ.setdefault("KERAS_BACKEND", "torch")
-        from skipstone.tracing.startup import postpone_dynamo
+        with output.waiting("loading torch"):
+            from skipstone.tracing.startup import postpone_dynamo
 
-        postpone_dynamo()
+            postpone_dynamo()
 
 
 def _run(arguments: Sequence[str]) -> int:

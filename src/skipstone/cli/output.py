@@ -1,12 +1,14 @@
 """What several commands show. Foreign text (names, paths, error messages) is printed as it is, never as markup."""
 
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from skipstone.core.errors import SkipstoneError
+from skipstone.programs.waiting import waiting as said_while_waiting
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,10 +32,18 @@ def table_console(*, width: int | None = None) -> "Console":
     return Console(width=width, highlight=False, markup=False, emoji=False)
 
 
+_begun = time.monotonic()
+
+
+def waiting(words: str) -> AbstractContextManager[TextIO]:
+    """A line on the terminal's stderr while this block runs, from a second after the command's start on."""
+    return said_while_waiting(words, _begun)
+
+
 @contextmanager
 def aside() -> Iterator[None]:
     """While the user's code may run: what it prints goes to stderr, so that stdout holds our result alone."""
-    with redirect_stdout(sys.stderr):
+    with waiting("looking at the network") as stream, redirect_stdout(stream), redirect_stderr(stream):
         yield
 
 

@@ -10,6 +10,7 @@ from types import CodeType, TracebackType
 from typing import TYPE_CHECKING
 
 from skipstone.core.frameworks import advice
+from skipstone.programs.waiting import waiting
 
 if TYPE_CHECKING:
     from skipstone.programs.observer import Observer
@@ -56,6 +57,8 @@ class Hooks:
         self._telling.now = True
         self._before(kind, error, error.__traceback__)
         self._telling.now = False
+        if self.program is not None and "torch" in sys.modules:
+            _without_compiler()
         tell(error, self.observer)
         self.tell_the_rest()
 
@@ -127,7 +130,8 @@ def explaining() -> Iterator[None]:
 def tell(error: BaseException, observer: "Observer | None" = None) -> None:
     """Print the explanation of an error to stderr, if there is one. A fault of ours is told in one line as ours."""
     try:
-        text = explanation_text(error, observer)
+        with waiting("looking at what the network was given"):
+            text = explanation_text(error, observer)
         if text:
             print(f"\n{text}", file=sys.stderr, flush=True)
     except Exception as ours:  # noqa: BLE001 - the user's error has been told, and nothing of ours may stand in its way
@@ -135,6 +139,13 @@ def tell(error: BaseException, observer: "Observer | None" = None) -> None:
         print(
             f"\nskipstone: failed to explain this error, which is a fault of skipstone's own: {line}", file=sys.stderr
         )
+
+
+def _without_compiler() -> None:
+    """The program is over: what it would have compiled is compiled no more, and to record is quicker without."""
+    from skipstone.tracing.startup import postpone_dynamo
+
+    postpone_dynamo()
 
 
 def explanation_text(error: BaseException, observer: "Observer | None" = None) -> str:
