@@ -95,15 +95,38 @@ def test_an_import_that_raises_half_way_leaves_what_was_there(net, capsys):
     good = FILE[: FILE.index("class Bad")] + FILE[FILE.index("class Digits") : FILE.index("class Words")]
     net.write_text(good + "\nDigits()(torch.randn(2, 3, 28, 28))\n\n\nclass Later(Digits):\n    pass\n")
     line = good.count("\n") + 2
-    assert run(["check", "net.py"]) == 2  # nothing is wrong in what was seen, and not all was seen
+    assert run(["check", "net.py"]) == 1
     out, err = capsys.readouterr()
-    assert "net.py:Digits   input guessed: --input 1x28x28" in out
+    assert "net.py:Digits()   as the file uses it: --input 2,3,28,28" in out
+    assert "Conv2d conv is made for 1 features and meets 3" in out
     assert err.count("importing net.py raised RuntimeError: ") == 1
     assert f"(line {line})" in err
     assert run(["check", "net.py:Digits", "-i", "1x28x28"]) == 0
     assert f"(line {line}); Digits was defined before that and is used" in capsys.readouterr().err
     assert run(["check", "net.py:Later", "-i", "1x28x28"]) == 2
     assert f"(line {line}), before Later was there" in capsys.readouterr().err
+
+
+def test_an_import_that_raises_before_a_network_is_called(net, capsys):
+    net.write_text(
+        FILE[: FILE.index("class Bad")] + FILE[FILE.index("class Digits") : FILE.index("class Words")] + "1 / 0"
+    )
+    assert run(["check", "net.py"]) == 2  # nothing is wrong in what was seen, and not all was seen
+    assert "net.py:Digits   input guessed: --input 1x28x28" in capsys.readouterr().out
+
+
+def test_classes_are_checked_as_the_file_itself_uses_them(net, capsys):
+    block = FILE[FILE.index("class Block") : FILE.index("class Two")].replace("return x", "return x + self.conv(x)")
+    block = block.replace(
+        "__init__()", "__init__()\n        self.conv = nn.Conv2d(in_channels, out_channels, 1, bias=bias)"
+    )
+    calls = "Block(4, 4, True)(torch.zeros(2, 4, 8, 8))\nBlock(4, 6, bias=False)(torch.zeros(2, 4, 9, 9))\n"
+    net.write_text(FILE[: FILE.index("class Bad")] + block + calls)
+    assert run(["check", "net.py"]) == 1
+    out, err = capsys.readouterr()
+    assert "net.py:Block(4, 4, True)   as the file uses it: --input 2,4,8,8\n\n1 skip" in out
+    assert "net.py:Block(4, 6, False)   as the file uses it: --input 2,4,9,9\n\nSK101" in out
+    assert "not checked" not in err
 
 
 def test_a_file_without_a_network(net, capsys):

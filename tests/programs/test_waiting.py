@@ -10,7 +10,6 @@ import pytest
 
 from skipstone.programs.waiting import waiting
 
-
 SLOW = """
 import time, torch
 

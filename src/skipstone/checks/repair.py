@@ -81,7 +81,9 @@ def verified_repairs(subject: Subject, found: Found, others: Sequence[Found], ef
         if effort.left <= 0:
             effort.cut += not repairs
             break
-        repair = _verified(subject, found, proposal, alone, effort)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a try of ours the user has asked nothing
+            repair = _verified(subject, found, proposal, alone, effort)
         if repair is not None:
             repairs.append(repair)
     return tuple(repairs)
@@ -129,9 +131,7 @@ def _proof(subject: Subject, edits: Edits, mended: Subject) -> tuple[str | None,
         return "", None
     if isinstance(subject.plan, NotRun):
         return _NOT_RUN, None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", surgery.SurgeryWarning)
-        model = surgery.apply(subject.model, edits)
+    model = surgery.apply(subject.model, edits)
     ran = Subject(model, subject.example, mended.graph, subject.run, subject.budget)
     if ran.witness is None or not ran.witness.plan.as_asked:
         return _NOT_RUN, ran
@@ -173,9 +173,7 @@ def _settle(
 
 def _applied(model: nn.Module, edits: Edits) -> nn.Module:
     """The edited network on the same weights; how an edit is carried out concerns who applies it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", surgery.SurgeryWarning)
-        return surgery.preview(model, edits)
+    return surgery.preview(model, edits)
 
 
 def _proposals(subject: Subject, found: Found) -> Iterator[Proposal]:

@@ -2,8 +2,12 @@
 
 import inspect
 import sys
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from types import ModuleType
 
 from torch import nn
@@ -12,9 +16,16 @@ from skipstone.core.errors import SkipstoneError
 from skipstone.core.frameworks import other_backend
 from skipstone.integrations.guessing import guess_input
 from skipstone.integrations.settings import Job
-from skipstone.models.importing import TargetError, ctrl_c, imported_file, one_line, why_stopped
-from skipstone.models.target import resolve
-from skipstone.programs.seen import seen_in
+from skipstone.models.importing import (
+    PartialImportWarning,
+    TargetError,
+    ctrl_c,
+    imported_file,
+    one_line,
+    why_stopped,
+)
+from skipstone.models.target import from_module, parse_target, resolve
+from skipstone.programs.seen import Seen, seen_in, showing
 
 _SAMPLES: Mapping[type, str] = {bool: "True", int: "64", float: "0.1", str: "'...'"}
 
@@ -40,20 +51,26 @@ class FileNetworks:
 def networks_of(file: str, inputs: tuple[str, ...], mode: str, *, run: bool = False) -> FileNetworks:
     """Build each module class of a file that needs no argument, and take each module that it made.
 
-    Where no input is given one is guessed. A file whose import raises half-way is taken as far as it came. With `run`,
-    its own `__main__` part is run to see with which arguments and inputs it uses the classes that are left.
+    A class that the file makes and calls while it is imported is taken with those arguments and inputs; else, where no
+    input is given, one is guessed. A file whose import raises half-way is taken as far as it came. With `run`, its own
+    `__main__` part is run to see with which arguments and inputs it uses the classes that are left.
 
     Raises:
         TargetError: there is no such file, or nothing in it is a network.
     """
     networks: list[FileNetwork] = []
     missing: dict[str, str] = {}
-    with imported_file(file, file) as module:
+    with ExitStack() as stack:
+        with showing(_is_of(file)) as shown:
+            module = stack.enter_context(imported_file(file, file))
         stopped = why_stopped(module)
         found = dict(_networks(module))
         for name, value in found.items():
+            used = [seen for seen in shown.seen if seen.name == name and seen.inputs and isinstance(value, type)]
             try:
-                networks.append(_network(file, name, value, inputs, mode))
+                networks += [_as_used(file, seen, module, inputs, mode) for seen in used] or [
+                    _network(file, name, value, inputs, mode)
+                ]
             except SkipstoneError as error:
                 missing[name] = str(error)
     if not found:
@@ -63,6 +80,28 @@ def networks_of(file: str, inputs: tuple[str, ...], mode: str, *, run: bool = Fa
     return FileNetworks(tuple(networks), tuple(missing.values()), stopped)
 
 
+def _is_of(file: str) -> Callable[[type], bool]:
+    """Is a class written in this file?"""
+    path = Path(file).resolve()
+
+    @cache
+    def is_of(kind: type) -> bool:
+        own = getattr(sys.modules.get(kind.__module__), "__file__", None)
+        return own is not None and Path(own).resolve() == path
+
+    return is_of
+
+
+def _as_used(file: str, seen: Seen, module: ModuleType, inputs: tuple[str, ...], mode: str) -> FileNetwork:
+    """A class as the file's own code, while it was imported, made and called it."""
+    target = f"{file}:{seen.name}{seen.arguments}"
+    parsed = parse_target(target)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PartialImportWarning)  # told once, for the file
+        model = from_module(parsed, module, parsed.kwargs)
+    return _seen_network(target, model, inputs, seen.inputs or (), mode)
+
+
 def _shown(file: str, missing: dict[str, str], inputs: tuple[str, ...], mode: str) -> Iterator[FileNetwork]:
     """The networks that the file's own program makes of the classes that are missing, which then are so no longer."""
     shown, ended = seen_in(file, missing)
@@ -70,16 +109,22 @@ def _shown(file: str, missing: dict[str, str], inputs: tuple[str, ...], mode: st
         target = f"{file}:{seen.name}{seen.arguments}"
         try:
             model = resolve(target)
-            typed = inputs or seen.inputs or _guessed(model)
+            used = seen.inputs or _guessed(model)
         except SkipstoneError as error:
             missing[seen.name] = str(error)
             continue
-        if typed:
+        if inputs or used:
             missing.pop(seen.name, None)
-            said = "" if inputs else f"as {file} uses it: {' '.join(f'--input {text}' for text in typed)}"
-            yield FileNetwork(Job(target, typed, mode), model, said)
+            yield _seen_network(target, model, inputs, used, mode)
     if ended:
         missing.update({name: f"{why} (running {file} raised {ended})" for name, why in missing.items()})
+
+
+def _seen_network(
+    target: str, model: nn.Module, given: tuple[str, ...], used: tuple[str, ...], mode: str
+) -> FileNetwork:
+    said = "" if given else f"as the file uses it: {' '.join(f'--input {text}' for text in used)}"
+    return FileNetwork(Job(target, given or used, mode), model, said)
 
 
 def _guessed(model: nn.Module) -> tuple[str, ...]:

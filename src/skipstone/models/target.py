@@ -152,10 +152,15 @@ def _resolve(text: str, options: Mapping[str, object], *, on_meta: bool) -> "nn.
             return _built(target, lambda: build(**kwargs), on_meta)
     source = imported_file if target.where.endswith(".py") else imported_module
     with source(target.where, text) as module:
-        return _from_module(target, module, kwargs)
+        return from_module(target, module, kwargs)
 
 
-def _from_module(target: Target, module: ModuleType, kwargs: Mapping[str, object]) -> "nn.Module":
+def from_module(target: Target, module: ModuleType, kwargs: Mapping[str, object]) -> "nn.Module":
+    """Build a target from its module, which has been imported, with these arguments by name.
+
+    Raises:
+        TargetError: the module holds no such network, or it cannot be built.
+    """
     from torch import nn
 
     if not target.name:

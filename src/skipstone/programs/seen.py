@@ -1,6 +1,6 @@
-"""What a file's own program builds its networks with and gives them: found by running its `__main__` part.
+"""What a file's own code builds its networks with and gives them: seen while it is imported, or run as a program.
 
-A class that needs arguments, or inputs that nobody can guess, is met there with both. The program runs in this process
+A class that needs arguments, or inputs that nobody can guess, is met there with both. A program runs in this process
 until each class that is asked about has been called, it ends, or time is up.
 """
 
@@ -41,6 +41,48 @@ class _EnoughError(BaseException):
     """The program goes round in circles, or takes too long: it is left."""
 
 
+class Shown:
+    """The modules of certain classes that watched code made, and the calls of its roots."""
+
+    def __init__(self, wanted: Callable[[type], bool], watch: Watch) -> None:
+        self._wanted, self._watch = wanted, watch
+        self._made: dict[int, tuple[nn.Module, str]] = {}
+
+    def note(self, module: nn.Module, arguments: str | None) -> None:
+        """A module is being made; None where its arguments can't be written down."""
+        if arguments is not None and self._wanted(type(module)):
+            self._made[id(module)] = module, arguments
+
+    @property
+    def names(self) -> set[str]:
+        """The classes met so far."""
+        return {type(module).__name__ for module, _ in self._made.values()}
+
+    @property
+    def seen(self) -> tuple[Seen, ...]:
+        """Each way in which a class was made and called; of a class that was never called, how it was made."""
+        calls = {id(module): call for module, call in self._watch.roots()}
+        found = [
+            Seen(type(module).__name__, arguments, _inputs(calls[key]) if key in calls else None)
+            for key, (module, arguments) in self._made.items()
+        ]
+        called = {seen.name for seen in found if seen.inputs}
+        return tuple(dict.fromkeys(seen for seen in found if seen.inputs or seen.name not in called))
+
+
+@contextmanager
+def showing(wanted: Callable[[type], bool], before: Listener | None = None) -> Iterator[Shown]:
+    """Watch what code in this block makes of the wanted classes, and calls; `before` is told of each call."""
+    watch = Watch(lambda module: before)
+    shown = Shown(wanted, watch)
+    with _building(shown.note):
+        watch.start()
+        try:
+            yield shown
+        finally:
+            watch.stop()
+
+
 def seen_in(file: str, names: Collection[str], seconds: float = _SECONDS) -> tuple[tuple[Seen, ...], str]:
     """What the program showed of the classes of these names, and in words what ended it, "" where nothing did.
 
@@ -48,34 +90,17 @@ def seen_in(file: str, names: Collection[str], seconds: float = _SECONDS) -> tup
     interest; an error of its own is told and goes no further.
     """
     until = time.monotonic() + seconds
-    made: dict[int, tuple[nn.Module, str]] = {}
-
-    def on_build(module: nn.Module, arguments: str | None) -> None:
-        if type(module).__name__ in names and type(module).__module__ == "__main__" and arguments is not None:
-            made[id(module)] = module, arguments
 
     def before(module: nn.Module, call: RootCall, args: tuple[object, ...]) -> None:
-        met = {type(module).__name__ for module, _ in made.values()}
-        if time.monotonic() > until or (call.number > 1 and met >= set(names)):
+        if time.monotonic() > until or (call.number > 1 and shown.names >= set(names)):
             raise _EnoughError
 
-    def listener(module: nn.Module) -> Listener | None:
-        return before
+    def wanted(kind: type) -> bool:
+        return kind.__name__ in names and kind.__module__ == "__main__"
 
-    watch = Watch(listener)
-    with _building(on_build), _as_program(file):
-        watch.start()
-        try:
-            ended = _run(file)
-        finally:
-            watch.stop()
-    calls = {id(module): call for module, call in watch.roots()}
-    found = [
-        Seen(type(module).__name__, arguments, _inputs(calls[key]) if key in calls else None)
-        for key, (module, arguments) in made.items()
-    ]
-    called = {seen.name for seen in found if seen.inputs}
-    return tuple(dict.fromkeys(seen for seen in found if seen.inputs or seen.name not in called)), ended
+    with _as_program(file), showing(wanted, before) as shown:
+        ended = _run(file)
+    return shown.seen, ended
 
 
 def _run(file: str) -> str:

@@ -12,7 +12,7 @@ PATIENCE = 1.0  # seconds that pass without a word
 
 @contextmanager
 def waiting(words: str, since: float | None = None, patience: float = PATIENCE) -> Iterator[TextIO]:
-    """Show `skipstone: words ...` on stderr while this block runs, once it takes long; nothing where that is no terminal.
+    """Show `skipstone: words ...` on stderr while this block runs, once it takes long; nothing where it is no terminal.
 
     Args:
         since: when the wait began (`time.monotonic()`), by default now.
