@@ -486,6 +486,30 @@ def test_a_sum_that_is_squashed_to_a_gate_is_a_score() -> None:
     assert found(lambda m, x: calibrated(m, x, keep=True))[0] == "identity add"
 
 
+def _attend(m, q, k, v, spelling):
+    if spelling == "module":
+        return m.attn(q, k, v)[0]
+    q, k, v = m.q(q), m.k(k), m.v(v)
+    if spelling == "function":
+        return F.scaled_dot_product_attention(q, k, v)
+    return (q @ k.transpose(1, 2) / 4).softmax(-1) @ v
+
+
+@pytest.mark.parametrize("spelling", ["module", "function", "product"])
+def test_positions_made_of_the_stream_are_asked_with_alone(spelling: str) -> None:
+    """RT-DETR: the box of a query is its position, added to what asks and is asked; the values are the query's own."""
+    layers = {name: nn.Linear(8, 8) for name in ("enc", "q", "k", "v", "pos")} | {"box": nn.Linear(8, 4)}
+    layers |= {"grow": nn.Linear(4, 8), "attn": nn.MultiheadAttention(8, 2, batch_first=True)}
+
+    def decoder(m, x, summed=False):
+        x = m.enc(x)
+        asks = x + m.pos(F.relu(m.grow(m.box(x).sigmoid())))
+        return x + _attend(m, asks, asks, asks if summed else x, spelling)
+
+    assert found(decoder, (2, 5, 8), **layers) == ["score-bias add", "identity add"]
+    assert found(lambda m, x: decoder(m, x, summed=True), (2, 5, 8), **layers)[0] == "identity add"
+
+
 def test_a_join_to_an_empty_vector() -> None:
     """A cache of keys starts as `torch.tensor([])`, which torch joins to a tensor of any rank."""
     assert found(lambda m, x: x + m.a(torch.cat((torch.tensor([]), x), dim=-2))) == ["identity add"]

@@ -150,3 +150,35 @@ def test_grouped_convolution_takes_zeros():
     zeroed = surgery.ablate(model, "all", x, cat="zero")
     want = model.b(torch.cat([model.a(x), torch.zeros_like(x)], 1))
     torch.testing.assert_close(zeroed(x), want)
+
+
+class GroupNormed(nn.Module):
+    """The decoder of a diffusion U-Net: a concatenation, a group norm over it, a convolution."""
+
+    def __init__(self, groups):
+        super().__init__()
+        self.a, self.norm, self.b = nn.Conv2d(4, 4, 3, padding=1), nn.GroupNorm(groups, 8), nn.Conv2d(8, 2, 1)
+        nn.init.normal_(self.norm.weight)
+        nn.init.normal_(self.norm.bias)
+
+    def forward(self, x):
+        return self.b(self.norm(torch.cat([self.a(x), x], 1)))
+
+
+def test_a_group_norm_gives_up_whole_groups():
+    model, x = GroupNormed(4), torch.randn(2, 4, 6, 6)
+    plain = surgery.ablate(model, "all", x)
+    assert (plain.norm.num_groups, plain.norm.num_channels, plain.b.in_channels) == (2, 4, 4)
+    normed = nn.functional.group_norm(model.a(x), 2, model.norm.weight[:4], model.norm.bias[:4])
+    torch.testing.assert_close(plain(x), nn.functional.conv2d(normed, model.b.weight[:, :4], model.b.bias))
+    back = surgery.revert(plain)
+    assert back.norm.num_groups == 4
+    assert torch.equal(back(x), model(x))
+
+
+def test_a_group_norm_over_both_operands_takes_zeros_alone():
+    model, x = GroupNormed(1), torch.randn(2, 4, 6, 6)
+    with pytest.raises(SkipstoneError, match='group_norm in norm .* cannot be made narrower; use cat="zero"'):
+        surgery.ablate(model, "all", x)
+    want = model.b(model.norm(torch.cat([model.a(x), torch.zeros_like(x)], 1)))
+    torch.testing.assert_close(surgery.ablate(model, "all", x, cat="zero")(x), want)

@@ -538,6 +538,12 @@ def test_widths():
         surgery.apply(model, [WidenInput("3", 2)])
     with pytest.raises(SurgeryError, match="reads channels 0 to 4"):
         surgery.apply(model, [NarrowInput("0", ((2, 9),))])
+    normed = nn.Sequential(nn.GroupNorm(2, 8))
+    assert surgery.apply(normed, [WidenInput("0", 4)])[0].num_groups == 3
+    with pytest.raises(SurgeryError, match="0 can be widened by groups of 4 channels, not by 2"):
+        surgery.apply(normed, [WidenInput("0", 2)])
+    with pytest.raises(SurgeryError, match="0 normalises 4 channels together"):
+        surgery.apply(normed, [NarrowInput("0", ((0, 2),))])
 
 
 @pytest.mark.parametrize(

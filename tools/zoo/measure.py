@@ -134,20 +134,28 @@ def _tensor_text(tensor: torch.Tensor) -> str:
 
 
 def ablated(model: nn.Module, inputs: Inputs, skips: tuple[Skip, ...]) -> str:
-    """Take every skip out and look again; an exclamation mark where something is not as it should be."""
+    """Take every skip out and look again; an exclamation mark where something is not as it should be.
+
+    Where a reader of a concatenation can't do with fewer channels, zeros stand for what was joined on.
+    """
     number = num_block_skips(skips)
     if not number:
         return ""
+    how = ""
     try:
         plain = skipstone.ablate(model, "all", inputs, bridges=True)
     except skipstone.SurgeryError as refusal:
-        return f"refused: {str(refusal).splitlines()[0]}"
+        how = f" by zeros: {str(refusal).splitlines()[0].partition(';')[0]}"
+        try:
+            plain = skipstone.ablate(model, "all", inputs, bridges=True, cat="zero")
+        except skipstone.SurgeryError as second:
+            return f"refused: {str(second).splitlines()[0]}"
     left = num_block_skips(skipstone.find_skips(plain, inputs))
     try:
         call(plain, inputs)
     except RuntimeError as error:
         return f"! does not run: {str(error).splitlines()[0]}"
-    return f"{number} of {number}" if not left else f"! {left} of {number} left"
+    return f"! {left} of {number} left" if left else f"{number} of {number}{how}"
 
 
 def sizes(model: nn.Module, inputs: Inputs) -> str:

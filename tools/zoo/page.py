@@ -20,8 +20,9 @@ the kinds identity, projection, resample, norm and bridge ([what counts](design/
 training where that differs; the other kinds stand beside them. *E / W / N* are errors, warnings and notes of
 `skipstone check`. *s* are the processor's seconds of `skipstone.check` on one core of a busy machine, those in which it
 really ran the network, forward and backward, included. Of every table each {every}th network is a sample: there
-`ablate(..., "all", bridges=True)` takes every skip out and the result is recorded anew and run, and `legal_sizes` is
-held against a pass at each size around the network's.
+`ablate(..., "all", bridges=True)` takes every skip out and the result is recorded anew and run (*by zeros*:
+`cat="zero"`, since the layer that is named can't read fewer channels), and `legal_sizes` is held against a pass at each
+size around the network's.
 
 Written by `make zoo` with torch {torch}: {versions}.
 {fresh} of the {number} rows were measured with the code beside this page, the others with earlier code.
@@ -65,8 +66,9 @@ def summary(wanted: Sequence[Task], rows: Mapping[str, Row]) -> str:
     seconds = [row.seconds for row in found if not row.failure] or [0.0]
     return (
         f"{_counts(wanted, rows)} Of {len(samples)} that were "
-        f"ablated {sum('of' in text and '!' not in text for text in samples)} have no skip left and run, "
-        f"{sum('refused' in text for text in samples)} were refused; legal sizes are those of a run on "
+        f"ablated {sum(text[0].isdigit() for text in samples)} have no skip left and run, "
+        f"{sum('by zeros' in text for text in samples)} of them with zeros for what was joined, since a reader can't "
+        f"do with less; {sum('refused' in text for text in samples)} were refused; legal sizes are those of a run on "
         f"{sum('!' not in text for text in sized)} of {len(sized)}. A check takes "
         f"{statistics.median(seconds):.2f} s in the median and {max(seconds):.1f} s at most, the run of the network "
         "that is part of it included."

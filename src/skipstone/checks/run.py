@@ -7,6 +7,7 @@ from skipstone.checks.codes import CODES, MODULES
 from skipstone.checks.rule import Fault, Rule, RuleModule
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding, Repair, SizeSummary
+from skipstone.tracing.session import uncollected
 
 _MAX_NAMED = 4  # further places that a finding names
 # What a real run shows of a slip that a rule of the record names with its place and its cause.
@@ -53,7 +54,8 @@ def faults_of(subject: Subject, select: Iterable[str] | None = None, ignore: Ite
     """The faults that the rules asked for see, worst first."""
     chosen = set(select) if select is not None else {rule.code for rule in CODES}
     wanted = [module for module in MODULES if module.RULE.code in chosen - set(ignore)]
-    told = [found for found in _found(subject, wanted) if not _is_disproved(subject, found)]
+    with uncollected():
+        told = [found for found in _found(subject, wanted) if not _is_disproved(subject, found)]
     if any(found.fault.explains_all for found in told):
         told = [found for found in told if found.fault.explains_all or found.rule.severity != "error"]
     names = {found.rule.name for found in told}

@@ -235,5 +235,15 @@ class Graph:
         return tuple(map(tuple, users))
 
     @cached_property
+    def makers(self) -> Mapping[int, str]:
+        """For each node that modules below the root returned, the path of the outermost of them."""
+        made: dict[int, str] = {}
+        for call in self.calls:
+            for i in call.outputs if call.path else ():
+                if i not in made or call.path.count(".") < made[i].count("."):
+                    made[i] = call.path
+        return made
+
+    @cached_property
     def failures(self) -> tuple[Node, ...]:
         return tuple(node for node in self.nodes if node.failure is not None)

@@ -3,11 +3,16 @@
 Such a sum conditions the stream; nothing goes past layers in it, so that it is no skip connection.
 """
 
+from collections.abc import Iterator
+
 from skipstone.core.graph import Graph
 from skipstone.graphs.ancestry import Ancestry
 from skipstone.graphs.forks import Fork
 from skipstone.graphs.operations import MERGES, has_role
-from skipstone.graphs.walks import readers
+from skipstone.graphs.roles import TRANSPARENT
+from skipstone.graphs.walks import back, readers
+
+_ATTENTION = frozenset(("multi_head_attention_forward", "scaled_dot_product_attention"))
 
 
 def is_conditioning(fork: Fork) -> bool:
@@ -93,3 +98,36 @@ def _narrows_to_one(fork: Fork, layer: int) -> bool:
         if not has_role(users[0], "norm"):
             return False
         index = users[0].index
+
+
+def asks_alone(fork: Fork) -> bool:
+    """Is the sum read as queries and keys alone, by attention that takes its values from before it?
+
+    So positions are added to a stream, those that were made of it too (the boxes of DAB-DETR, 2201.12329, and RT-DETR,
+    2304.08069): the sum says how much of the stream passes, and the stream passes without it.
+    """
+    graph, ancestry = fork.graph, fork.ancestry
+
+    def origin(index: int) -> int:
+        return back(graph, ancestry.strip(index), lambda node: node.op == "linear" or node.op in TRANSPARENT)
+
+    asked = list(_values_weighed(fork, fork.node.index))
+    return bool(asked) and all(
+        i is not None and not ancestry.leads_to(fork.node.index, i) and origin(i) == origin(fork.short) for i in asked
+    )
+
+
+def _values_weighed(fork: Fork, index: int) -> Iterator[int | None]:
+    """For each way that a tensor goes on, the values which the attention that it asks weighs; None for other ways."""
+    graph = fork.graph
+    for user in readers(graph, index):
+        if user.op in _ATTENTION:
+            yield user.inputs[2]
+        elif user.op == "softmax":
+            for reader in readers(graph, user.index):
+                others = [i for i in reader.inputs if not fork.ancestry.leads_to(user.index, i)]
+                yield others[0] if has_role(reader, "product") and others else None
+        elif user.op == "linear" or has_role(user, "scale", "masking", "product"):
+            yield from _values_weighed(fork, user.index)
+        else:
+            yield None

@@ -6,7 +6,7 @@ from math import prod
 
 from skipstone.core.graph import Graph, Node
 from skipstone.core.skip import SkipKind
-from skipstone.graphs.conditioning import is_conditioning, scores_attention
+from skipstone.graphs.conditioning import asks_alone, is_conditioning, scores_attention
 from skipstone.graphs.forks import Fork
 from skipstone.graphs.merges import cancels
 from skipstone.graphs.operations import MERGES, has_role, names
@@ -27,7 +27,7 @@ def kind_of(fork: Fork) -> SkipKind:
         return "trivial"
     if fork.merge == "mul":
         return "gate"
-    if fork.merge == "add" and (_reaches_softmax(fork) or scores_attention(fork)):
+    if fork.merge == "add" and (_reaches_softmax(fork) or scores_attention(fork) or asks_alone(fork)):
         return "score-bias"
     if is_conditioning(fork):
         return "conditioning"

@@ -224,5 +224,4 @@ def _name(graph: Graph, index: int) -> str:
     node = graph[index]
     if node.kind != "op":
         return node.name or node.kind
-    finished = [call for call in graph.calls if index in call.outputs and call.path]
-    return min(finished, key=lambda call: call.path.count(".")).path if finished else node.module or node.op
+    return graph.makers.get(index) or node.module or node.op

@@ -116,7 +116,7 @@ def run(
         seconds: after about this long the pass ends with `OutOfTime` as its error.
     """
     training = _ASKED.get() if training is None else training
-    with undisturbed(model), _uncollected():
+    with undisturbed(model), uncollected():
         fake = fake_mode(cached=not symbolic)
         clone = FakeClone(model, fake)
         recorder = Recorder(clone, refusals, out_of_place=out_of_place)
@@ -188,8 +188,8 @@ def undisturbed(model: nn.Module | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
-    """A record makes ten thousands of objects and little garbage: Python need not look through them again and again."""
+def uncollected() -> Iterator[None]:
+    """A record and its reading make ten thousands of objects and little garbage: Python need not look through them."""
     was = gc.isenabled()
     gc.disable()
     try:

@@ -62,12 +62,11 @@ def _idle(model: nn.Module, graph: Graph) -> set[str]:
     """
     called = {"", *(call.path for call in graph.calls)}
     names = {parameter.name for parameter in graph.parameters if parameter.used}
+    holders = {name[:end] for name in names for end in range(len(name)) if name[end] == "."}
     quiet = [
         path
         for path in graph.modules
-        if path not in called
-        and path.rpartition(".")[0] in called
-        and not any(name.startswith(f"{path}.") for name in names)
+        if path not in called and path.rpartition(".")[0] in called and path not in holders
     ]
     if not quiet:
         return set()

@@ -118,8 +118,9 @@ def _never_run(subject: Subject, path: str) -> str | None:
     module = subject.module_at(path)
     kind = type(module)
     for name, child in module.named_children():
-        ran = any(call.path == f"{path}.{name}".lstrip(".") for call in subject.graph.calls)
-        if name not in _MODULES or ran or child is None:
+        if name not in _MODULES or child is None:
+            continue
+        if any(call.path == f"{path}.{name}".lstrip(".") for call in subject.graph.calls):
             continue
         if any(skip.module == path for skip in subject.skips) or kind.__module__.startswith("torch."):
             continue  # another skip stands in its place

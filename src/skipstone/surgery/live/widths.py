@@ -20,7 +20,12 @@ def input_channels(module: nn.Module) -> int | None:
         return module.in_features
     if isinstance(module, NORMS):
         return int(module.num_features)
-    return None
+    return module.num_channels if isinstance(module, nn.GroupNorm) else None
+
+
+def channels_at_a_time(module: nn.Module) -> int:
+    """How many input channels can only go or come together: a group norm takes the mean of each of its groups."""
+    return module.num_channels // module.num_groups if isinstance(module, nn.GroupNorm) else 1
 
 
 def narrow(module: nn.Module, edit: NarrowInput, *, weightless: bool = False) -> None:
@@ -28,6 +33,9 @@ def narrow(module: nn.Module, edit: NarrowInput, *, weightless: bool = False) ->
     width = _width(module, edit.module)
     if not edit.ranges or any(not 0 <= start < stop <= width for start, stop in edit.ranges):
         raise SurgeryError(f"{edit.module} reads channels 0 to {width}; ranges {edit.ranges} do not lie within them")
+    together = channels_at_a_time(module)
+    if any(bound % together for kept in edit.ranges for bound in kept):
+        raise SurgeryError(f"{edit.module} normalises {together} channels together; ranges {edit.ranges} split a group")
     keep = torch.cat([torch.arange(start, stop, device="cpu") for start, stop in edit.ranges])
 
     def fewer(tensor: Tensor, axis: int) -> Tensor:
@@ -39,8 +47,10 @@ def narrow(module: nn.Module, edit: NarrowInput, *, weightless: bool = False) ->
 def widen(module: nn.Module, edit: WidenInput, *, weightless: bool = False) -> None:
     """Carry out a `WidenInput`; `weightless` puts the changed weights on the meta device."""
     width = _width(module, edit.module)
-    if edit.count < 1:
-        raise SurgeryError(f"{edit.module} can be widened by 1 channel or more, not by {edit.count}")
+    together = channels_at_a_time(module)
+    if edit.count < 1 or edit.count % together:
+        least = "1 channel or more" if together == 1 else f"groups of {together} channels"
+        raise SurgeryError(f"{edit.module} can be widened by {least}, not by {edit.count}")
 
     def more(tensor: Tensor, axis: int) -> Tensor:
         shape = list(tensor.shape)
@@ -63,15 +73,20 @@ def _width(module: nn.Module, path: str) -> int:
     if width is None:
         raise SurgeryError(
             f"{path} ({type(module).__name__}) cannot read fewer or more channels; "
-            "convolutions without groups, linear layers and batch and instance norms can"
+            "convolutions without groups, linear layers and batch, instance and group norms can"
         )
     return width
 
 
 def _resize(module: nn.Module, width: int, change: Callable[[Tensor, int], Tensor], weightless: bool) -> None:
     with torch.no_grad():
-        if isinstance(module, NORMS):
+        if isinstance(module, nn.GroupNorm):
             names: Sequence[str] = _PER_CHANNEL
+            axis = 0
+            module.num_groups = width // channels_at_a_time(module)
+            module.num_channels = width
+        elif isinstance(module, NORMS):
+            names = _PER_CHANNEL
             axis = 0
             module.num_features = width
         else:

@@ -101,6 +101,8 @@ def _of_layer(graph: Graph, model: nn.Module, node: Node, kept: Mapping[int, Kep
     axis = len(graph[node.inputs[0]].shape) - 1 if node.op in ("linear", "layer_norm") else 1
     if before.axis != axis or widths.input_channels(module) != graph[node.inputs[0]].shape[axis]:
         return None
+    if any(bound % widths.channels_at_a_time(module) for kept_range in before.ranges for bound in kept_range):
+        return None
     return NarrowInput(node.module, before.ranges)
 
 
@@ -216,12 +218,13 @@ def widened(graph: Graph, model: nn.Module, index: int, count: int, axis: int, a
         passed = wide[first] if layer is not None and node.op in NORM else None
         if layer is None and node.op != "cat":
             passed = _passed(graph, node, wide)
-        if layer is None and passed is None:
+        source = next(i for i in node.inputs if i in wide)
+        together = 1 if layer is None else widths.channels_at_a_time(modules.find(model, layer.module))
+        if (layer is None and passed is None) or more[source] % together:
             raise SurgeryError(
                 f"{node.op} in {node.module or 'forward'} ({node.place}) reads the concatenation and cannot be made "
                 "wider; end the skip where a convolution, linear layer or norm reads it, or merge by add"
             )
-        source = next(i for i in node.inputs if i in wide)
         if passed is not None:
             wide[node.index] = passed
             more[node.index] = more[source] * passed.size // wide[source].size
