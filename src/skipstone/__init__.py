@@ -61,6 +61,7 @@ _EXPORTS = {
     "RunFailed": "skipstone.training.loop",
     "InternalError": "skipstone.core.errors",
     "UntestedTorchWarning": "skipstone.core.errors",
+    "PartialRecordWarning": "skipstone.core.errors",
 }
 
 # Packages that are part of the public surface themselves.
@@ -105,6 +106,7 @@ if TYPE_CHECKING:
     from skipstone.checks.repair import Repair as Repair
     from skipstone.core.codec import RecordError as RecordError
     from skipstone.core.errors import InternalError as InternalError
+    from skipstone.core.errors import PartialRecordWarning as PartialRecordWarning
     from skipstone.core.errors import SkipstoneError as SkipstoneError
     from skipstone.core.errors import UnknownNameError as UnknownNameError
     from skipstone.core.errors import UntestedTorchWarning as UntestedTorchWarning

@@ -1,13 +1,15 @@
 """Kinds, ends, branches and costs of single skips; what only looks like one."""
 
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from skipstone.core.errors import SkipstoneError
+from skipstone.core.errors import PartialRecordWarning, SkipstoneError
 from skipstone.graphs.ancestry import Ancestry
-from skipstone.skips import find_skips
+from skipstone.skips import find, find_skips
 from skipstone.tracing import trace
 
 IMAGE = (2, 8, 16, 16)
@@ -216,3 +218,29 @@ def test_ancestry_against_brute_force() -> None:
         if routes and node.kind == "op":
             shared = set.intersection(*map(set, routes)) - {node.index}
             assert ancestry.dominator[node.index] == max(shared)
+
+
+def test_a_record_that_stops_half_way_gives_what_was_seen_and_says_so() -> None:
+    def gives_up(m, x):
+        x = x + m.a(x)
+        if x.dim() == 4:
+            raise KeyError("no more")
+        return x + m.b(x)
+
+    with pytest.warns(
+        PartialRecordWarning, match=r"partial, stopped at .*test_find.py.*skips behind that are not known"
+    ) as said:
+        (skip,) = skips(gives_up)
+    assert skip.kind == "identity"
+    assert said[0].filename == __file__  # the caller's line
+
+
+def test_a_record_that_ran_out_of_time_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def endless(m, x):
+        x = x + m.a(x)
+        while True:
+            x = m.b(x)
+
+    monkeypatch.setattr(find, "trace", partial(trace, seconds=0.2))
+    with pytest.warns(PartialRecordWarning, match="the record is partial, .* 0.2 s"):
+        assert len(skips(endless)) == 1

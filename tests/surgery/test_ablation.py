@@ -178,7 +178,7 @@ def test_a_group_norm_gives_up_whole_groups():
 
 def test_a_group_norm_over_both_operands_takes_zeros_alone():
     model, x = GroupNormed(1), torch.randn(2, 4, 6, 6)
-    with pytest.raises(SkipstoneError, match='group_norm in norm .* cannot be made narrower; use cat="zero"'):
+    with pytest.raises(SkipstoneError, match=r'group_norm in norm .* cannot be made narrower; use cat="zero"'):
         surgery.ablate(model, "all", x)
     want = model.b(model.norm(torch.cat([model.a(x), torch.zeros_like(x)], 1)))
     torch.testing.assert_close(surgery.ablate(model, "all", x, cat="zero")(x), want)

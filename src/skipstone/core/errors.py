@@ -58,6 +58,10 @@ class UntestedTorchWarning(UserWarning):
     """The installed torch was never tested, and a network whose record is known came out otherwise."""
 
 
+class PartialRecordWarning(UserWarning):
+    """Recording a network stopped before its forward pass ended: what comes behind it was not seen."""
+
+
 class InternalError(Exception):
     """A fault of skipstone's own: nothing that was given is wrong, and no verdict can be had. See `core.faults`.
 

@@ -3,13 +3,14 @@
 The rules are those of the architecture's section "The skip connection as a graph property".
 """
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 
 from torch import nn
 
-from skipstone.core.errors import SkipstoneError
+from skipstone.core.errors import PartialRecordWarning, SkipstoneError
 from skipstone.core.graph import Graph, Node
 from skipstone.core.skip import Merge, Skip
 from skipstone.graphs.ancestry import Ancestry
@@ -28,12 +29,20 @@ def find_skips(model: nn.Module | Graph, example: object = None, *, mode: Mode |
     Takes a model and an example input, or a recorded graph. One `Skip` for each merging operation; gates, parallel
     branches, score biases and trivial arithmetic are listed too, told apart by `kind`. `mode` is "train" or "eval", as
     for `trace`: a network may leave skips out in one of them.
+
+    Where recording the model stops, or runs out of time, a `PartialRecordWarning` says where, and the skips up to there
+    are returned; of a graph, `Graph.stopped` says it.
     """
-    if not isinstance(model, Graph):
-        model = trace(model, example, mode=mode)
-    elif mode is not None:
-        raise SkipstoneError(f"mode is {mode!r}, but the graph was recorded already, in a mode of its own")
-    return skips_of(model, Ancestry(model))
+    if isinstance(model, Graph):
+        if mode is not None:
+            raise SkipstoneError(f"mode is {mode!r}, but the graph was recorded already, in a mode of its own")
+        return skips_of(model, Ancestry(model))
+    graph = trace(model, example, mode=mode)
+    skips = skips_of(graph, Ancestry(graph))
+    if graph.stopped is not None:
+        text = f"the record is partial, {graph.stopped}; skips behind that are not known"
+        warnings.warn(text, PartialRecordWarning, stacklevel=2)
+    return skips
 
 
 def skips_of(graph: Graph, ancestry: Ancestry) -> tuple[Skip, ...]:
