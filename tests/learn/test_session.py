@@ -1,5 +1,8 @@
 """A student's hour from an empty folder, by the commands themselves."""
 
+import subprocess
+import sys
+
 import pytest
 
 from skipstone import cli
@@ -12,7 +15,7 @@ def desk(tmp_path, monkeypatch, server):
     """An empty folder; answers run in forks of the tests' server."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
-        session, "judge_file", lambda unit, path: judging.judge_source(unit, path.read_bytes(), server.run)
+        judging, "judge_file", lambda unit, path: judging.judge_source(unit, path.read_bytes(), server.run)
     )
     return tmp_path
 
@@ -49,6 +52,17 @@ def test_a_file_that_is_not_there_and_a_unit_that_is_none(desk, capsys):
     assert "skipstone learn next puts it there" in capsys.readouterr().err
     assert cli.run(["learn", "show", "shape"]) == 2
     assert "unknown unit 'shape'; nearest: shapes-1" in capsys.readouterr().err
+
+
+def test_what_only_reads_or_writes_text_waits_for_no_torch(tmp_path):
+    commands = ("list", "next", "show 2", "hint", "progress", "reset 1", "solution 1 --give-up")
+    program = (
+        "import sys\nfrom skipstone import cli\n"
+        f"for command in {commands}:\n"
+        "    assert cli.run(['learn', *command.split()]) == 0, command\n"
+        "    assert 'torch' not in sys.modules, command\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path, stdout=subprocess.DEVNULL)
 
 
 @pytest.mark.slow

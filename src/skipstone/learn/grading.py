@@ -3,6 +3,7 @@
 FOLDER/ada/shapes_1.py, FOLDER/ada/wire_2.py, FOLDER/ada/skipstone-learn.json, FOLDER/grace/...
 """
 
+import atexit
 import csv
 import io
 import json
@@ -106,6 +107,7 @@ def _judge(item: Work) -> Verdict:
 
         torch.set_num_threads(1)
         _server.append(Server())
+        atexit.register(_server[0].close)
     try:
         return judge_source(unit, source, _server[0].run if hasattr(os, "fork") else run_source)
     except Exception as error:  # noqa: BLE001 - a submission that breaks a grader must not cost the others theirs

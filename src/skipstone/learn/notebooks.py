@@ -7,7 +7,7 @@ from skipstone.learn.unit import Unit
 
 def notebook(unit: Unit) -> str:
     """The notebook's JSON (nbformat 4): the lesson with its picture, the exercise, the starter, the check."""
-    picture = f"```text\n{unit.picture()}\n```"
+    picture = f"```text\n{unit.drawn()}\n```"
     check = f'import skipstone.learn\n\nskipstone.learn.check("{unit.name}", globals())'
     cells = [
         _cell("markdown", f"# {unit.name}: {unit.title}\n\n{unit.lesson}"),

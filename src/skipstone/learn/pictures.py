@@ -1,10 +1,15 @@
-"""Pictures for lessons, made by the project's own recorder and measurements, for a plain terminal."""
+"""Pictures for lessons, made by the project's own recorder and measurements, for a plain terminal.
+
+`python -m skipstone.learn.pictures src/skipstone/learn/units` writes those of all units beside them.
+"""
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from skipstone.core.graph import shape_text
+from skipstone.core.pages import main
 
 if TYPE_CHECKING:
     from torch import nn
@@ -69,3 +74,14 @@ def curves(series: Mapping[str, Sequence[float]], *, height: int = 10, log: bool
     lines.append(f"{'':>8} +{'-' * (3 * width)}")
     lines += [f"{'':>9} {marks[name]} = {name}" for name in series]
     return "\n".join([note, "", *lines] if note else lines)
+
+
+def pages() -> dict[str, str]:
+    """File name -> text: the picture of each unit."""
+    from skipstone.learn.unit import units
+
+    return {f"{unit.name.replace('-', '_')}.txt": f"{unit.picture()}\n" for unit in units()}
+
+
+if __name__ == "__main__":
+    sys.exit(main("skipstone.learn.pictures", sys.argv[1:], pages()))

@@ -8,7 +8,6 @@ from pathlib import Path
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.files import write_atomically
 from skipstone.learn import progress
-from skipstone.learn.judging import judge_file
 from skipstone.learn.unit import NAMES, Unit, load
 from skipstone.learn.verdict import Verdict
 
@@ -51,7 +50,9 @@ class Session:
         """
         if not self.path(unit).is_file():
             raise SkipstoneError(f"there is no {self.path(unit)} yet; skipstone learn next puts it there")
-        verdict = judge_file(unit, self.path(unit))
+        from skipstone.learn import judging  # and torch with it, which reading a lesson does without
+
+        verdict = judging.judge_file(unit, self.path(unit))
         progress.attempted(self.folder, unit.name, verdict.passed, verdict.message)
         return verdict
 
@@ -115,7 +116,7 @@ def lesson(unit: Unit) -> str:
     """The lesson, its picture and the exercise, as one page of text."""
     head = f"{unit.name}: {unit.title}"
     return "\n".join([
-        head, "=" * len(head), "", unit.lesson, "", *_indented(unit.picture()), "", "Exercise", "--------", "",
+        head, "=" * len(head), "", unit.lesson, "", *_indented(unit.drawn()), "", "Exercise", "--------", "",
         unit.statement,
     ])  # fmt: skip
 

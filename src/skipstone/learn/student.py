@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> None:
 def run(request: Request, answers: int, walls_up: tuple[str, ...]) -> None:
     """Run one student's file behind the walls; the answers go to the descriptor `answers`."""
     from skipstone.learn import walls
-    from skipstone.learn.asks import from_wire
+    from skipstone.learn.asks import Network, from_wire
     from skipstone.learn.gather import TimeUp, run_file
 
     def emit(answer: dict[str, Any]) -> None:
@@ -46,7 +46,7 @@ def run(request: Request, answers: int, walls_up: tuple[str, ...]) -> None:
 
     path, limits = request["path"], request["limits"]
     asks = from_wire(request["asks"])
-    _prepare()
+    _prepare(networks=any(isinstance(ask, Network) for ask in asks))
     emit({"walls": list(walls_up)})
     os.chdir(request["work"])
     walls.limit(**limits, when_up=time_is_up)
@@ -55,28 +55,30 @@ def run(request: Request, answers: int, walls_up: tuple[str, ...]) -> None:
     emit({"end": True})
 
 
-def _prepare() -> None:
-    """Everything an answer needs is imported before the walls stand; one thread, for numbers that repeat."""
+def _prepare(*, networks: bool) -> None:
+    """What an answer needs is imported before the walls stand; one thread, for numbers that repeat.
+
+    With `networks` a small one is recorded and checked as an answer is: torch imports half of what that takes only
+    where it is first used, a quarter of a second that each process forked from a server would pay anew.
+    """
     from skipstone.tracing.startup import postpone_dynamo
 
     postpone_dynamo()
     import torch
 
     torch.set_num_threads(1)
-    from torch import nn
+    if networks:
+        from skipstone.learn.asks import Network
+        from skipstone.learn.gather import gather
+        from skipstone.models.tutorials.finished_cnn import FinishedCNN
 
-    import skipstone.checks
-    import skipstone.flow
-    import skipstone.learn.wire
-    import skipstone.models
-    import skipstone.tracing
-
-    skipstone.checks.check(nn.Sequential(nn.Conv2d(1, 1, 1)), (1, 1, 2, 2), run=False)  # its own self-test, once
+        warm = Network("warm", (2, 3, 8, 8))
+        gather({"warm": FinishedCNN(widths=(4, 8), blocks_per_stage=1)}, None, [warm], lambda answer: None)
 
 
 def _serve(walls_up: tuple[str, ...]) -> None:
     """A process a request, until stdin ends. A line on stdout tells how each ended."""
-    _prepare()
+    _prepare(networks=True)
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
         request = json.loads(line)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from skipstone.core.errors import SkipstoneError, UnknownNameError
 from skipstone.learn.asks import Ask
+from skipstone.learn.walls import UNITS
 
 if TYPE_CHECKING:
     from skipstone.learn.answers import Answers
@@ -67,6 +68,14 @@ class Unit:
     def starter_of(self, seed: int | None) -> str:
         """The starter file; of a unit that is drawn, that of the seed."""
         return self.starter if self.start is None or seed is None else self.start(seed)
+
+    def drawn(self) -> str:
+        """The picture as text: of the package's own units the one that `skipstone.learn.pictures` wrote beside them.
+
+        So a lesson is read without recording a network, which takes torch.
+        """
+        kept = UNITS / f"{self.name.replace('-', '_')}.txt"
+        return self.picture() if self.own else kept.read_text(encoding="utf-8").rstrip("\n")
 
     @property
     def file_name(self) -> str:

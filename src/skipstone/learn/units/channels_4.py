@@ -12,11 +12,14 @@ and its gradient passes unchanged.
 
 from collections.abc import Iterator
 from functools import cache
+from typing import TYPE_CHECKING
 
-from skipstone.learn.answers import Answers
 from skipstone.learn.asks import Network, Value
 from skipstone.learn.pictures import drawing
 from skipstone.learn.verdict import Point, right, wrong
+
+if TYPE_CHECKING:
+    from skipstone.learn.answers import Answers
 
 TITLE = "64 channels and 128: predict the error, then mend the block"
 FAILS_AT, MEET = Value("fails_at"), Value("channels_that_meet")
@@ -139,7 +142,7 @@ def truth() -> tuple[str, frozenset[int]]:
     return ("addition" if found.code == "SK101" else found.module), frozenset(shape[1] for shape in found.operands)
 
 
-def judge(answers: Answers) -> Iterator[Point]:
+def judge(answers: "Answers") -> Iterator[Point]:
     fails_at, meet = truth()
     given = answers.value(FAILS_AT)
     line = answers.line(FAILS_AT.name)
@@ -161,7 +164,7 @@ def judge(answers: Answers) -> Iterator[Point]:
         yield from _block(answers, ask)
 
 
-def _block(answers: Answers, ask: Network) -> Iterator[Point]:
+def _block(answers: "Answers", ask: Network) -> Iterator[Point]:
     net = answers.network(ask)
     made = f"ResNetBlock{ask.arguments}"
     expected = (2, ask.arguments[1], 8, 8)

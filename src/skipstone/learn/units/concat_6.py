@@ -14,13 +14,14 @@ weights are saved, memory is not.
 """
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import torch
-
-from skipstone.learn.answers import Answers, Net
 from skipstone.learn.asks import Calls, Network, Value
 from skipstone.learn.pictures import drawing
 from skipstone.learn.verdict import Point, right, wrong
+
+if TYPE_CHECKING:
+    from skipstone.learn.answers import Answers, Net
 
 TITLE = "from addition to concatenation: a dense block"
 K0, K, LAYERS = 16, 12, 4
@@ -136,6 +137,7 @@ WRONG = {
 
 
 def picture() -> str:
+    import torch
     from torch import nn
 
     class Dense(nn.Module):
@@ -151,7 +153,7 @@ def picture() -> str:
     return drawing(Dense(), (2, 16, 8, 8), "two dense layers of growth 12: the channels after each joining")
 
 
-def judge(answers: Answers) -> Iterator[Point]:
+def judge(answers: "Answers") -> Iterator[Point]:
     line = answers.line("channels_after")
     for case, given in zip(CHANNELS.cases, answers.calls(CHANNELS), strict=True):
         k0, k, layers = case
@@ -172,13 +174,17 @@ def judge(answers: Answers) -> Iterator[Point]:
 
 def _truth(k0: int, k: int, layers: int) -> int:
     """Counted by joining tensors without values."""
+    import torch
+
     x = torch.empty(1, k0, 1, 1, device="meta")
     for _ in range(layers):
         x = torch.cat([x, x.new_empty(1, k, 1, 1)], dim=1)
     return x.shape[1]
 
 
-def _block(net: Net, ask: Network) -> Point:
+def _block(net: "Net", ask: Network) -> Point:
+    import torch
+
     k0, k, layers = (int(str(size)) for size in ask.arguments)
     made, expected = f"DenseBlock{ask.arguments}", (2, _truth(k0, k, layers), *ask.example[2:])
     if net.output != expected:
@@ -202,7 +208,7 @@ def _block(net: Net, ask: Network) -> Point:
     return right(f"{made} gives {expected}; {net.num_parameters:,} parameters")
 
 
-def _costs(answers: Answers) -> Iterator[Point]:
+def _costs(answers: "Answers") -> Iterator[Point]:
     per_layer = tuple(9 * (K0 + i * K) * K for i in range(LAYERS))
     given, line = answers.value(WEIGHTS), answers.line(WEIGHTS.name)
     if given is None:

@@ -10,24 +10,19 @@ A single run tells little: the same network, started from other weights, ends el
 mean over three seeds, and compared with reference designs that were trained in the same way.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
-from math import sqrt
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
-
-from skipstone.learn.answers import Answers, Net
 from skipstone.learn.asks import Network
 from skipstone.learn.pictures import drawing
-from skipstone.learn.replay import replay
 from skipstone.learn.verdict import Point, right, wrong
-from skipstone.tracing import trace
+
+if TYPE_CHECKING:
+    from skipstone.learn.answers import Answers, Net
 
 TITLE = "open: design a skip under a budget"
-BUDGET, LAYERS, STEPS, BATCH, SEEDS = 10_000, 14, 60, 64, (0, 1, 2)
+BUDGET, LAYERS, BATCH = 10_000, 14, 64
 NEAR = 0.05  # an answer passes that comes this near to the reference with skips
 NET = Network("Net", (BATCH, 1, 8, 8), training=True)
 ASKS = (NET,)
@@ -99,6 +94,9 @@ WRONG = {
 
 
 def picture() -> str:
+    from torch import Tensor, nn
+    from torch.nn import functional as F
+
     class Three(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -113,75 +111,7 @@ def picture() -> str:
     return drawing(Three(), (2, 8, 8, 8), "three layers, an addition around each and one around all:")
 
 
-class _Reference(nn.Module):
-    """The starter's network, or with an addition around every two convolutions behind the first two."""
-
-    def __init__(self, skips: bool) -> None:
-        super().__init__()
-        self.skips = skips
-        self.convs = nn.ModuleList(nn.Conv2d(8 if i else 1, 8, 3, padding=1) for i in range(LAYERS))
-        self.fc = nn.Linear(8 * 4 * 4, 10)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.convs[1](F.relu(self.convs[0](x))))
-        for i in range(2, LAYERS, 2):
-            y = self.convs[i + 1](F.relu(self.convs[i](x)))
-            x = F.relu(x + y) if self.skips else F.relu(y)
-        logits: Tensor = self.fc(F.adaptive_avg_pool2d(x, 4).flatten(1))
-        return logits
-
-
-@cache
-def reference(skips: bool) -> float:
-    """The score of a reference design, trained as an answer is."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(NET.seed)  # its biases; the weights are drawn anew
-        model = _Reference(skips).train()
-    return score(Net(trace(model, NET.example), dict(model.named_parameters()), []))
-
-
-def score(net: Net) -> float:
-    """The mean test accuracy over the seeds."""
-    return sum(_accuracy(net, seed) for seed in SEEDS) / len(SEEDS)
-
-
-def _accuracy(net: Net, seed: int) -> float:
-    from skipstone.data.digits import load_digits
-
-    train, test = load_digits()
-    draw = torch.Generator().manual_seed(seed)
-    trained = {p.name for p in net.graph.parameters if p.requires_grad}
-    weights = {n: _fresh(w, draw) if n in trained else w.clone() for n, w in net.weights.items()}
-    leaves = [weights[name].requires_grad_(True) for name in sorted(trained)]
-    optimizer = torch.optim.SGD(leaves, lr=0.05, momentum=0.9)
-    with torch.enable_grad():
-        for _ in range(STEPS):
-            chosen = torch.randint(len(train), (BATCH,), generator=draw)
-            loss = F.cross_entropy(_run(net, weights, train.pixels[chosen]), train.labels[chosen])
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(leaves, 1.0)
-            optimizer.step()
-    with torch.no_grad():
-        batches = [slice(i, i + BATCH) for i in range(0, len(test) - BATCH + 1, BATCH)]
-        hits = [(_run(net, weights, test.pixels[b]).argmax(1) == test.labels[b]).float().mean() for b in batches]
-    return float(torch.stack(hits).mean())
-
-
-def _run(net: Net, weights: Mapping[str, Tensor], pixels: Tensor) -> Tensor:
-    return replay(net.graph, weights, pixels.float() / 8 - 1)[0]
-
-
-def _fresh(weight: Tensor, draw: torch.Generator) -> Tensor:
-    """Drawn anew as PyTorch draws it, so that no answer brings trained weights along; what is constant stays."""
-    weight = weight.detach().clone()
-    if weight.ndim < 2 or bool((weight == weight.flatten()[0]).all()):
-        return weight
-    bound = 1 / sqrt(weight[0].numel())
-    return torch.empty_like(weight).uniform_(-bound, bound, generator=draw)
-
-
-def judge(answers: Answers) -> Iterator[Point]:
+def judge(answers: "Answers") -> Iterator[Point]:
     net = answers.network(NET)
     line = net.line() or answers.line("Net")
     num_convs = sum(net.settings(node)[0] == 3 for node in net.nodes("conv"))
@@ -200,8 +130,10 @@ def judge(answers: Answers) -> Iterator[Point]:
         yield _scored(net, line)
 
 
-def _scored(net: Net, line: int | None) -> Point:
-    reached, with_skips, plain = score(net), reference(True), reference(False)
+def _scored(net: "Net", line: int | None) -> Point:
+    from skipstone.learn.contest import SEEDS, reference, score
+
+    reached, with_skips, plain = score(net), reference(skips=True), reference(skips=False)
     said = (
         f"{100 * reached:.1f} % over {len(SEEDS)} seeds; the reference with skips {100 * with_skips:.1f} %, "
         f"the plain network {100 * plain:.1f} %"

@@ -17,14 +17,14 @@ and a sum made by it is no residual.
 
 from collections.abc import Iterator
 from functools import cache
+from typing import TYPE_CHECKING
 
-import torch
-from torch.nn import functional as F
-
-from skipstone.learn.answers import Answers, Net
 from skipstone.learn.asks import Network, Value
 from skipstone.learn.pictures import drawing
 from skipstone.learn.verdict import Point, right, wrong
+
+if TYPE_CHECKING:
+    from skipstone.learn.answers import Answers, Net
 
 TITLE = "x + conv(conv(x)): write it, find where it runs, repair it"
 BLOCK = Network("Block", (2, 3, 4, 4))
@@ -149,7 +149,7 @@ def picture() -> str:
     return drawing(TwoConvResidual(), (2, 3, 32, 32), "what the recorder sees at 32x32:")
 
 
-def judge(answers: Answers) -> Iterator[Point]:
+def judge(answers: "Answers") -> Iterator[Point]:
     net = answers.network(BLOCK)
     yield _forward(net, net.line() or answers.line("Block"))
     given, expected = answers.value(AT_32), 11
@@ -164,8 +164,11 @@ def judge(answers: Answers) -> Iterator[Point]:
         yield _repair(answers.network(ask), ask)
 
 
-def _forward(net: Net, line: int | None) -> Point:
+def _forward(net: "Net", line: int | None) -> Point:
     """By numbers: what the student's record gives, against the formula with the student's own weights."""
+    import torch
+    from torch.nn import functional as F
+
     convs = net.nodes("conv")
     if len(convs) != 2:
         return wrong(f"Block runs {len(convs)} convolution{'s' * (len(convs) != 1)} on its way, expected 2", line)
@@ -190,7 +193,7 @@ def truth() -> tuple[frozenset[int], frozenset[int]]:
     return found.legal, found.broadcast
 
 
-def _sizes(answers: Answers) -> Iterator[Point]:
+def _sizes(answers: "Answers") -> Iterator[Point]:
     given, line = answers.value(SIZES), answers.line(SIZES.name)
     if not isinstance(given, tuple) or not all(isinstance(h, int) for h in given):
         yield wrong(f"legal_sizes is {given!r}, expected a list of whole numbers", line)
@@ -212,7 +215,7 @@ def _sizes(answers: Answers) -> Iterator[Point]:
         yield right(f"Block adds equal shapes at {', '.join(map(str, sorted(legal)))} and nowhere else")
 
 
-def _repair(net: Net, ask: Network) -> Point:
+def _repair(net: "Net", ask: Network) -> Point:
     size = "x".join(map(str, ask.example[2:]))
     if net.output != ask.example:
         return wrong(f"Repaired makes {net.output} of {ask.example}", net.line())

@@ -17,15 +17,14 @@ gradient by its own size first, unless its eps is larger than that.
 import math
 from collections.abc import Iterator
 from functools import cache
+from typing import TYPE_CHECKING
 
-import torch
-from torch import nn
-
-from skipstone.learn import bench
-from skipstone.learn.answers import Answers
 from skipstone.learn.asks import Calls, Value
 from skipstone.learn.pictures import curves
 from skipstone.learn.verdict import Point, right, wrong
+
+if TYPE_CHECKING:
+    from skipstone.learn.answers import Answers
 
 TITLE = "the vanishing gradient: predict, then measure"
 FOUR = (("plain", "none"), ("plain", "batch"), ("residual", "none"), ("residual", "batch"))
@@ -167,6 +166,7 @@ WRONG = {
 def ratio(kind: str, depth: int, norm: str) -> float:
     """The measured truth, by `skipstone.gradient_flow`."""
     from skipstone.flow import gradient_flow
+    from skipstone.learn import bench
 
     model = bench.network(kind, depth, norm).train()
     convs = [layer for layer in gradient_flow(model, bench.batch()).layers if layer.kind == "conv"]
@@ -176,6 +176,8 @@ def ratio(kind: str, depth: int, norm: str) -> float:
 @cache
 def moved(optimizer: str, dtype: str) -> bool:
     """Does a step of torch's own optimizer move the weight?"""
+    import torch
+
     weight = torch.tensor([0.05], dtype=getattr(torch, dtype), requires_grad=True)
     before = weight.detach().clone()
     weight.grad = torch.full_like(weight, 1e-15)
@@ -190,22 +192,23 @@ def moved(optimizer: str, dtype: str) -> bool:
 
 def picture() -> str:
     from skipstone.flow import gradient_flow
+    from skipstone.learn import bench
 
     rows = {}
     for kind, norm in FOUR[:2]:
-        model: nn.Module = bench.network(kind, 20, norm).train()
+        model = bench.network(kind, 20, norm).train()
         layers = [layer for layer in gradient_flow(model, bench.batch()).layers if layer.kind == "conv"]
         rows[f"{kind}, norm: {norm}"] = [layer.grad_norm for layer in layers]
     return curves(rows, log=True, note="norm of each convolution's gradient at depth 20, first layer on the left:")
 
 
-def judge(answers: Answers) -> Iterator[Point]:
+def judge(answers: "Answers") -> Iterator[Point]:
     yield from _predictions(answers)
     yield _measurements(answers)
     yield from _moves(answers)
 
 
-def _predictions(answers: Answers) -> Iterator[Point]:
+def _predictions(answers: "Answers") -> Iterator[Point]:
     given = answers.value(PREDICTED)
     for key in FOUR:
         line = answers.line(PREDICTED.name, key)
@@ -221,7 +224,7 @@ def _predictions(answers: Answers) -> Iterator[Point]:
             yield wrong(f"at_depth_56: {key} is not {value!r}: measured, first over last is {found:.2g}{grows}", line)
 
 
-def _measurements(answers: Answers) -> Point:
+def _measurements(answers: "Answers") -> Point:
     line = answers.line(MEASURED.name)
     results = answers.calls(MEASURED)
     for case, given in zip(MEASURED.cases, results, strict=True):
@@ -242,7 +245,7 @@ def _measurements(answers: Answers) -> Point:
     return right(f"first_over_last measures what gradient_flow measures, on {len(results)} networks")
 
 
-def _moves(answers: Answers) -> Iterator[Point]:
+def _moves(answers: "Answers") -> Iterator[Point]:
     given = answers.value(MOVES)
     for optimizer in OPTIMIZERS:
         row = given.get(optimizer) if isinstance(given, dict) else None

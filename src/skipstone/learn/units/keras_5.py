@@ -16,13 +16,14 @@ wrong: it keeps the numbers in their order and mixes channels with places.
 """
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import torch
-
-from skipstone.learn.answers import Answers, Net
 from skipstone.learn.asks import Network, Value
 from skipstone.learn.pictures import drawing
 from skipstone.learn.verdict import Point, right, wrong
+
+if TYPE_CHECKING:
+    from skipstone.learn.answers import Answers, Net
 
 TITLE = "the Keras block: channels last, and a 1x1 for other channels"
 KERAS, TORCH = Value("keras_output"), Value("the_same_in_pytorch")
@@ -130,7 +131,9 @@ def picture() -> str:
     return drawing(ResidualBlock(64, 64), (2, 64, 8, 8), "the block as PyTorch has it, channels second:")
 
 
-def judge(answers: Answers) -> Iterator[Point]:
+def judge(answers: "Answers") -> Iterator[Point]:
+    import torch
+
     # What `padding="same"` and 64 filters make of (32, 28, 20, 64): tests/learn/test_keras_unit.py asks Keras.
     shape = (32, 28, 20, 64)
     in_torch = tuple(torch.empty(shape, device="meta").permute(0, 3, 1, 2).shape)
@@ -149,7 +152,7 @@ def judge(answers: Answers) -> Iterator[Point]:
         yield _block(answers.network(block), block)
 
 
-def _block(net: Net, ask: Network) -> Point:
+def _block(net: "Net", ask: Network) -> Point:
     made, expected = f"Block{ask.arguments}", (*ask.example[:3], ask.arguments[1])
     if net.output != expected:
         return wrong(f"{made} gives {net.output}, expected {expected}", net.line())
@@ -164,8 +167,10 @@ def _block(net: Net, ask: Network) -> Point:
     return right(f"{made} gives {expected}, and each place sees its own neighbours alone")
 
 
-def _is_local(net: Net) -> bool:
+def _is_local(net: "Net") -> bool:
     """Measured: change one place of one image, and look where the output changes."""
+    import torch
+
     x = torch.randn(net.shape_at(net.graph.inputs[0]))
     changed = x.clone()
     changed[0, 4, 3] += 1.0

@@ -12,13 +12,14 @@ nn.Dropout knows. What comes out are scores ("logits"); cross-entropy takes them
 """
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import torch
-
-from skipstone.learn.answers import Answers, Net
 from skipstone.learn.asks import Network, Value
 from skipstone.learn.pictures import shape_ledger
 from skipstone.learn.verdict import Point, right, wrong
+
+if TYPE_CHECKING:
+    from skipstone.learn.answers import Answers, Net
 
 TITLE = "the finished CIFAR network: batch norm, dropout, and the last layer"
 FEATURES = Value("features_behind_one_pooling")
@@ -125,7 +126,7 @@ def picture() -> str:
     return shape_ledger(DeepCNNRepaired(), (2, 3, 32, 32), note="the tutorial's network, its last layer put right:")
 
 
-def judge(answers: Answers) -> Iterator[Point]:
+def judge(answers: "Answers") -> Iterator[Point]:
     given, expected = answers.value(FEATURES), 32 * 16 * 16
     line = answers.line(FEATURES.name)
     if given is None:
@@ -152,20 +153,22 @@ def judge(answers: Answers) -> Iterator[Point]:
         yield right("every weight is trained")
 
 
-def _are_shares(net: Net) -> bool:
+def _are_shares(net: "Net") -> bool:
+    import torch
+
     with torch.no_grad():
         y = net.run(torch.randn(2, 3, 32, 32))
     return bool((y >= 0).all()) and torch.allclose(y.sum(dim=1), torch.ones(2), atol=1e-4)
 
 
-def _has_skip(net: Net, line: int | None) -> Point:
+def _has_skip(net: "Net", line: int | None) -> Point:
     added = [skip for skip in net.skips if skip.merge == "add"]
     if not added:
         return wrong("there is no skip connection in Net that adds", line)
     return right(f"{len(added)} skip connection{'s' * (len(added) > 1)} that add{'s' * (len(added) == 1)}")
 
 
-def _has_norms(net: Net, line: int | None) -> Point:
+def _has_norms(net: "Net", line: int | None) -> Point:
     num_norms, num_convs = len(net.nodes("norm")), len(net.nodes("conv"))
     if not num_norms:
         return wrong("there is no batch norm in Net", line)
@@ -174,8 +177,8 @@ def _has_norms(net: Net, line: int | None) -> Point:
     return right(f"{num_norms} batch norms for {num_convs} convolutions")
 
 
-def _drops(used: Net, trained: Net, line: int | None) -> Point:
-    def active(net: Net) -> list[int]:
+def _drops(used: "Net", trained: "Net", line: int | None) -> Point:
+    def active(net: "Net") -> list[int]:
         found = [n for n in net.graph if n.op in _DROPOUTS]
         return [n.index for n in found if n.argument("training", n.arguments.get("arg2")) and n.argument("p", 0.5)]
 

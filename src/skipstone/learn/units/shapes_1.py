@@ -14,11 +14,14 @@ reads shapes first.
 
 from collections.abc import Iterator
 from functools import cache
+from typing import TYPE_CHECKING
 
-from skipstone.learn.answers import Answers
 from skipstone.learn.asks import Value
 from skipstone.learn.pictures import shape_ledger
 from skipstone.learn.verdict import Point, right, wrong
+
+if TYPE_CHECKING:
+    from skipstone.learn.answers import Answers
 
 TITLE = "the shape table of a CIFAR network"
 BATCH = 64
@@ -137,7 +140,7 @@ def truth() -> dict[str, tuple[int, ...]]:
     return dict(zip(TENSORS, (node.shape for node in graph if node.kind == "op"), strict=True))
 
 
-def judge(answers: Answers) -> Iterator[Point]:
+def judge(answers: "Answers") -> Iterator[Point]:
     given, expected = answers.value(SHAPES), truth()
     if not isinstance(given, dict):
         yield wrong(f"shapes is {given!r}, expected a dict with the six shapes", answers.line("shapes"))

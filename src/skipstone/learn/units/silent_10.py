@@ -13,11 +13,14 @@ code.
 import random
 from collections.abc import Iterator
 from functools import cache
+from typing import TYPE_CHECKING
 
-from skipstone.learn.answers import Answers
 from skipstone.learn.asks import Value
 from skipstone.learn.pictures import drawing
 from skipstone.learn.verdict import Point, right, wrong
+
+if TYPE_CHECKING:
+    from skipstone.learn.answers import Answers
 
 TITLE = "ten silent bugs, drawn anew for you"
 ANSWERS, SEED = Value("answers"), Value("SEED")
@@ -214,7 +217,7 @@ def planted(seed: int) -> tuple[tuple[str, frozenset[int]], ...]:
     return generate(seed)[1]
 
 
-def judge(answers: Answers) -> Iterator[Point]:
+def judge(answers: "Answers") -> Iterator[Point]:
     seed, given = answers.value(SEED), answers.value(ANSWERS)
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         yield wrong(f"SEED is {seed!r}, expected the number that the file was drawn from", answers.line("SEED"))

@@ -12,11 +12,14 @@ learn at all in a few epochs: its first layers get no gradient. With skips the s
 
 from collections.abc import Iterator
 from functools import cache
+from typing import TYPE_CHECKING
 
-from skipstone.learn.answers import Answers
 from skipstone.learn.asks import Calls, Value
 from skipstone.learn.pictures import curves
 from skipstone.learn.verdict import Point, right, wrong
+
+if TYPE_CHECKING:
+    from skipstone.learn.answers import Answers
 
 TITLE = "train plain against residual; choose on validation alone"
 PLAIN, RESIDUAL = Value("plain_validation_percent"), Value("residual_validation_percent")
@@ -145,13 +148,13 @@ def picture() -> str:
     return curves(losses, note="overfitting from the fourth epoch on (losses of the first example below):")
 
 
-def judge(answers: Answers) -> Iterator[Point]:
+def judge(answers: "Answers") -> Iterator[Point]:
     yield from _reached(answers)
     yield _epochs(answers)
     yield _chosen(answers)
 
 
-def _reached(answers: Answers) -> Iterator[Point]:
+def _reached(answers: "Answers") -> Iterator[Point]:
     given = {ask.name: answers.value(ask) for ask in (PLAIN, RESIDUAL)}
     truth = {PLAIN.name: reached("plain"), RESIDUAL.name: reached("resnet")}
     for (name, value), other in zip(given.items(), reversed(given.values()), strict=True):
@@ -170,7 +173,7 @@ def _reached(answers: Answers) -> Iterator[Point]:
             yield wrong(f"{name} is not {value!r}: the same run reached {found:.1f} here", line)
 
 
-def _epochs(answers: Answers) -> Point:
+def _epochs(answers: "Answers") -> Point:
     line = answers.line("best_epoch")
     for (losses,), given in zip(_CURVES, answers.calls(BEST_EPOCH), strict=True):
         expected = losses.index(min(losses)) + 1
@@ -180,7 +183,7 @@ def _epochs(answers: Answers) -> Point:
     return right("best_epoch stops where the validation loss is lowest")
 
 
-def _chosen(answers: Answers) -> Point:
+def _chosen(answers: "Answers") -> Point:
     line = answers.line("reported")
     for (rows,), given in zip(_ROWS, answers.calls(REPORTED), strict=True):
         name, _, validation, test = max(rows, key=lambda row: row[2])

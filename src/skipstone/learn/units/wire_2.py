@@ -15,16 +15,17 @@ sums is a sum of means. With max pooling they do not: the largest of the sums is
 """
 
 from collections.abc import Iterator
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING
 
 from skipstone.graphs.costs import cost
-from skipstone.learn.answers import Answers, Net
 from skipstone.learn.asks import Network, Value
 from skipstone.learn.pictures import drawing
 from skipstone.learn.verdict import Point, right, wrong
-from skipstone.tracing import trace
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from skipstone.learn.answers import Answers, Net
 
 TITLE = "wire layer 1 to layer 3"
 NET = Network("Net", (2, 3, 32, 32))
@@ -140,7 +141,9 @@ def picture() -> str:
     return drawing(LayerOneToThree(pool="avg", pool_first=True), (2, 3, 32, 32), "one way to wire it:")
 
 
-def judge(answers: Answers) -> Iterator[Point]:
+def judge(answers: "Answers") -> Iterator[Point]:
+    from torch import nn
+
     yield from _skip(answers.network(NET), answers)
     for ask, places, words in (
         (PROJECT_FIRST, 16, "the 1x1 convolution works on 16x16 places, since it comes first"),
@@ -151,7 +154,7 @@ def judge(answers: Answers) -> Iterator[Point]:
     yield _same(answers, SAME_AVERAGE, nn.AvgPool2d(4), "a mean of sums is the sum of the means")
 
 
-def _skip(net: Net, answers: Answers) -> Iterator[Point]:
+def _skip(net: "Net", answers: "Answers") -> Iterator[Point]:
     convs = [net.settings(node) for node in net.nodes("conv")]
     if net.output != A3:
         yield wrong(f"forward returns {net.output}, expected {A3} for a batch of 2", net.line())
@@ -180,7 +183,12 @@ def _plain_macs() -> int:
     return 32 * 32 * 27 * 16 + 16 * 16 * 144 * 32 + 8 * 8 * 288 * 64
 
 
-def _cost(answers: Answers, ask: Value, places: int, words: str) -> Point:
+def _cost(answers: "Answers", ask: Value, places: int, words: str) -> Point:
+    import torch
+    from torch import nn
+
+    from skipstone.tracing import trace
+
     given = answers.value(ask)
     with torch.device("meta"):
         expected = cost(trace(nn.Conv2d(16, 64, 1), (1, 16, places, places))).macs
@@ -194,8 +202,11 @@ def _cost(answers: Answers, ask: Value, places: int, words: str) -> Point:
     return wrong(f"{ask.name} is not {given!r}: {words}, 16 x 64 products at each", line)
 
 
-def _same(answers: Answers, ask: Value, pool: nn.Module, why: str) -> Point:
+def _same(answers: "Answers", ask: Value, pool: "nn.Module", why: str) -> Point:
     """The key is measured: both orders on a drawn tensor."""
+    import torch
+    from torch import nn
+
     given = answers.value(ask)
     conv, x = nn.Conv2d(16, 64, 1).double(), torch.randn(2, 16, 16, 16, dtype=torch.float64)
     with torch.no_grad():
