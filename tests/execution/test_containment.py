@@ -73,6 +73,20 @@ def test_nothing_of_the_model_or_the_process_changes(capsys):
     assert capsys.readouterr() == ("", "")
 
 
+def test_beside_another_thread_the_numbers_drawn_are_put_back_and_follow_the_seed():
+    over = threading.Event()
+    other = threading.Thread(target=over.wait)
+    other.start()
+    try:
+        before = torch.get_rng_state()
+        one, two = (ran(nn.Dropout(0.5).train(), (64,), seed=3) for _ in range(2))
+        assert torch.equal(before, torch.get_rng_state())
+        assert one.equals(two)
+    finally:
+        over.set()
+        other.join()
+
+
 def test_the_copy_has_the_models_own_values_and_its_own_memory():
     model = Chatty()
     clone = copied(model)

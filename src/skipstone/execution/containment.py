@@ -11,6 +11,7 @@ from typing import TextIO
 import torch
 from torch import nn
 
+from skipstone.tracing.randomness import real_numbers_kept
 from skipstone.tracing.session import undisturbed
 
 
@@ -36,6 +37,7 @@ def contained(model: nn.Module, seed: int) -> Iterator[None]:
     """Random numbers begin at `seed` and are the caller's again behind it; gradients are on; nothing is printed."""
     with ExitStack() as stack:
         stack.enter_context(undisturbed(model))
+        stack.enter_context(real_numbers_kept())
         stack.enter_context(redirect_stdout(_Muted(sys.stdout)))
         stack.enter_context(redirect_stderr(_Muted(sys.stderr)))
         stack.enter_context(warnings.catch_warnings())
@@ -49,6 +51,7 @@ def _seed(seed: int) -> None:
     import random
 
     torch.manual_seed(seed)
+    torch.default_generator.manual_seed(seed)  # beside other threads the line above seeds a copy
     random.seed(seed)
     numpy = sys.modules.get("numpy")
     if numpy is not None:

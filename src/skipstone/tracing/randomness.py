@@ -11,9 +11,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from skipstone.tracing.interpreter import hidden_generators
 
@@ -30,6 +32,44 @@ def own_random_numbers() -> Iterator[None]:
         else:
             _draw_from_copies(stack)
         yield
+
+
+@dataclass(frozen=True, slots=True)
+class Generators:
+    """Where everything stands that a network running for real may draw from."""
+
+    cpu: Tensor
+    cuda: tuple[Tensor, ...]
+    python: Any
+    numpy: Any
+
+    @classmethod
+    def now(cls) -> "Generators":
+        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
+        numpy = sys.modules.get("numpy")
+        state = numpy.random.get_state() if numpy else None
+        return cls(torch.default_generator.get_state(), tuple(cuda), random.getstate(), state)
+
+    def put_back(self) -> None:
+        torch.default_generator.set_state(self.cpu)
+        if self.cuda:
+            torch.cuda.set_rng_state_all(list(self.cuda))
+        random.setstate(self.python)
+        if self.numpy is not None:
+            sys.modules["numpy"].random.set_state(self.numpy)
+
+
+@contextmanager
+def real_numbers_kept() -> Iterator[None]:
+    """The same around real tensors: what torch draws for them comes from its one generator, whatever thread asks.
+
+    A thread that draws meanwhile is given the same numbers again.
+    """
+    kept = Generators.now()
+    try:
+        yield
+    finally:
+        kept.put_back()
 
 
 def alone() -> bool:
