@@ -33,6 +33,22 @@ for one, all_of_it in zip(flow.last.layers, whole.layers, strict=True):
     assert one.name == all_of_it.name, one
     assert abs(one.grad_norm / all_of_it.grad_norm - 1) < 1e-5, (one, all_of_it)
     assert abs(one.output_grad_norm / all_of_it.output_grad_norm - 1) < 1e-5, (one, all_of_it)
+class Skip(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.two, self.head = nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, 3)
+    def forward(self, x):
+        return self.head(x + self.two(torch.relu(self.one(x))))
+torch.manual_seed(0)
+bare = Skip()
+(looked,) = gradient_flow(bare, (x[part], y[part]), skips=True).skips
+model = nn.parallel.DistributedDataParallel(bare)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+with watch(model, optimizer, skips=True, across_ranks=True) as flow:
+    F.cross_entropy(model(x[part]), y[part]).backward()
+    optimizer.step()
+(skip,) = flow.last.skips  # of this rank's own samples
+assert abs(skip.branch_grad / looked.branch_grad - 1) < 1e-5, (skip, looked)
 from torch.distributed.fsdp import fully_shard
 sharded = net()
 fully_shard(sharded)

@@ -10,9 +10,18 @@ from skipstone.core.errors import SkipstoneError
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # the frameworks' own warnings
 
 
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Linear(4, 4), nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.two(x + torch.relu(self.one(x)))
+
+
 def net():
     torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+    return Net()
 
 
 def data():
@@ -55,8 +64,8 @@ def test_lightning(tmp_path, accumulate):
     assert all(torch.equal(a, b) for a, b in zip(watched.parameters(), alone.parameters(), strict=True))
     assert len(callback.flow.records) == 8 // accumulate
     assert {record.epoch for record in callback.flow.records} == {1, 2}
-    assert [layer.name for layer in callback.flow.last.layers] == ["net.0", "net.2"]
-    assert all(layer.update_norm > 0 and layer.grad_norm > 0 for layer in callback.flow.last.layers)
+    assert [layer.name for layer in callback.flow.last.layers] == ["net.one", "net.two"]
+    assert all(layer.update_norm > 0 and layer.output_grad_norm > 0 for layer in callback.flow.last.layers)
     assert hooks_on(watched) == 0
 
 
@@ -85,11 +94,12 @@ def test_the_hugging_face_trainer(tmp_path):
         transformers.Trainer(task, arguments, train_dataset=rows, callbacks=list(callbacks)).train()
         return task
 
-    callback = FlowCallback(every=1)
+    callback = FlowCallback(every=1, skips=True)
     watched, alone = trained(callback), trained()
     assert all(torch.equal(a, b) for a, b in zip(watched.parameters(), alone.parameters(), strict=True))
     assert len(callback.flow.records) == 8
-    assert all(layer.update_norm > 0 and layer.grad_norm > 0 for layer in callback.flow.last.layers)
+    assert all(layer.update_norm > 0 and layer.output_grad_norm > 0 for layer in callback.flow.last.layers)
+    assert [skip.note for skip in callback.flow.last.skips] == [""]
     assert hooks_on(watched) == 0
 
 

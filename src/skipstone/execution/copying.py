@@ -5,10 +5,13 @@ stores on `self`, writes to the copy's own.
 """
 
 import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
+from torch.utils.hooks import RemovableHandle
 
 from skipstone.tracing.clone import Clone
 from skipstone.tracing.torch_internals import FakeTensor, buffers_of, parameters_of
@@ -51,10 +54,29 @@ def _deep_copy(tensor: torch.Tensor) -> torch.Tensor:
         raise CopyError(f"a {type(tensor).__name__} of it cannot be copied: {error}") from error
 
 
-def copied(model: nn.Module) -> RealClone:
-    """A copy of the model, with the names and paths of what it holds.
+def copied(model: nn.Module, *, without: Sequence[RemovableHandle] = ()) -> RealClone:
+    """A copy of the model, with the names and paths of what it holds, and its hooks but for those `without`.
 
     Raises:
         CopyError: a weight has no values (meta device), or cannot be copied.
     """
-    return RealClone(model)
+    with _aside(without), torch.no_grad():
+        return RealClone(model)
+
+
+@contextmanager
+def _aside(handles: Sequence[RemovableHandle]) -> Iterator[None]:
+    """Within, these hooks are off; afterwards each is where it stood."""
+    tables = [
+        table for handle in handles for ref in (handle.hooks_dict_ref, *handle.extra_dict_ref) if (table := ref())
+    ]
+    kept = {id(table): (table, dict(table)) for table in tables}
+    for handle in handles:
+        for table in tables:
+            table.pop(handle.id, None)
+    try:
+        yield
+    finally:
+        for table, before in kept.values():
+            table.clear()
+            table.update(before)

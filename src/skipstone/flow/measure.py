@@ -1,7 +1,7 @@
 """Gradient flow of any network on one batch: what reaches each layer, what each skip contributes."""
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skipstone.core.errors import SkipstoneError
+from skipstone.core.graph import Graph
 from skipstone.execution.copying import CopyError, RealClone, copied
 from skipstone.flow.probe import Probe
 from skipstone.flow.skips import SkipProbe
@@ -17,7 +18,9 @@ from skipstone.graphs.ancestry import Ancestry
 from skipstone.runs.flow import FlowRecord
 from skipstone.skips.find import skips_of
 from skipstone.tracing import trace
+from skipstone.tracing.example import Example
 from skipstone.tracing.nests import map_tensors, tensors_in
+from skipstone.tracing.randomness import real_numbers_kept
 from skipstone.tracing.session import undisturbed
 
 Loss = Callable[[Any, Any], Tensor]
@@ -60,30 +63,53 @@ def flow_of(
     skips: bool = False,
 ) -> FlowRecord:
     """The same for arguments as the model takes them and a loss of its output alone."""
-    with undisturbed(model):
+    with undisturbed(model), real_numbers_kept(), torch.enable_grad():
         clone = _copied(model)
         notes: list[str] = []
         looking = _skip_probe(model, clone, arguments, notes) if skips else None
-        args, kwargs = _followed(arguments, looking) if looking else arguments
-        probe = Probe(clone.model)
-        with (
-            torch.random.fork_rng(devices=range(torch.cuda.device_count())),
-            torch.enable_grad(),
-            probe.outputs(),  # until the backward pass is over: a reentrant checkpoint runs its part there
-        ):
-            with looking.following() if looking else nullcontext():
-                output = clone.model(*args, **kwargs)
-            value = loss(output)
-            _demand_scalar(value)
-            value.backward(retain_graph=looking is not None)  # type: ignore[no-untyped-call]
-        probe.gradients()
-        probe.stop_listening()
+        losses: list[Tensor] = []
+
+        def send_back(output: Any) -> None:
+            losses.append(loss(output))
+            _demand_scalar(losses[0])
+            losses[0].backward(retain_graph=looking is not None)  # type: ignore[no-untyped-call]
+
+        probe = there_and_back(clone, arguments, send_back, looking)
         found = looking.flows() if looking else ()
         if optimizer is not None:
             stepper = optimizer([p for p in clone.model.parameters() if p.requires_grad])
-            with torch.enable_grad(), probe.change():
+            with probe.change():
                 stepper.step()
-        return replace(probe.record(), skips=found, loss=float(value.detach()), notes=tuple(notes))
+        return replace(probe.record(), skips=found, loss=float(losses[0].detach()), notes=tuple(notes))
+
+
+def there_and_back(
+    clone: RealClone,
+    arguments: Arguments,
+    send_back: Callable[[Any], None],
+    looking: SkipProbe | None = None,
+    around: AbstractContextManager[None] | None = None,
+) -> Probe:
+    """A forward and a backward pass of a copy, on which it is left alone; the probe has what it needs for a record.
+
+    `send_back(output)` begins the backward pass, and keeps the graph where one is `looking`; the forward pass is made
+    within `around`.
+    """
+    args, kwargs = _followed(arguments, looking) if looking else arguments
+    probe = Probe(clone.model)
+    with probe.outputs():  # until the backward pass is over: a reentrant checkpoint runs its part there
+        with looking.following() if looking else nullcontext(), around or nullcontext():
+            output = clone.model(*args, **kwargs)
+        send_back(output)
+    probe.gradients()
+    probe.stop_listening()
+    return probe
+
+
+def recorded(model: nn.Module, arguments: Arguments) -> Graph:
+    """The record of a network called with these arguments."""
+    args, kwargs = arguments
+    return trace(model, Example(tuple(args), dict(kwargs)))
 
 
 def arguments_of(inputs: object) -> Arguments:
@@ -102,8 +128,7 @@ def _copied(model: nn.Module) -> RealClone:
 
 
 def _skip_probe(model: nn.Module, clone: RealClone, arguments: Arguments, notes: list[str]) -> SkipProbe | None:
-    args, kwargs = arguments
-    graph = trace(model, dict(kwargs) if kwargs else args)
+    graph = recorded(model, arguments)
     if graph.stopped is not None:
         notes.append(f"the skips: the record {graph.stopped}")
         return None

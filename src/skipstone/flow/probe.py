@@ -26,7 +26,7 @@ class Probe:
         self.layers = find_layers(model)
         self.frozen = tuple(layer.name for layer in find_layers(model, frozen=True))
         self._watches_outputs = outputs
-        self._handles: list[Handle] = []
+        self.handles: list[Handle] = []  # of the hooks that are on the network at present
         self._clear()
 
     def _clear(self) -> None:
@@ -60,13 +60,17 @@ class Probe:
         for index, layer in enumerate(self.layers):
             if layer.kind != "other":  # of other modules it is not known which output the weight made
                 hook = self._on_output(index)
-                self._handles += [module.register_forward_hook(hook) for module in layer.modules]
+                self.handles += [module.register_forward_hook(hook) for module in layer.modules]
 
     def close(self) -> None:
         """Take the hooks off the network. Gradients of outputs already seen will still be read."""
-        for handle in self._handles:
+        for handle in self.handles:
             handle.remove()
-        self._handles = []
+        self.handles = []
+
+    def output_norms(self, scale: float = 1.0) -> dict[str, float]:
+        """The norm of the gradient that came back to each layer's output so far, divided by `scale`."""
+        return {self.layers[index].name: float(square.sqrt()) / scale for index, square in self._squares.items()}
 
     def stop_listening(self) -> None:
         """Whatever goes back from here on (another pass over the same graph) is no part of the step."""

@@ -12,9 +12,12 @@ from torch import nn
 
 from skipstone.core.errors import SkipstoneError
 from skipstone.flow.probe import Handle, Probe
+from skipstone.flow.rerun import NotHadError, Rerun
 from skipstone.flow.wrapping import demand_whole, unwrapped, unwrapped_optimizer
-from skipstone.runs.flow import FlowRecord, Verdict
+from skipstone.runs.flow import FlowRecord, SkipFlow, Verdict
+from skipstone.tracing.session import at_work
 
+_COMPILED_SKIPS = "the skips: the network is compiled; hand the uncompiled one to watch before compiling it"
 Optimizers = torch.optim.Optimizer | Sequence[torch.optim.Optimizer]
 
 
@@ -38,6 +41,7 @@ class Watch:
         every: int = 50,
         *,
         outputs: bool = True,
+        skips: bool = False,
         scaler: torch.amp.GradScaler | None = None,
         across_ranks: bool = False,
         loggers: Sequence[FlowLogger] = (),
@@ -52,6 +56,7 @@ class Watch:
         self._model, self._optimizers = model, [unwrapped_optimizer(each) for each in optimizers]
         self._watches_outputs = outputs and not self._notes
         self._probe = Probe(bare, outputs=self._watches_outputs)
+        self._bare, self._rerun = bare, Rerun(bare) if skips else None
         self._scaler, self._across_ranks, self._loggers = scaler, across_ranks, loggers
         self._step = 0
         self._open = self._begun = self._inside = False
@@ -87,6 +92,11 @@ class Watch:
         handles: list[Handle] = []
         if self._watches_outputs:
             handles.append(self._model.register_forward_pre_hook(self._before_forward))
+        if self._rerun is not None and not self._notes:
+            # First of all: what other hooks do to the arguments, the copy's do again.
+            before = self._bare.register_forward_pre_hook(self._keep_call, prepend=True, with_kwargs=True)
+            handles += [before, *self._rerun.attach()]
+        self._hooks = list(handles)
         for optimizer in self._optimizers:
             handles.append(optimizer.register_step_pre_hook(self._before_step))
             handles.append(optimizer.register_step_post_hook(self._after_step))
@@ -97,7 +107,11 @@ class Watch:
         return self._step % self.every == 0
 
     def _before_forward(self, module: nn.Module, inputs: object) -> None:
-        if torch.compiler.is_compiling() or not (self._due and module.training and torch.is_grad_enabled()):
+        self.begin_pass(module)
+
+    def begin_pass(self, module: nn.Module) -> None:
+        """A forward pass begins; for loops that call parts of the network, not the network itself."""
+        if not self._watches_outputs or not self._watched_now(module):
             return
         if not self._open:
             self._probe.open(anew=not self._begun)
@@ -105,6 +119,14 @@ class Watch:
         elif not self._begun and self._probe.went_back and self._probe.has_no_gradients:
             self._probe.open()  # the step before was left out, as a scaler does where gradients are infinite
         self._output_scale = 1.0 if self._scaler is None else self._scaler.get_scale()
+
+    def _keep_call(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if self._rerun is not None and self._watched_now(module):
+            self._rerun.keep(args, kwargs, [*self._hooks, *self._probe.handles])
+
+    def _watched_now(self, module: nn.Module) -> bool:
+        compiling = torch.compiler.is_compiling()
+        return not compiling and self._due and module.training and torch.is_grad_enabled() and not at_work()
 
     def _before_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         if id(optimizer) in self._stepped:
@@ -135,6 +157,7 @@ class Watch:
 
     def _finish_step(self) -> None:
         if self._due and self._begun:
+            skips, notes = self._skips()
             if self._across_ranks:
                 self._probe.reduce_outputs()
             record = self._probe.record(epoch=self.epoch, step=self._step, output_scale=self._output_scale)
@@ -142,7 +165,7 @@ class Watch:
                 id(p) for optimizer in self._optimizers for group in optimizer.param_groups for p in group["params"]
             }
             left = tuple(layer.name for layer in self._probe.layers if id(layer.weight) not in held)
-            record = replace(record, not_optimised=left, notes=self._notes)
+            record = replace(record, skips=skips, not_optimised=left, notes=(*self._notes, *notes))
             self.records.append(record)
             for logger in self._loggers:
                 logger.log(record)
@@ -150,9 +173,23 @@ class Watch:
         self._stepped.clear()
         self._open = self._begun = False
 
+    def _skips(self) -> tuple[tuple[SkipFlow, ...], tuple[str, ...]]:
+        """(what each skip contributed, why that could not be had)."""
+        if self._rerun is None:
+            return (), ()
+        if self._notes:
+            return (), (_COMPILED_SKIPS,)
+        seen = {} if self._across_ranks or not self._watches_outputs else self._probe.output_norms(self._output_scale)
+        try:
+            return self._rerun.skips(self._output_scale, seen), ()
+        except NotHadError as reason:
+            return (), (f"the skips: {reason}",)
+
     def finish(self) -> None:
         """Behind the last step: what began and did not end is no record."""
         self._probe.close()
+        if self._rerun is not None:
+            self._rerun.forget()
 
 
 @contextmanager
@@ -162,6 +199,7 @@ def watch(
     every: int = 50,
     *,
     outputs: bool = True,
+    skips: bool = False,
     scaler: torch.amp.GradScaler | None = None,
     across_ranks: bool = False,
     loggers: Sequence[FlowLogger] = (),
@@ -181,6 +219,10 @@ def watch(
         optimizer: the optimizer, or several: a step is over when each has stepped, or one begins its next.
         outputs: watch the layers' outputs and the gradients that arrive there too, a pass over every activation. Of a
             compiled network they are not seen: a note says so.
+        skips: measure what each skip contributes too, under the loop's own loss: of several forward passes in a step
+            (micro-batches, a closure) in the last one. A watched step then costs a copy of the network and of the batch
+            from each forward pass to the step, and behind it one more forward and about two more backward passes; the
+            first one a record of the network as well. Where it cannot be had, a note says why.
         scaler: the loop's GradScaler, by whose scale the gradients at outputs are divided.
         across_ranks: under `DistributedDataParallel`, add up the gradients at outputs over the ranks, each of which has
             to watch; the weights' are global as they are.
@@ -191,7 +233,8 @@ def watch(
     """
     optimizers = [optimizer] if isinstance(optimizer, torch.optim.Optimizer) else list(optimizer)
     seen = Watch(
-        model, optimizers, every, outputs=outputs, scaler=scaler, across_ranks=across_ranks, loggers=loggers
+        model, optimizers, every, outputs=outputs, skips=skips, scaler=scaler, across_ranks=across_ranks,
+        loggers=loggers,
     )  # fmt: skip
     handles = seen.attach()
     try:

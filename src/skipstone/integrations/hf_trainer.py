@@ -11,8 +11,10 @@ from skipstone.flow.watching import FlowLogger
 from skipstone.integrations.watching_callback import WatchingCallback
 
 
-def FlowCallback(every: int = 50, *, outputs: bool = True, loggers: Sequence[FlowLogger] = ()) -> Any:  # noqa: N802
-    """A `transformers.TrainerCallback`; its `flow` is a `Watch` once training has begun.
+def FlowCallback(  # noqa: N802
+    every: int = 50, *, outputs: bool = True, skips: bool = False, loggers: Sequence[FlowLogger] = ()
+) -> Any:
+    """A `transformers.TrainerCallback`; its `flow` is a `Watch` once training has begun. Arguments as for `watch`.
 
     The Trainer tells its callbacks of the beginning and the end. After an exception the hooks are taken off by
     `detach()`, or by the next training's beginning.
@@ -35,4 +37,4 @@ def FlowCallback(every: int = 50, *, outputs: bool = True, loggers: Sequence[Flo
         def on_train_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
             self.detach()
 
-    return _FlowCallback(every, outputs, loggers)
+    return _FlowCallback(every, outputs, skips, loggers)

@@ -17,7 +17,8 @@ def FlowCallback(every: int = 50, *, outputs: bool = True, loggers: Sequence[Flo
     """A `lightning.Callback`; its `flow` is a `Watch` once training has begun.
 
     The records stay when training ends, by an exception too, and no hook is left. With manual optimization every
-    optimizer counts. Under FSDP a `SkipstoneError` ends the training at its start.
+    optimizer counts. What each skip contributes is not measured: a `training_step` calls parts of the module, and which
+    is "the network" is not known; use `watch` on that part. Under FSDP a `SkipstoneError` ends the training at once.
 
     Raises:
         SkipstoneError: neither `lightning` nor `pytorch_lightning` is installed.
@@ -28,6 +29,10 @@ def FlowCallback(every: int = 50, *, outputs: bool = True, loggers: Sequence[Flo
         def on_train_start(self, trainer: Any, pl_module: Any) -> None:
             self.attach(pl_module, trainer.optimizers)
 
+        def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+            if self.flow is not None:
+                self.flow.begin_pass(pl_module)  # `training_step` need not call the module itself
+
         def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
             self.begin_epoch(trainer.current_epoch + 1)
 
@@ -37,7 +42,7 @@ def FlowCallback(every: int = 50, *, outputs: bool = True, loggers: Sequence[Flo
         def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
             self.detach()
 
-    return _FlowCallback(every, outputs, loggers)
+    return _FlowCallback(every, outputs, False, loggers)
 
 
 def _callback_class() -> type:
