@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from skipstone.cli import run
-from skipstone.cli.arguments import split
+from skipstone.core.literals import split
 from skipstone.runs.records import read_run
 
 COMPARE = [sys.executable, "-m", "skipstone.cli", "compare"]

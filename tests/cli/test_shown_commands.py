@@ -19,7 +19,7 @@ STANDS_FOR = {
     "TARGET": "net.py:Net", "BEFORE": "net.py:Net", "AFTER": "net.py:Net", "FROM": "conv1", "TO": "conv3",
     "NAME": "resnet20", "DIR": "cifar",
 }  # fmt: skip
-TRAINING = ("train", "compare", "demo")
+TRAINING = ("train", "compare", "search", "demo")
 ELSEWHERE = (
     "--each",
     "--costs",
@@ -82,6 +82,7 @@ def project(tmp_path, monkeypatch):
     (tmp_path / "package").mkdir()
     (tmp_path / "runs").mkdir()
     (tmp_path / "package" / "train.py").write_text(SCRIPT)
+    (tmp_path / "best.toml").write_text('lr = 0.05\n[network]\nmodel = "skipstone:plain8"\n')
     (tmp_path / "pyproject.toml").write_text('[[tool.skipstone.check]]\ntarget = "net.py:Net"\ninputs = ["3x8x8"]\n')
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@t"]
     for arguments in (["init", "-qb", "main"], ["add", "."], ["commit", "-qm", "a"]):
@@ -123,9 +124,11 @@ def test_every_training_command_runs_on_the_digits(project, command):
     tokens = tokens_of(command)
     if "--resume" in tokens:
         cli.run(["train", "--model", "skipstone:plain8", "--epochs", "1", "--out", tokens[tokens.index("--out") + 1]])
+    if tokens[0] == "search" and "--runs" not in tokens:
+        tokens += ["--runs", "2"]
     several = "resnet8" if "--variant" in tokens else "plain8,resnet8"  # a variant takes out skips, which plain8 lacks
-    models = {"--models": several, "--model": "skipstone:plain8"}
-    small = {"--data": "digits", "--epochs": "1", "--seeds": "1", **models}
+    models = {"--models": several, "--model": "skipstone:resnet8" if tokens[0] == "search" else "skipstone:plain8"}
+    small = {"--data": "digits", "--epochs": "1", "--seeds": "1", "--runs": "2", **models}
     for option, value in small.items():
         if option in tokens:
             tokens[tokens.index(option) + 1] = value

@@ -34,6 +34,7 @@ COMMANDS = {
     "diff": "tell which skip connections two networks do not share",
     "train": "train one network and write a run folder",
     "compare": "train several networks over seeds and write a report",
+    "search": "look for better settings, and see over fresh seeds whether they are",
     "runs": "list what was trained: state, accuracy, time; as a table, JSON or CSV; delete",
     "models": "list the reference networks, with their costs",
     "blocks": "list the catalogue of skip designs",

@@ -1,6 +1,5 @@
 """What several commands take, each kind of argument described and parsed in one place."""
 
-import ast
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from skipstone.core.errors import SkipstoneError
+from skipstone.core.literals import literal, split
 from skipstone.runs.records import Optimizer, Precision, Schedule
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ _INPUT = (
     "One example input: 3x32x32 (a batch of 2 is added), 2,3,32,32 (with the batch), 2,16:int64 (with a dtype); once "
     "for each of the network's inputs."
 )
+
+_UNITS = {"s": 1, "m": 60, "h": 3600}
 
 Target = Annotated[str, Parameter(help=_FORMS)]
 Inputs = Annotated[tuple[str, ...], Parameter(name=["--input", "-i"], consume_multiple=False, help=_INPUT, negative="")]
@@ -105,25 +107,22 @@ class RecipeFlags:
 def assignment(text: str) -> tuple[str, Any]:
     """`width=8` as ("width", 8)."""
     name, value = _halves(text)
-    return name, _literal(value)
+    return name, literal(value)
 
 
 def assignments(text: str) -> tuple[str, list[Any]]:
     """`dropout=0,0.2` as ("dropout", [0, 0.2])."""
     name, values = _halves(text)
-    return name, [_literal(part) for part in split(values)]
+    return name, [literal(part) for part in split(values)]
 
 
-def split(text: str) -> list[str]:
-    """Split at commas outside parentheses: `plain20,net.py:Net(3, 4)` is two networks."""
-    parts, depth = [""], 0
-    for character in text:
-        depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(character, 0)
-        if character == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += character
-    return [part.strip() for part in parts if part.strip()]
+def seconds(text: str) -> float:
+    """`90s`, `10m`, `1.5h` as seconds; a number alone is seconds."""
+    number, unit = (text[:-1], text[-1:]) if text[-1:] in _UNITS else (text, "s")
+    try:
+        return float(number) * _UNITS[unit]
+    except ValueError:
+        raise SkipstoneError(f"time {text!r} is not understood, expected as 90s, 10m or 2h") from None
 
 
 def _halves(text: str) -> tuple[str, str]:
@@ -131,11 +130,3 @@ def _halves(text: str) -> tuple[str, str]:
     if not equals or not name.isidentifier() or not value:
         raise SkipstoneError(f"option {text!r} is not understood, expected name=value")
     return name, value
-
-
-def _literal(text: str) -> Any:
-    """A Python literal where the text is one, else the text itself: `8`, `0.1`, `B`."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return text

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from skipstone.cli import arguments, output
 from skipstone.core.codec import encode
+from skipstone.core.literals import split
 from skipstone.runs.records import Recipe, RunSpec
 from skipstone.runs.stopping import StopRule
 from skipstone.runs.variants import parse_variant
@@ -88,7 +89,7 @@ def run(
         options=dict(map(arguments.assignment, options or [])),
         val_fraction=val_fraction, split_seed=split_seed, stop=StopRule(patience),
     )  # fmt: skip
-    names = [name for text in models for name in arguments.split(text)]
+    names = [name for text in models for name in split(text)]
     varied = dict(map(arguments.assignments, vary or []))
     specs = plan(names, out=out, base=base, seeds=seeds, vary=varied, variants=list(map(parse_variant, variant or [])))
     if plan_only:

@@ -69,7 +69,8 @@ def run(
     split_seed
         Which images those are. Default 0.
     recipe
-        A TOML file with the fields below (lr = 0.05); flags win over it.
+        A TOML file with the fields below (lr = 0.05), and perhaps the network, as skipstone search writes it; flags
+        win over it.
     resume
         Go on with the run in --out. Other flags are not needed, and if given must be those of the run.
     format
@@ -121,16 +122,16 @@ def summary(spec: RunSpec, result: RunResult) -> str:
 
 
 def _spec(out: str, given: dict[str, Any], recipe: Path | None, flags: arguments.RecipeFlags, resume: bool) -> RunSpec:
-    from skipstone.training import override, read_recipe
+    """What flags say, over what the recipe's file says, over what the run to resume was asked for."""
+    from skipstone.runs.recipe_file import override, read_setup
 
-    if resume:
-        base = replace(read_asked(Path(out)), out=out)
-    elif "model" not in given:
+    base = replace(read_asked(Path(out)), out=out) if resume else RunSpec(out=out)
+    filed = read_setup(recipe, flags.given()) if recipe else {"recipe": override(base.recipe, flags.given())}
+    if "model" in given:  # another network than the file's has other options
+        filed = {"recipe": filed["recipe"]}
+    if not resume and "model" not in {**filed, **given}:
         raise SkipstoneError("no network to train; give --model, or --resume to go on with the run in --out")
-    else:
-        base = RunSpec(out=out)
-    wanted = read_recipe(recipe, flags.given()) if recipe else override(base.recipe, flags.given())
-    return replace(base, recipe=wanted, **given)
+    return replace(base, **{**filed, **given})
 
 
 class _EpochLines:
