@@ -12,7 +12,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import skipstone
-from skipstone.tracing import trace
+from skipstone.tracing import session, trace
 from skipstone.tracing.deadline import OutOfTime, call_foreign, time_limit
 
 IMAGE = (2, 3, 8, 8)
@@ -360,3 +360,64 @@ def test_the_smaller_of_two_limits_holds_and_nothing_runs_after_it() -> None:
         with pytest.raises(OutOfTime):
             limited(100)
     call_foreign(time.sleep, 0.01)  # and no limit is left behind
+
+
+def _twice(x: torch.Tensor) -> torch.Tensor:
+    return x * 2
+
+
+class Hidden(Residual):
+    """Hands its input through a script function, and counts its calls where the twin does not reach."""
+
+    calls: list[int] = []  # noqa: RUF012 - shared on purpose
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.script = torch.jit.script(_twice)
+
+    def forward(self, x):
+        self.calls.append(len(self.calls))
+        assert self.calls == [0], "the pass before left something behind"
+        return x + self.script(self.conv(x))
+
+
+class Compiled(Residual):
+    def __init__(self) -> None:
+        super().__init__()
+        self.step = torch.compile(self.conv)
+
+    def forward(self, x):
+        return x + self.step(x)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of torch.jit
+@pytest.mark.parametrize(("make", "passes"), [(Residual, [False]), (Hidden, [False, True])])
+def test_torchs_insides_are_looked_into_where_the_thread_was_lost(make, passes, monkeypatch) -> None:
+    entered = _passes(monkeypatch)
+    monkeypatch.setattr(session, "compiles", lambda: False)  # another test may have compiled something
+    graph = trace(make(), IMAGE)
+    assert entered == passes
+    assert graph.stopped is None
+    assert not graph.assumptions
+    assert [skip.kind for skip in skipstone.find_skips(graph)] == ["identity"]
+    assert Hidden.calls == []
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch.compile, as it imports its parts
+def test_what_is_compiled_is_looked_into_at_once(monkeypatch) -> None:
+    entered = _passes(monkeypatch)
+    assert trace(Compiled(), IMAGE).stopped is None
+    assert entered == [True]
+
+
+def _passes(monkeypatch) -> list[bool]:
+    """Of each pass from now on: did it look into torch's operations?"""
+    entered: list[bool] = []
+    outcome = session._outcome
+
+    def noted(*args, linked):
+        entered.append(linked)
+        return outcome(*args, linked=linked)
+
+    monkeypatch.setattr(session, "_outcome", noted)
+    return entered

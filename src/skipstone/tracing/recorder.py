@@ -55,11 +55,13 @@ class Recorder(TorchFunctionMode):
     """Writes nodes while a cloned model runs; `refusals` says what happens where torch refuses an operation.
 
     With `out_of_place`, a flag or an augmented assignment works on a copy: what then differs depended on the memory.
+    Where `lost_thread` is set in the end, another pass with its `link` entered around it tells more.
     """
 
     def __init__(self, clone: FakeClone, refusals: Refusals = GO_ON, *, out_of_place: bool = False) -> None:
         super().__init__()
         self.clone, self.refusals, self.out_of_place = clone, refusals, out_of_place
+        self.lost_thread = False  # did a tensor come up that no operation seen made?
         self.nodes: list[Node] = []
         self.assumptions: list[Assumption] = []
         self.options: list[tuple[int, Place | None]] = []  # for each failure: how many shapes could be meant; its line
@@ -149,6 +151,7 @@ class Recorder(TorchFunctionMode):
         same = self._wrappers.get(id(tensor)) if inner is None else self._index.get(id(inner))
         if same is not None:
             return self._add_derived("alias", (same,), tensor)
+        self.lost_thread |= isinstance(tensor, FakeTensor) and self.clone.original(tensor) is None
         ancestors = self.link.ancestors(tensor, lambda key: self._index.get(key, self._wrappers.get(key)))
         if ancestors:
             return self._add_derived("opaque", ancestors, tensor)

@@ -24,7 +24,7 @@ from skipstone.tracing import keras
 from skipstone.tracing.blame import pass_on, raise_if_ours
 from skipstone.tracing.bypass import watched_functions
 from skipstone.tracing.clone import FakeClone
-from skipstone.tracing.deadline import call_foreign, time_limit
+from skipstone.tracing.deadline import OutOfTime, call_foreign, time_limit
 from skipstone.tracing.interpreter import raises
 from skipstone.tracing.nests import tensors_in
 from skipstone.tracing.outside import outside_kept
@@ -32,6 +32,7 @@ from skipstone.tracing.position import is_ours
 from skipstone.tracing.randomness import own_random_numbers
 from skipstone.tracing.recorder import Recorder
 from skipstone.tracing.refusals import GO_ON, Refusals
+from skipstone.tracing.startup import compiles, is_of_compiler
 from skipstone.tracing.torch_internals import (
     LOGGERS,
     bare_surroundings,
@@ -116,7 +117,8 @@ def run(
         seconds: after about this long the pass ends with `OutOfTime` as its error.
     """
     training = _ASKED.get() if training is None else training
-    with undisturbed(model), uncollected():
+
+    def one(*, linked: bool) -> Pass:
         fake = fake_mode(cached=not symbolic)
         clone = FakeClone(model, fake)
         recorder = Recorder(clone, refusals, out_of_place=out_of_place)
@@ -134,16 +136,30 @@ def run(
                 recorder.add("input", "input", (), tensor, name=f"input{i}")
                 for i, tensor in enumerate(tensors_in((args, kwargs)))
             )
-            result, error = _outcome(recorder, args, kwargs)
+            result, error = _outcome(recorder, args, kwargs, linked=linked)
         return Pass(clone, recorder, modes, inputs, recorder.finish(), result, error)
+
+    # Looking at every call inside torch's operations costs a tenth of a record, and few networks need it: those with
+    # functions that torch does not show, and compiled ones, whose compiler it also holds back.
+    linked = compiles()
+    with undisturbed(model), uncollected():
+        done = one(linked=linked)
+    if not linked and _needs_link(done):
+        with undisturbed(model), uncollected():
+            done = one(linked=True)
+    return done
+
+
+def _needs_link(done: Pass) -> bool:
+    return is_of_compiler(done.error) or (done.recorder.lost_thread and not isinstance(done.error, OutOfTime))
 
 
 def _outcome(
-    recorder: Recorder, args: tuple[object, ...], kwargs: Mapping[str, object]
+    recorder: Recorder, args: tuple[object, ...], kwargs: Mapping[str, object], *, linked: bool
 ) -> tuple[object, BaseException | None]:
     try:
         with (
-            recorder.link,
+            recorder.link if linked else nullcontext(),
             watched_functions(lambda: len(recorder.nodes), recorder.ran_inside, recorder.checkpoints),
             recorder,
         ):

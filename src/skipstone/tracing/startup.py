@@ -94,6 +94,19 @@ def load_dynamo() -> ModuleType:
     return importlib.import_module(_NAME)
 
 
+def compiles() -> bool:
+    """Has anything been handed to `torch.compile` in this process?"""
+    frames = sys.modules.get(f"{_NAME}.eval_frame")
+    if frames is None:
+        return False
+    backends = getattr(frames, "cached_backends", None)  # 2.6 to 2.14. Without it: each pass is looked into, slower.
+    return backends is None or any(map(callable, backends.values()))
+
+
+def is_of_compiler(error: BaseException | None) -> bool:
+    return type(error).__module__.startswith(_NAME)
+
+
 def _imported_around_settings() -> ModuleType:
     """The package, with its settings in place where they were loaded before it: an import binds no module twice."""
     spec = importlib.util.find_spec(_NAME)
