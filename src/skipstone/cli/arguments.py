@@ -13,6 +13,8 @@ from skipstone.runs.records import Optimizer, Precision, Schedule
 if TYPE_CHECKING:
     import torch
 
+    from skipstone.experiments import Runner
+
 _FORMS = (
     "file.py:Name, 'file.py:factory(64, 128)', package.module:Name, timm:NAME, torchvision:NAME, skipstone:NAME. "
     "Arguments are literals; nothing typed is evaluated."
@@ -102,6 +104,40 @@ class RecipeFlags:
     def given(self) -> dict[str, object]:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
+
+
+def _runner(text: str) -> Any:
+    return Parameter(help=text, group="Runner")
+
+
+@dataclass(frozen=True)
+class RunnerFlags:
+    """Where runs are trained, as flags; None where the flag is not given."""
+
+    runner: Annotated[Literal["local", "ray"], _runner("local (default), or ray: a Ray cluster.")] = "local"
+    address: Annotated[
+        str | None, _runner("The cluster's head node, host:port. Default: the cluster this machine is part of.")
+    ] = None
+    cpus: Annotated[float | None, _runner("CPUs to reserve for a run on the cluster. Default 1.")] = None
+    gpus: Annotated[float | None, _runner("GPUs to reserve for a run, 0.5 for two runs on one. Default 0.")] = None
+    memory_gb: Annotated[float | None, _runner("Memory to reserve for a run; --plan measures it.")] = None
+    retries: Annotated[
+        int | None, _runner("How often a run may lose its node without an epoch in between. Default 3.")
+    ] = None
+
+    def make(self, workers: int | None) -> "Runner":
+        """The runner, `workers` runs at a time."""
+        given = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "runner"}
+        given = {name: value for name, value in given.items() if value is not None}
+        if self.runner == "ray":
+            from skipstone.experiments.cluster import RayRunner
+
+            return RayRunner(at_once=workers, **given)
+        if given:
+            raise SkipstoneError(f"--{next(iter(given)).replace('_', '-')} is of a cluster; give --runner ray with it")
+        from skipstone.experiments import LocalRunner
+
+        return LocalRunner(workers)
 
 
 def assignment(text: str) -> tuple[str, Any]:

@@ -34,13 +34,14 @@ def run(
     split_seed: int = 0,
     patience: arguments.Patience = None,
     flags: Annotated[arguments.RecipeFlags | None, Parameter(name="*")] = None,
+    where: Annotated[arguments.RunnerFlags | None, Parameter(name="*")] = None,
     format: arguments.TextOrJson = "text",
 ) -> int:
     """Train several networks over seeds and write a report.
 
-    Each run is a process of its own with one thread. Runs that are complete in --out are not run again, cut ones
-    resume, so the same command after Ctrl-C goes on. Exit status: 0 every run is complete, 1 some failed, 2 could not
-    run.
+    Each run is a process of its own with one thread, here or on a Ray cluster. Runs that are complete in --out are not
+    run again, cut ones resume, so the same command after Ctrl-C goes on. Exit status: 0 every run is complete, 1 some
+    failed, 2 could not run.
 
     Parameters
     ----------
@@ -82,6 +83,7 @@ def run(
     from skipstone.report import write_report
     from skipstone.report.tables import forecast_text
 
+    runner = (where or arguments.RunnerFlags()).make(workers)
     given: dict[str, Any] = (flags or arguments.RecipeFlags()).given()
     recipe = replace(Recipe(), **given)
     base = RunSpec(
@@ -97,7 +99,7 @@ def run(
         print(json.dumps(encode(found), indent=1) if format == "json" else forecast_text(found))
         return 0
     with progress_bars(specs, f"{len(specs)} runs of {epochs} epochs on {data}") as watch:
-        comparison = compare(specs, out, against=against, workers=workers, watch=watch)
+        comparison = compare(specs, out, against=against, runner=runner, watch=watch)
     if any(outcome.status == "interrupted" for outcome in comparison.outcomes):
         raise KeyboardInterrupt
     report = write_report(out)

@@ -33,6 +33,7 @@ def run(
     split_seed: int = 0,
     patience: arguments.Patience = None,
     flags: Annotated[arguments.RecipeFlags | None, Parameter(name="*")] = None,
+    where: Annotated[arguments.RunnerFlags | None, Parameter(name="*")] = None,
     format: arguments.TextOrJson = "text",
 ) -> int:
     """Look for better settings of a network and its recipe, and see over fresh seeds whether they are better.
@@ -83,11 +84,11 @@ def run(
         text, or json for the content of found.json.
     """
     from skipstone.cli.progress import progress_bars
-    from skipstone.experiments.local import LocalRunner
     from skipstone.experiments.search import parse_factor, search
     from skipstone.report import write_report
     from skipstone.report.searched import found_json, found_text
 
+    runner = (where or arguments.RunnerFlags()).make(workers)
     given: dict[str, Any] = (flags or arguments.RecipeFlags()).given()
     base = RunSpec(
         model=model if ":" in model else f"skipstone:{model}", data=data, data_dir=str(data_dir) if data_dir else None,
@@ -98,7 +99,7 @@ def run(
     found = search(
         base, out, space=list(map(parse_factor, space or [])), runs=runs,
         budget_seconds=None if budget is None else arguments.seconds(budget), seed=seed, round=round,
-        finalists=finalists, seeds=seeds, runner=LocalRunner(workers), watching=progress_bars,
+        finalists=finalists, seeds=seeds, runner=runner, watching=progress_bars,
     )  # fmt: skip
     report = write_report(out / "finals", title=f"Finals of a search on {data}")
     if format == "json":

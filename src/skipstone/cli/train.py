@@ -25,6 +25,7 @@ def run(
     epochs: int | None = None,
     seed: int | None = None,
     device: str | None = None,
+    devices: int | None = None,
     edits: Annotated[
         list[str] | None, Parameter(name=["--edit", "--edits"], negative="", consume_multiple=False)
     ] = None,
@@ -60,6 +61,9 @@ def run(
         Decides initialisation, order and augmentation. Default 0.
     device
         auto (default), cpu, cuda, cuda:1, mps.
+    devices
+        How many devices share each batch, a process each, started by torchrun; the batch stays that of --batch-size.
+        A killed process starts again from the checkpoint. Default 1.
     edits
         A change of the network before it is trained: ablate:all, 'connect:layer1 layer3'; may be repeated.
     flow
@@ -77,10 +81,12 @@ def run(
         text, or json for the content of result.json.
     """
     from skipstone.training import train
+    from skipstone.training.ranks import joined
 
     given = {
         "model": model, "options": None if options is None else dict(map(arguments.assignment, options)), "data": data,
         "data_dir": None if data_dir is None else str(data_dir), "epochs": epochs, "seed": seed, "device": device,
+        "devices": devices,
         "flow": flow, "val_fraction": val_fraction, "split_seed": split_seed,
         "edits": None if edits is None else tuple(edits),
         "stop": None if patience is None else StopRule(patience),
@@ -95,7 +101,8 @@ def run(
     except KeyboardInterrupt:
         print(progress.interrupted(spec), file=sys.stderr)
         return 130
-    print(json.dumps(result.to_dict(), indent=1) if format == "json" else summary(spec, result))
+    if joined(spec.devices).first:  # under a torchrun of the user's own every process comes here
+        print(json.dumps(result.to_dict(), indent=1) if format == "json" else summary(spec, result))
     return 0
 
 

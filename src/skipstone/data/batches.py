@@ -56,7 +56,8 @@ class Batches:
 
     Each epoch draws from a generator seeded with (seed, epoch) alone, on the CPU: a resumed run and one on another
     device see the same batches. The last, smaller batch of an epoch is left out (other images each time); a set
-    smaller than `batch_size` is one batch.
+    smaller than `batch_size` is one batch. `part` (k, n) gives the k-th of n parts of every batch, counted from 0, as
+    equal as they can be: n processes that take one each see what a single one sees.
 
     Augmentation: the set is held once, padded by reflection (by an eighth of the height: 4 at 32, 1 at 8), and once
     more mirrored; a window view over both then makes any crop of any image an index, so that a batch is one gather.
@@ -71,6 +72,7 @@ class Batches:
         pixels: Pixels | None = None,
         seed: int = 0,
         device: torch.device | str = "cpu",
+        part: tuple[int, int] = (0, 1),
     ) -> None:
         if len(images) == 0:
             raise DataError("cannot make batches of no images")
@@ -78,6 +80,7 @@ class Batches:
         self.batch_size = min(batch_size, len(images))
         self.pixels = (pixels or Pixels.of(images)).to(device)
         self.seed = seed
+        self._part = part
         self._labels = images.labels.to(device)
         self._padding = 0 if augmentation == "none" else images.shape[1] // 8
         self._flip = augmentation == "crop-flip"
@@ -105,8 +108,9 @@ class Batches:
         offsets = torch.randint(0, 2 * self._padding + 1, (2, count), generator=generator)
         flips = torch.randint(0, 2 if self._flip else 1, (count,), generator=generator)
         index = torch.stack([order + flips * count, *offsets, order]).to(self._labels.device)
+        which, parts = self._part
         for batch in torch.split(index, self.batch_size, dim=1)[: len(self)]:
-            rows, top, left, image = batch
+            rows, top, left, image = torch.tensor_split(batch, parts, dim=1)[which]
             inputs = self._whole[rows] if self._windows is None else self._crop(self._windows, rows, top, left)
             yield self.pixels.normalise(inputs), self._labels[image]
 

@@ -15,7 +15,7 @@ from skipstone.experiments.networks import NETWORKS_FILE, Networks, inspect_netw
 from skipstone.experiments.plan import RUNS_FOLDER, folder_name, run_label
 from skipstone.experiments.possible import demand_possible
 from skipstone.experiments.runner import Runner, Watcher
-from skipstone.runs.folder import FolderError, FolderHeld, holds_work
+from skipstone.runs.folder import FolderError, holds_work
 from skipstone.runs.records import RunRecord, RunSpec, read_run
 
 _LOCK_FILE = ".lock"
@@ -51,8 +51,9 @@ def compare(
     runner = runner or LocalRunner(workers)
     if against:
         demand_known(placed, against)
+    runner.demand_ready()
     make_folder(out)  # where nothing can be written nothing is trained
-    demand_possible([spec for spec in placed if not holds_work(Path(str(spec.out)))])
+    demand_possible([spec for spec in placed if not holds_work(Path(str(spec.out)))], here=runner.on_this_machine)
     with _alone(Path(out)):
         outcomes = runner.run(placed, watch=watch)
         comparison = summarise([_record(spec) for spec in placed], outcomes, against)
@@ -67,7 +68,7 @@ def _alone(out: Path) -> Iterator[None]:
     """Two comparisons of one folder would train it twice and write over each other's records."""
     lock = Lock(out / _LOCK_FILE)
     if not lock.take():
-        raise FolderHeld(f"{out} is being compared in by another process; wait for it, or choose another folder")
+        raise FolderError(f"{out} is being compared in by another process; wait for it, or choose another folder")
     try:
         yield
     finally:

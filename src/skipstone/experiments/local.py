@@ -69,6 +69,13 @@ class LocalRunner:
         return in_order(specs, outcomes)
 
     @property
+    def on_this_machine(self) -> bool:
+        return True
+
+    def demand_ready(self) -> None:
+        """A machine that asks is ready."""
+
+    @property
     def at_once(self) -> int:
         return self.workers or available_cores()
 

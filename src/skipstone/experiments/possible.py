@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from skipstone.runs.records import RunSpec
 
 
-def demand_possible(specs: Sequence[RunSpec]) -> None:
-    """See that each data set has a name, each device is there, and each network can be built.
+def demand_possible(specs: Sequence[RunSpec], *, here: bool = True) -> None:
+    """See that each data set has a name, each device is there (`here`, on this machine), and each network
+    can be built.
 
     Whether a network takes the data's images is seen in its own run, which fails alone.
 
@@ -20,7 +21,7 @@ def demand_possible(specs: Sequence[RunSpec]) -> None:
 
     for name in {spec.data for spec in specs}:
         demand_known(name)
-    for device, precision in {(spec.device, spec.recipe.precision) for spec in specs}:
+    for device, precision in {(spec.device, spec.recipe.precision) for spec in specs if here}:
         make_fabric(device, precision)
     networks = {(spec.model, repr(spec.options)): spec for spec in specs}
     for spec in networks.values():

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from skipstone.core.errors import SkipstoneError, text_of
-from skipstone.runs.folder import FolderHeld, differences, holds_work
+from skipstone.runs.folder import differences, holds_work, is_held
 from skipstone.runs.outcome import Outcome
 from skipstone.runs.records import METRICS_FILE, RunSpec, read_run
 
@@ -35,6 +35,13 @@ Watcher = Callable[[RunProgress], None]
 
 class Runner(Protocol):
     """Trains specs somewhere: `LocalRunner` in processes of this machine, `RayRunner` on a cluster."""
+
+    @property
+    def on_this_machine(self) -> bool:
+        """Do the runs see this machine's devices?"""
+
+    def demand_ready(self) -> None:
+        """Raise `SkipstoneError`, within seconds, where nothing can run for want of a cluster."""
 
     def run(self, specs: Sequence[RunSpec], *, watch: Watcher | None = None) -> list[Outcome]:
         """Train every spec that is not complete in its folder; how each ended, in the order of the specs.
@@ -92,7 +99,8 @@ def attempt(spec: RunSpec, *, patience_seconds: float) -> Outcome:
         from skipstone.training import train
 
         torch.set_num_threads(1)
-        _patiently(lambda: train(spec, resume=True), patience_seconds)
+        _wait_for(Path(str(spec.out)), patience_seconds)
+        train(spec, resume=True)
     except KeyboardInterrupt:
         return interrupted(spec)
     except SkipstoneError as error:
@@ -105,16 +113,11 @@ def attempt(spec: RunSpec, *, patience_seconds: float) -> Outcome:
     return Outcome(run_name(spec), "finished")
 
 
-def _patiently(work: Callable[[], object], seconds: float) -> None:
+def _wait_for(folder: Path, seconds: float) -> None:
+    """Until no other process holds it, or so long; whoever then trains there finds out for itself."""
     deadline = time.monotonic() + seconds
-    while True:
-        try:
-            work()
-            return
-        except FolderHeld:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(_LOOK_SECONDS)
+    while is_held(folder) and time.monotonic() < deadline:
+        time.sleep(_LOOK_SECONDS)
 
 
 def _kept(spec: RunSpec) -> Outcome | None:

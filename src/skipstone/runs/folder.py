@@ -35,7 +35,7 @@ from skipstone.runs.records import (
     read_run,
 )
 
-MAY_DIFFER = ("out", "data_dir", "device")
+MAY_DIFFER = ("out", "data_dir", "device", "devices")
 """What a resumed run may be given otherwise: where things lie, not what is computed."""
 
 _LOCK_FILE = ".lock"
@@ -48,10 +48,6 @@ _OURS = {SPEC_FILE, ENVIRONMENT_FILE, METRICS_FILE, FLOW_FILE, RESULT_FILE, BEST
 
 class FolderError(SkipstoneError):
     """A run folder that cannot be used as asked."""
-
-
-class FolderHeld(FolderError):  # noqa: N818 - the state that is met, as the text says it
-    """A folder in which another process is writing."""
 
 
 def holds_work(path: Path) -> bool:
@@ -119,7 +115,7 @@ class RunFolder:
         with self._told():
             taken = lock.take()
         if not taken:
-            raise FolderHeld(f"{self.path} is being written by another process")
+            raise FolderError(f"{self.path} is being written by another process")
         self._lock = lock
         with self._told():
             for path in self.path.iterdir():

@@ -97,6 +97,7 @@ class RunSpec:
     for a run that writes nothing. `flow` records the norms of each layer's gradient and weights. `edits` are carried
     out on the network as built, so that what variants have in common starts from equal weights; `variant` is their
     name. `stop` may end the run before its last epoch. Without `test` the test images are left alone.
+    `devices` share each batch, a process each; its size stays that of the recipe.
     """
 
     model: str = "skipstone:resnet20"
@@ -115,9 +116,11 @@ class RunSpec:
     edits: tuple[str, ...] = ()
     stop: StopRule = field(default_factory=StopRule)
     test: bool = True
+    devices: int = 1
 
     def __post_init__(self) -> None:
         demand_edits(self.edits)
+        _demand(self.devices >= 1, "devices", self.devices, "at least 1")
         _demand(self.epochs >= 1, "epochs", self.epochs, "at least 1")
         _demand(self.seed >= 0, "seed", self.seed, "at least 0")
         # The split is drawn by numpy, whose seeds end there.

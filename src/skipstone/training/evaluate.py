@@ -5,24 +5,27 @@ from torch import nn
 from torch.nn import functional as F
 
 from skipstone.data import Images, Pixels
+from skipstone.training.ranks import ALONE, Ranks
 
 BATCH = 500
 """Images at a time, the last batch smaller."""
 
 
-def evaluate(model: nn.Module, images: Images, pixels: Pixels) -> tuple[float, float]:
+def evaluate(model: nn.Module, images: Images, pixels: Pixels, ranks: Ranks = ALONE) -> tuple[float, float]:
     """(mean cross-entropy in nats, accuracy as a fraction) in eval mode, without augmentation.
 
     `model` maps (N, C, H, W) float32 to logits (N, classes); it is left in eval mode. Works on the device of `pixels`.
+    The processes of `ranks` share the batches among them, and all have the same answer.
     """
     model.eval()
     device = pixels.mean.device
     totals = torch.zeros(2, dtype=torch.float64, device=device)
     with torch.no_grad():
-        for x, y in zip(torch.split(images.pixels, BATCH), torch.split(images.labels, BATCH), strict=True):
+        batches = list(zip(torch.split(images.pixels, BATCH), torch.split(images.labels, BATCH), strict=True))
+        for x, y in batches[ranks.rank :: ranks.world]:
             labels = y.to(device)
             logits = model(pixels.normalise(x.to(device)))
             loss = F.cross_entropy(logits, labels, reduction="sum")
             totals += torch.stack([loss.double(), (logits.argmax(1) == labels).sum().double()])
-    loss_sum, correct = totals.tolist()
+    loss_sum, correct = ranks.sum(totals).tolist()
     return loss_sum / len(images), correct / len(images)

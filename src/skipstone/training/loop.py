@@ -24,6 +24,7 @@ from skipstone.flow import Probe
 from skipstone.models.importing import ctrl_c, one_line
 from skipstone.runs.records import Recipe
 from skipstone.training.optimizer import make_optimizer, set_rate
+from skipstone.training.ranks import ALONE, Ranks
 from skipstone.training.schedule import learning_rate
 from skipstone.training.seeding import seeded
 
@@ -62,7 +63,7 @@ class StepWatch:
 class Loop:
     """A network, its optimizer and its batches; `epoch` trains one epoch. Steps count from 0 over all epochs.
 
-    `model` is trained in place, moved to the fabric's device.
+    `model` is trained in place, moved to the fabric's device. Of several `ranks` each has a part of every batch.
     """
 
     def __init__(
@@ -75,7 +76,9 @@ class Loop:
         seed: int,
         fabric: Fabric,
         name: str = "",
+        ranks: Ranks = ALONE,
     ) -> None:
+        self._ranks = ranks
         self.bare, self.batches, self.recipe, self.seed = model, batches, recipe, seed
         self.num_steps = epochs * len(batches)
         self.optimizer = make_optimizer(model, recipe)
@@ -84,6 +87,10 @@ class Loop:
         self._fabric = fabric
         self._parameters = [p for p in model.parameters() if p.requires_grad]
         self._name = name or type(model).__name__
+        # Gradients are averaged over the processes, so that one with more of the batch has to weigh more.
+        self._even = self.batches.batch_size % ranks.world == 0
+        # Dropout must not drop the same in every part.
+        self._own_stream = () if ranks.first else (ranks.rank,)
 
     def epoch(self, number: int, watch: StepWatch | None = None, *, steps: int | None = None) -> EpochMeans:
         """Train epoch `number`, counted from 1, or the first `steps` of it.
@@ -95,14 +102,16 @@ class Loop:
         first = (number - 1) * len(self.batches)
         totals = torch.zeros(3, dtype=torch.float64, device=self._fabric.device)
         self.model.train()
-        with seeded(mixed_seed(self.seed, number, MODEL_STREAM)):
+        with seeded(mixed_seed(self.seed, number, MODEL_STREAM, *self._own_stream)):
             for step, (x, y) in enumerate(islice(self.batches.epoch(number), steps), start=first):
                 probe = watch.probe(step)
                 with self._blamed(number, step - first + 1):
                     logits, loss = self._forward(x, y, probe)
                 totals += self._update(logits, loss, y, step, probe)
                 watch.stepped(step, probe)
-        loss_sum, correct, norm = totals.tolist()
+        self._ranks.align(self.bare)
+        loss_sum, correct = self._ranks.sum(totals[:2]).tolist()
+        norm = totals[2].item()
         done = len(self.batches) if steps is None else steps
         count = done * self.batches.batch_size
         return EpochMeans(loss_sum / count, correct / count, norm / done)
@@ -117,7 +126,7 @@ class Loop:
         with probe.outputs() if probe else nullcontext():
             logits = self.model(x)
         loss = F.cross_entropy(logits, y, label_smoothing=self.recipe.label_smoothing)
-        self._fabric.backward(loss)
+        self._fabric.backward(loss if self._even else loss * (len(y) * self._ranks.world / self.batches.batch_size))
         return logits.detach(), loss.detach()
 
     def _update(self, logits: Tensor, loss: Tensor, y: Tensor, step: int, probe: Probe | None) -> Tensor:

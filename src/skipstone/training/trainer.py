@@ -7,7 +7,8 @@ from pathlib import Path
 
 from torch import nn
 
-from skipstone.core.codec import RecordError
+from skipstone.core.codec import Json, RecordError
+from skipstone.core.errors import SkipstoneError
 from skipstone.data import Batches, Pixels, load
 from skipstone.data.images import Images, permutation
 from skipstone.flow import Probe
@@ -24,6 +25,9 @@ from skipstone.training.memory import keep_freed_memory
 from skipstone.training.model import Builder, build_model
 from skipstone.training.overfitting import best_epoch, turned_epoch
 from skipstone.training.progress import Progress, Silent
+from skipstone.training.ranks import ALONE, Ranks, joined
+from skipstone.training.synced_norm import sync_norms
+from skipstone.training.torchrun import launch
 from skipstone.training.trial import Bench, lay_out, seeded_build
 
 
@@ -48,28 +52,44 @@ def train(
         FolderError: the folder cannot be written, as on a full disk. What was finished is kept.
     """
     progress = progress or Silent()
+    ranks = joined(spec.devices)
+    if not ranks.first:
+        progress = Silent()
+    if spec.devices > ranks.world:
+        if build is not build_model:
+            raise SkipstoneError("a network of `build` cannot be trained on several devices; give a target")
+        return launch(spec, resume=resume, progress=progress)
     if spec.out is None:
         return prepare(spec, progress, build).finish(progress, None)
-    folder = RunFolder(Path(spec.out))
-    continues = resume and holds_work(folder.path)
-    if continues:
-        record = read_run(folder.path)
-        demand_same(record, spec)
-        if record.result is not None:
-            return record.result
-    else:
-        demand_free(folder.path)
-    run = Run(spec, build)
+    path = Path(spec.out)
+    continues, result = ranks.from_first(lambda: _found(path, spec, resume=resume))
+    if result is not None:
+        return result
+    run = Run(spec, build, ranks)
+    folder = RunFolder(path) if ranks.first else None
     try:
         if continues:
-            folder.hold()
+            if folder is not None:
+                folder.hold()
             run.restore(folder, progress)
         else:
             run.begin(progress)
-            folder.create(spec, run.environment)
+            if folder is not None:
+                folder.create(spec, run.environment)
         return run.finish(progress, folder)
     finally:
-        folder.release()
+        if folder is not None:
+            folder.release()
+
+
+def _found(path: Path, spec: RunSpec, *, resume: bool) -> tuple[bool, RunResult | None]:
+    """(is there a run to go on with, its result if it has ended); raises where the folder can't be used as asked."""
+    if not (resume and holds_work(path)):
+        demand_free(path)
+        return False, None
+    record = read_run(path)
+    demand_same(record, spec)
+    return True, record.result
 
 
 def prepare(spec: RunSpec, progress: Progress, build: Builder = build_model) -> "Run":
@@ -78,12 +98,12 @@ def prepare(spec: RunSpec, progress: Progress, build: Builder = build_model) -> 
 
 
 class Run:
-    """Everything a run holds in memory."""
+    """Everything a run holds in memory. Of several `ranks` each has one, and the first alone a folder."""
 
-    def __init__(self, spec: RunSpec, build: Builder) -> None:
+    def __init__(self, spec: RunSpec, build: Builder, ranks: Ranks = ALONE) -> None:
         keep_freed_memory()
-        self.spec = spec
-        self.fabric = make_fabric(spec.device, spec.recipe.precision)
+        self.spec, self.ranks = spec, ranks
+        self.fabric = make_fabric(ranks.device(spec.device), spec.recipe.precision)
         device = self.fabric.device
         self.data = load(spec.data, spec.data_dir, val_fraction=spec.val_fraction, split_seed=spec.split_seed)
         shape, classes = self.data.shape, self.data.num_classes
@@ -97,6 +117,7 @@ class Run:
             pixels=Pixels.of(self.data.train),
             seed=spec.seed,
             device=device,
+            part=ranks.part,
         )
         sample = permutation(len(self.data.train), spec.split_seed)[: len(self.data.val)]
         self.train_sample = self.data.train[sample]
@@ -110,24 +131,31 @@ class Run:
         for note in trial.notes:
             progress.noted(note)
         self.environment |= {"channels_last": trial.channels_last, "notes": list(trial.notes)}
-        self._prepare(trial.channels_last)
+        if trial.unused:
+            self.environment["unused"] = list(trial.unused)
+        self._prepare(self.environment)
         return self
 
-    def restore(self, folder: RunFolder, progress: Progress) -> None:
+    def restore(self, folder: RunFolder | None, progress: Progress) -> None:
         """Go back to where the newest checkpoint that can be read was written."""
-        before = read_run(folder.path).environment
+        path = Path(str(self.spec.out))
+        before = self.ranks.from_first(lambda: read_run(path).environment)
         if before.get("data", self.environment["data"]) != self.environment["data"]:
             raise FolderError(
-                f"{folder.path}: the data is not what the run began with: {self.spec.data} has the fingerprint "
+                f"{path}: the data is not what the run began with: {self.spec.data} has the fingerprint "
                 f"{self.environment['data']} now, {before['data']} then"
             )
-        self._prepare(before.get("channels_last", True))
-        epoch = self._restored_epoch(folder, progress)
-        self.epochs = list(folder.resume(epoch, self.environment).epochs)
+        self._prepare(before)
+        self.epochs = self.ranks.from_first(lambda: self._restored(folder or RunFolder(path), progress))
+        if self.ranks.world > 1:
+            # The bytes of what the first one has now: the others may not see its storage.
+            packed = self.ranks.from_first(lambda: bytes(self._packed()))
+            unpack(packed, self.loop.bare, self.loop.optimizer)
         if self.spec.stop.patience is not None:
             self._keep_best(folder)
 
-    def _restored_epoch(self, folder: RunFolder, progress: Progress) -> int:
+    def _restored(self, folder: RunFolder, progress: Progress) -> list[EpochRecord]:
+        """Put the newest checkpoint that can be read into the network; the epochs behind it."""
         refused: list[str] = []
         for path in folder.checkpoints():
             try:
@@ -137,11 +165,18 @@ class Run:
                 continue
             for reason in refused:
                 progress.noted(f"{reason}; going on from {path.name}, after epoch {epoch}")
-            return epoch
+            return list(folder.resume(epoch, self.environment).epochs)
         raise RecordError(f"{'; '.join(refused)}; no other checkpoint is there, so the run has to be begun anew")
 
-    def _prepare(self, channels_last: bool) -> None:
+    def _prepare(self, found: Json) -> None:
+        """Make the loop, as the trial has found (`found`, the run's environment) that the network is to be trained."""
+        channels_last = bool(found.get("channels_last", True))
         self.batches.lay_out(channels_last=channels_last)
+        if self.ranks.world > 1:
+            sync_norms(self.network)
+            self.fabric = make_fabric(
+                self.spec.device, self.spec.recipe.precision, self.ranks, unused="unused" in found
+            )
         self.loop = Loop(
             lay_out(self.network, channels_last=channels_last),
             self.batches,
@@ -150,6 +185,7 @@ class Run:
             seed=self.spec.seed,
             fabric=self.fabric,
             name=self.spec.model,
+            ranks=self.ranks,
         )
 
     def finish(self, progress: Progress, folder: RunFolder | None) -> RunResult:
@@ -183,8 +219,9 @@ class Run:
 
     def _take_best(self) -> int:
         """With early stopping, go back to the best epoch, which no later one has overwritten. The epoch to test."""
-        if self.spec.stop.patience is not None and self._best and lowest_loss_epoch(self.epochs) < len(self.epochs):
-            return unpack(self._best, self.loop.bare, self.loop.optimizer)
+        wanted = self.spec.stop.patience is not None and lowest_loss_epoch(self.epochs) < len(self.epochs)
+        if wanted and (best := self.ranks.from_first(lambda: bytes(self._best))):
+            return unpack(best, self.loop.bare, self.loop.optimizer)
         return len(self.epochs)
 
     def _epoch(self, number: int, progress: Progress) -> tuple[EpochRecord, list[FlowRecord]]:
@@ -211,14 +248,15 @@ class Run:
             grad_norm=means.grad_norm,
             seconds=time.perf_counter() - began,
         )
-        return record, flow
+        # Measured sums may round otherwise in another process, and what ends a run must end it in all of them.
+        return self.ranks.from_first(lambda: record), flow
 
     def _measure(self, images: Images) -> tuple[float, float]:
-        return evaluate(self.loop.model, images, self.batches.pixels)
+        return evaluate(self.loop.model, images, self.batches.pixels, self.ranks)
 
     def _recorded(self, step: int) -> list[int]:
         """For which epochs' flow records this step stands: 0 for the first of all, k for the last of epoch k."""
-        if not self.spec.flow:
+        if not self.spec.flow or not self.ranks.first:
             return []
         epoch, rest = divmod(step + 1, len(self.batches))
         return ([0] if step == 0 else []) + ([epoch] if rest == 0 else [])

@@ -30,10 +30,14 @@ Rebuild = Callable[[], nn.Module]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """How the network is to be trained: `channels_last` or in torch's own layout, and what there is to tell of it."""
+    """How the network is to be trained: `channels_last` or in torch's own layout, and what there is to tell of it.
+
+    `unused` are the parameters that had no gradient.
+    """
 
     channels_last: bool
     notes: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,10 +67,11 @@ class Bench:
             except SkipstoneError as error:
                 refusals.append(error)
                 continue
+            unused = tuple(n for n, p in trained.bare.named_parameters() if p.requires_grad and p.grad is None)
             unlike = self._unlike_resumed(trained, channels_last)
             found = checker_says(model, self.data.shape)
             wrong = (f"it trains, but the checker says: {found}",) if found else ()
-            return Trial(channels_last, (*wrong, *map(_in_own_layout, refusals), *unlike))
+            return Trial(channels_last, (*wrong, *map(_in_own_layout, refusals), *unlike), unused)
         said = str(refusals[-1])
         raise SkipstoneError(f"{said}{reason(self.spec, model, self.data.shape, said)}") from refusals[-1].__cause__
 
