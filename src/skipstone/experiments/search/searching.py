@@ -24,7 +24,7 @@ from skipstone.experiments.search.finals import expected_seconds, run_finals
 from skipstone.experiments.search.pruning import floors
 from skipstone.experiments.search.records import SEARCH_FILE, TRIALS_FILE, Found, Search, Trial, Trials
 from skipstone.experiments.search.space import Factor, default_space, demand_space, place, settings_of
-from skipstone.runs.folder import FolderError, FolderHeld, holds_work
+from skipstone.runs.folder import FolderError, holds_work
 from skipstone.runs.outcome import Outcome
 from skipstone.runs.records import RunRecord, RunSpec, read_json, read_run
 
@@ -65,16 +65,18 @@ def search(
         KeyboardInterrupt: Ctrl-C; what is finished is kept.
     """
     demand_optuna()
+    runner = runner or LocalRunner()
+    runner.demand_ready()
     space = tuple(space) or default_space(base)
     asked = Search(replace(base, out=None), space, seed, round)
-    _demand_sense(asked, runs, budget_seconds, finalists, seeds)
+    _demand_sense(asked, runs, budget_seconds, finalists, seeds, here=runner.on_this_machine)
     folder = Path(out)
     make_folder(folder)
     lock = Lock(folder / _LOCK_FILE)
     if not lock.take():
-        raise FolderHeld(f"{folder} is being searched in by another process; wait for it, or choose another folder")
+        raise FolderError(f"{folder} is being searched in by another process; wait for it, or choose another folder")
     try:
-        study = Study(asked, folder, runner or LocalRunner(), watching or (lambda specs, text: nullcontext()))
+        study = Study(asked, folder, runner, watching or (lambda specs, text: nullcontext()))
         study.open()
         study.explore(runs or (_MOST if budget_seconds else DEFAULT_RUNS), budget_seconds, finalists, seeds)
         return run_finals(study, finalists, tuple(base.seed + 1 + i for i in range(seeds)))
@@ -186,7 +188,9 @@ def _demand_some(outcomes: Sequence[Outcome], first: bool) -> None:
         raise SkipstoneError(f"every trial of the first round failed; the first: {outcomes[0].message}")
 
 
-def _demand_sense(asked: Search, runs: int | None, budget_seconds: float | None, finalists: int, seeds: int) -> None:
+def _demand_sense(
+    asked: Search, runs: int | None, budget_seconds: float | None, finalists: int, seeds: int, *, here: bool
+) -> None:
     for name, value in (("runs", runs), ("round", asked.round), ("finalists", finalists), ("seeds", seeds)):
         if value is not None and value < 1:
             raise SkipstoneError(f"{name} is {value}, expected at least 1")
@@ -198,7 +202,7 @@ def _demand_sense(asked: Search, runs: int | None, budget_seconds: float | None,
     models = [{factor.name: value} for factor in asked.space if factor.name == "model" for value in factor.choices]
     values: list[dict[str, Any]] = [{factor.name: value} for factor in asked.space for value in factor.ends()]
     placed = [place(asked.base, {**model, **value}) for model in models or [{}] for value in values]
-    demand_possible([asked.base, *placed])
+    demand_possible([asked.base, *placed], here=here)
 
 
 def _said(key: str, there: object, here: object) -> str:
