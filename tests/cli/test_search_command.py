@@ -57,7 +57,7 @@ def test_a_search_from_the_command_line_and_its_recipe_trains(tmp_path):
     assert f"trial {found.finalists[0].number}" in done.stdout
     assert "the default" in done.stdout
     assert (out / "finals" / "report.html").is_file()
-    assert "trials 0 to 3: 4 runs" in done.stderr
+    assert "trials 000, 001, 002, 003: at most 3 epochs each" in done.stderr
     assert run(["train", "--recipe", str(out / "best.toml"), "--epochs", "1", "--out", str(tmp_path / "t")]) == 0
     spec = read_run(tmp_path / "t").spec
     assert spec.recipe.lr == found.finalists[0].settings["lr"]

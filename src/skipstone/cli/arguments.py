@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import torch
 
     from skipstone.experiments import Runner
+    from skipstone.integrations.run_logging import Logging
 
 _FORMS = (
     "file.py:Name, 'file.py:factory(64, 128)', package.module:Name, timm:NAME, torchvision:NAME, skipstone:NAME. "
@@ -150,6 +151,27 @@ def assignments(text: str) -> tuple[str, list[Any]]:
     """`dropout=0,0.2` as ("dropout", [0, 0.2])."""
     name, values = _halves(text)
     return name, [literal(part) for part in split(values)]
+
+
+def _log(text: str) -> Any:
+    return Parameter(help=text, group="Logging")
+
+
+@dataclass(frozen=True)
+class LoggingFlags:
+    """Where runs are logged besides their folders."""
+
+    tensorboard: Annotated[Path | None, _log("A folder for TensorBoard: a log for each run, by its name.")] = None
+    wandb: Annotated[str | None, _log("A project of Weights & Biases.")] = None
+    mlflow: Annotated[str | None, _log("An experiment of MLflow.")] = None
+
+    def logging(self) -> "Logging":
+        """What is wanted, each program seen to be installed."""
+        from skipstone.integrations.run_logging import Logging
+
+        logging = Logging(self.tensorboard, self.wandb, self.mlflow)
+        logging.demand_installed()
+        return logging
 
 
 def seconds(text: str) -> float:

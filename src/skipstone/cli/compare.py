@@ -35,6 +35,7 @@ def run(
     patience: arguments.Patience = None,
     flags: Annotated[arguments.RecipeFlags | None, Parameter(name="*")] = None,
     where: Annotated[arguments.RunnerFlags | None, Parameter(name="*")] = None,
+    logs: Annotated[arguments.LoggingFlags | None, Parameter(name="*")] = None,
     format: arguments.TextOrJson = "text",
 ) -> int:
     """Train several networks over seeds and write a report.
@@ -78,8 +79,9 @@ def run(
     format
         text, or json for the content of comparison.json.
     """
-    from skipstone.cli.progress import progress_bars
+    from skipstone.cli.progress import watched
     from skipstone.experiments import compare, forecast, plan
+    from skipstone.experiments.comparison import demand_known
     from skipstone.report import write_report
     from skipstone.report.tables import forecast_text
 
@@ -94,11 +96,14 @@ def run(
     names = [name for text in models for name in split(text)]
     varied = dict(map(arguments.assignments, vary or []))
     specs = plan(names, out=out, base=base, seeds=seeds, vary=varied, variants=list(map(parse_variant, variant or [])))
+    if against:
+        demand_known(specs, against)
     if plan_only:
         found = forecast(specs, workers=workers)
         print(json.dumps(encode(found), indent=1) if format == "json" else forecast_text(found))
         return 0
-    with progress_bars(specs, f"{len(specs)} runs of {epochs} epochs on {data}") as watch:
+    title = f"{len(specs)} runs of {epochs} epochs on {data}"
+    with watched(specs, title, (logs or arguments.LoggingFlags()).logging()) as watch:
         comparison = compare(specs, out, against=against, runner=runner, watch=watch)
     if any(outcome.status == "interrupted" for outcome in comparison.outcomes):
         raise KeyboardInterrupt

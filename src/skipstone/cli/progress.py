@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from skipstone.experiments import RunProgress
     from skipstone.experiments.runner import Watcher
+    from skipstone.integrations.run_logging import Logging
 
 
 @contextmanager
@@ -31,6 +32,15 @@ def progress_bars(specs: Sequence[RunSpec], title: str = "") -> Iterator["Watche
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bars:
         bars.start()
         yield _Bars(bars, specs, title).update
+
+
+@contextmanager
+def watched(specs: Sequence[RunSpec], title: str, logging: "Logging") -> Iterator["Watcher | None"]:
+    """`progress_bars`, and the logs that are wanted of the same runs."""
+    from skipstone.integrations.run_logging import following
+
+    with progress_bars(specs, title) as bars, following(logging, specs, bars, output.note) as watch:
+        yield watch
 
 
 class _Bars:

@@ -34,6 +34,7 @@ def run(
     patience: arguments.Patience = None,
     flags: Annotated[arguments.RecipeFlags | None, Parameter(name="*")] = None,
     where: Annotated[arguments.RunnerFlags | None, Parameter(name="*")] = None,
+    logs: Annotated[arguments.LoggingFlags | None, Parameter(name="*")] = None,
     format: arguments.TextOrJson = "text",
 ) -> int:
     """Look for better settings of a network and its recipe, and see over fresh seeds whether they are better.
@@ -83,7 +84,7 @@ def run(
     format
         text, or json for the content of found.json.
     """
-    from skipstone.cli.progress import progress_bars
+    from skipstone.cli.progress import watched
     from skipstone.experiments.search import parse_factor, search
     from skipstone.report import write_report
     from skipstone.report.searched import found_json, found_text
@@ -96,10 +97,12 @@ def run(
         options=dict(map(arguments.assignment, options or [])), val_fraction=val_fraction, split_seed=split_seed,
         stop=StopRule(patience),
     )  # fmt: skip
+    logging = (logs or arguments.LoggingFlags()).logging()
     found = search(
         base, out, space=list(map(parse_factor, space or [])), runs=runs,
         budget_seconds=None if budget is None else arguments.seconds(budget), seed=seed, round=round,
-        finalists=finalists, seeds=seeds, runner=runner, watching=progress_bars,
+        finalists=finalists, seeds=seeds, runner=runner,
+        watching=lambda specs, title: watched(specs, title, logging),
     )  # fmt: skip
     report = write_report(out / "finals", title=f"Finals of a search on {data}")
     if format == "json":

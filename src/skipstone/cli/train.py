@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from skipstone.cli import arguments, output
 from skipstone.core.errors import SkipstoneError
+from skipstone.experiments.runner import RunProgress, Watcher
 from skipstone.runs.folder import read_asked
 from skipstone.runs.records import EpochRecord, RunResult, RunSpec
 from skipstone.runs.stopping import StopRule
@@ -35,6 +36,7 @@ def run(
     patience: arguments.Patience = None,
     recipe: Path | None = None,
     flags: Annotated[arguments.RecipeFlags | None, Parameter(name="*")] = None,
+    logs: Annotated[arguments.LoggingFlags | None, Parameter(name="*")] = None,
     resume: Annotated[bool, Parameter(negative="")] = False,
     format: arguments.TextOrJson = "text",
 ) -> int:
@@ -80,6 +82,7 @@ def run(
     format
         text, or json for the content of result.json.
     """
+    from skipstone.integrations.run_logging import following
     from skipstone.training import train
     from skipstone.training.ranks import joined
 
@@ -94,9 +97,10 @@ def run(
     spec = _spec(
         str(out), {k: v for k, v in given.items() if v is not None}, recipe, flags or arguments.RecipeFlags(), resume
     )
+    logging = (logs or arguments.LoggingFlags()).logging()
     progress = _EpochLines()
     try:
-        with progress:
+        with following(logging, [spec], None, output.note) as progress.watch, progress:
             result = train(spec, resume=resume, progress=progress)
     except KeyboardInterrupt:
         print(progress.interrupted(spec), file=sys.stderr)
@@ -155,6 +159,7 @@ class _EpochLines:
         self._bar = Progress(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
         self._task = self._bar.add_task("loading", total=None)
         self._spec: RunSpec | None = None
+        self.watch: Watcher | None = None
         self._done = 0
 
     def __enter__(self) -> "_EpochLines":
@@ -180,6 +185,8 @@ class _EpochLines:
 
     def finished_epoch(self, record: EpochRecord) -> None:
         self._done = record.epoch
+        if self.watch is not None:
+            self.watch(RunProgress(0, record.epoch))
         of = self._spec.epochs if self._spec else record.epoch
         self._console.print(
             f"{record.epoch:>4}/{of:<4}  {record.train_loss:10.4f}  {100 * record.train_accuracy:6.2f} %  "

@@ -4,10 +4,12 @@
         ...
 
 Each adapter is given the program's own object, opened and closed by whoever made it; none imports the program. A logger
-of your own has a method `log(record)`; `scalars_of(record)` gives it names and numbers.
+of your own has a method `log(record)`; `scalars_of(record)` gives it names and numbers. The adapters' `write` takes any
+numbers: `skipstone.integrations.run_logging` gives them a run's epochs as well.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +34,11 @@ class TensorBoardLogger:
         self._writer = writer
 
     def log(self, record: FlowRecord) -> None:
-        for name, value in scalars_of(record).items():
-            self._writer.add_scalar(name, value, record.step)
+        self.write(scalars_of(record), record.step)
+
+    def write(self, values: Mapping[str, float], step: int) -> None:
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, step)
 
 
 class WandbLogger:
@@ -45,11 +50,19 @@ class WandbLogger:
 
     def __init__(self, run: Any) -> None:
         self._run = run
-        run.define_metric("flow/step")
-        run.define_metric("flow/*", step_metric="flow/step")
+        self._groups: set[str] = set()
 
     def log(self, record: FlowRecord) -> None:
-        self._run.log({**scalars_of(record), "flow/step": record.step})
+        self.write(scalars_of(record), record.step)
+
+    def write(self, values: Mapping[str, float], step: int) -> None:
+        """Names are in groups, `flow/...`; the step is its group's own."""
+        groups = {name.partition("/")[0] for name in values}
+        for group in groups - self._groups:
+            self._run.define_metric(f"{group}/step")
+            self._run.define_metric(f"{group}/*", step_metric=f"{group}/step")
+        self._groups |= groups
+        self._run.log({**values, **{f"{group}/step": step for group in groups}})
 
 
 class MlflowLogger:
@@ -59,4 +72,7 @@ class MlflowLogger:
         self._mlflow = mlflow
 
     def log(self, record: FlowRecord) -> None:
-        self._mlflow.log_metrics(scalars_of(record), step=record.step)
+        self.write(scalars_of(record), record.step)
+
+    def write(self, values: Mapping[str, float], step: int) -> None:
+        self._mlflow.log_metrics(dict(values), step=step)

@@ -18,7 +18,7 @@ from skipstone.core.lock import Lock
 from skipstone.experiments.comparing import write_json
 from skipstone.experiments.local import LocalRunner
 from skipstone.experiments.possible import demand_possible
-from skipstone.experiments.runner import Runner, Watcher
+from skipstone.experiments.runner import Runner, Watcher, run_name
 from skipstone.experiments.search.advice import Told, canonical, demand_optuna, suggest
 from skipstone.experiments.search.finals import expected_seconds, run_finals
 from skipstone.experiments.search.pruning import floors
@@ -157,15 +157,12 @@ class Study:
         return default + [Trial(first + len(default) + i, settings, bar) for i, settings in enumerate(suggested)]
 
     def _run(self, trials: Sequence[Trial]) -> None:
-        specs = [self.spec(trial) for trial in trials]
-        left = [spec for spec in specs if not _complete(spec)]
+        left = [spec for trial in trials if not _complete(spec := self.spec(trial))]
         if not left:
             return
         began = time.monotonic()
-        first, last = trials[0].number, trials[-1].number
-        with self.watching(
-            left, f"trials {first} to {last}: {len(left)} runs of at most {left[0].epochs} epochs"
-        ) as watch:
+        names = ", ".join(run_name(spec) for spec in left)
+        with self.watching(left, f"trials {names}: at most {left[0].epochs} epochs each") as watch:
             outcomes = self.runner.run(left, watch=watch)
         seconds = time.monotonic() - began
         self._keep(Trials(self.trials.trials, self.trials.seconds + seconds))
