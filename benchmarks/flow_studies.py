@@ -3,12 +3,14 @@
     python benchmarks/flow_studies.py [--seeds 20]
 
 The first table is the autocorrelation of the gradient along a line of 256 inputs in [-2, 2], width 200, batch
-statistics frozen at those of the line, random biases in the first layer (Balduzzi et al. 2017, 1702.08591). The second
-is the loss at five points along one direction, for a network and its twin with W1 x 10 and W2 / 10 (Li et al. 2018).
+statistics frozen at those of the line, random biases in the first layer (Balduzzi et al. 2017, 1702.08591): the mean
+over seeds and its standard error. The second is the loss at five points along one direction, for a network and its twin
+with W1 x 10 and W2 / 10 (Li et al. 2018).
 """
 
 import argparse
 import statistics
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -39,6 +41,7 @@ class Net(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(WIDTH, WIDTH, bias=False) for _ in range(depth))
         self.norms = nn.ModuleList(Frozen() if norm else nn.Identity() for _ in range(depth))
         self.last = nn.Linear(WIDTH, 1)
+        nn.init.kaiming_normal_(self.first.weight, nonlinearity="relu")
         nn.init.normal_(self.first.bias)
         for layer in self.layers:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
@@ -48,7 +51,7 @@ class Net(nn.Module):
         for layer, norm in zip(self.layers, self.norms, strict=True):
             branch = layer(torch.relu(norm(x)))
             x = branch if self.beta is None else x + self.beta * branch
-        return self.last(torch.relu(x))
+        return self.last(x)
 
 
 NETS = {
@@ -59,8 +62,8 @@ NETS = {
 
 def shattering(seeds: int) -> None:
     line = torch.linspace(-2, 2, POINTS).view(-1, 1)
-    print(f"autocorrelation at lag 1 / lag 10, mean of {seeds} seeds")
-    print(f"{'':26}" + "".join(f"L={depth:<14}" for depth in DEPTHS))
+    print(f"autocorrelation at lag 1 / lag 10, mean of {seeds} seeds (standard error)")
+    print("| | " + " | ".join(f"L = {depth}" for depth in DEPTHS) + " |\n|---" + "|---" * len(DEPTHS) + "|")
     for name, (beta, norm) in NETS.items():
         cells = []
         for depth in DEPTHS:
@@ -70,9 +73,13 @@ def shattering(seeds: int) -> None:
                 net = Net(depth, beta, norm)
                 net(line)  # takes the statistics
                 found.append(gradient_autocorrelation(net, line, LAGS))
-            means = [statistics.fmean(values) for values in zip(*found, strict=True)]
-            cells.append(" / ".join(f"{mean:.3f}" for mean in means))
-        print(f"{name:26}" + "".join(f"{cell:<16}" for cell in cells))
+            cells.append(" / ".join(mean_text(values) for values in zip(*found, strict=True)))
+        print(f"| {name} | " + " | ".join(cells) + " |")
+
+
+def mean_text(values: Sequence[float]) -> str:
+    error = statistics.stdev(values) / len(values) ** 0.5
+    return f"{statistics.fmean(values):.3f} ({error:.3f})"
 
 
 def slices() -> None:

@@ -15,6 +15,7 @@ from skipstone.report import arcs, figures, update_rule, words
 from skipstone.report.figures import Figure, FlowLine
 from skipstone.report.templates import render
 from skipstone.runs.flow import FlowRecord
+from skipstone.runs.flow.drawing import Line, flow_svg
 from skipstone.runs.records import RunRecord
 
 REPORT_FILE = "report.html"
@@ -96,7 +97,7 @@ def page(records: Records, *, title: str | None = None) -> str:
         undrawn=[n for n in records.networks.values() if n.drawing is None],
         legend=arcs.legend(drawings),
         arc_kinds=dict.fromkeys(arc.kind for drawing in drawings for arc in drawing.arcs),
-        flow_rows=_flow_rows(records),
+        flow_rows=_flow_rows(records), flow_by_network=_flow_by_network(records),
         steps=update_rule.steps(), gradient=update_rule.GRADIENT, rate=update_rule.RATE,
         bound=bound, exponent=round(math.log2(bound)),
         recipe=_recipe(records), environment=_environment(records),
@@ -130,6 +131,17 @@ def _flow_rows(records: Records) -> list[FlowRow]:
         if shown:
             rows.append(FlowRow("Networks" if depth is None else f"Depth {depth}", shown, notes))
     return rows
+
+
+def _flow_by_network(records: Records) -> str:
+    """The gradient at each layer's output, a network at a time, at the first and the last recorded epoch, as SVG."""
+    panels = []
+    for group in records.comparison.groups:
+        moments = (("first step", records.flow([group], 0)), ("last epoch", records.flow([group], -1)))
+        lines = [Line.mean(name, [line.record for line in found]) for name, found in moments if found]
+        if lines:
+            panels.append((f"{group.label}, n = {len(records.runs[group.label])}", lines))
+    return flow_svg(panels) if panels else ""
 
 
 def _at(flow: Sequence[FlowRecord], epoch: int) -> FlowRecord | None:
