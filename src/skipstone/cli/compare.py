@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -27,6 +27,7 @@ def run(
     vary: Annotated[list[str] | None, Parameter(negative="")] = None,
     variant: Annotated[list[str] | None, Parameter(negative="", consume_multiple=False)] = None,
     against: str = "",
+    match: Literal["epochs", "macs", "time"] = "epochs",
     plan_only: Annotated[bool, Parameter(name="--plan")] = False,
     workers: int | None = None,
     device: str = "cpu",
@@ -65,6 +66,9 @@ def run(
         What the others are compared with: a family (plain), a variant, an option (width=8), or a network as the table
         names it. Fewer pairs than all, which is the default, so that fewer seeds establish a difference. To be decided
         before the results are seen.
+    match
+        What the networks get equally much of: epochs, macs (training multiply-adds) or time. --epochs are then the
+        first network's, and the others' are chosen to match, by a few measured steps.
     plan_only
         Train nothing: print the runs, their time and memory measured by a few steps, and what difference the seeds
         could resolve.
@@ -80,7 +84,7 @@ def run(
         text, or json for the content of comparison.json.
     """
     from skipstone.cli.progress import watched
-    from skipstone.experiments import compare, forecast, plan
+    from skipstone.experiments import compare, forecast, matched, plan
     from skipstone.experiments.comparison import demand_known
     from skipstone.report import write_report
     from skipstone.report.tables import forecast_text
@@ -98,13 +102,15 @@ def run(
     specs = plan(names, out=out, base=base, seeds=seeds, vary=varied, variants=list(map(parse_variant, variant or [])))
     if against:
         demand_known(specs, against)
+    specs = matched(specs, match, out, keep=not plan_only)
     if plan_only:
         found = forecast(specs, workers=workers)
         print(json.dumps(encode(found), indent=1) if format == "json" else forecast_text(found))
         return 0
-    title = f"{len(specs)} runs of {epochs} epochs on {data}"
+    counts = sorted({spec.epochs for spec in specs})
+    title = f"{len(specs)} runs of {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} epochs on {data}"
     with watched(specs, title, (logs or arguments.LoggingFlags()).logging()) as watch:
-        comparison = compare(specs, out, against=against, runner=runner, watch=watch)
+        comparison = compare(specs, out, against=against, match=match, runner=runner, watch=watch)
     if any(outcome.status == "interrupted" for outcome in comparison.outcomes):
         raise KeyboardInterrupt
     report = write_report(out)

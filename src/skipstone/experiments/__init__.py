@@ -7,6 +7,7 @@ from skipstone.experiments.comparing import compare
 from skipstone.experiments.comparison import Comparison, Difference, Group, read_comparison, read_group_runs
 from skipstone.experiments.forecast import Forecast, forecast
 from skipstone.experiments.local import LocalRunner, available_cores, run_local
+from skipstone.experiments.matching import matched
 from skipstone.experiments.plan import plan
 from skipstone.experiments.runner import Runner, RunProgress
 from skipstone.experiments.statistics import Interval, Sample, sample, welch
@@ -26,6 +27,7 @@ __all__ = [
     "available_cores",
     "compare",
     "forecast",
+    "matched",
     "plan",
     "read_comparison",
     "read_group_runs",

@@ -9,7 +9,7 @@ from pathlib import Path
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.files import make_folder, write_atomically
 from skipstone.core.lock import Lock
-from skipstone.experiments.comparison import COMPARISON_FILE, Comparison, demand_known, summarise
+from skipstone.experiments.comparison import COMPARISON_FILE, Comparison, Match, demand_known, summarise
 from skipstone.experiments.local import LocalRunner
 from skipstone.experiments.networks import NETWORKS_FILE, Networks, inspect_network
 from skipstone.experiments.plan import RUNS_FOLDER, folder_name, run_label
@@ -26,6 +26,7 @@ def compare(
     out: str | Path,
     *,
     against: str = "",
+    match: Match = "epochs",
     workers: int | None = None,
     watch: Watcher | None = None,
     runner: Runner | None = None,
@@ -36,7 +37,8 @@ def compare(
     cut ones resume, and a failed one leaves its error in the outcomes and the others as they are. A spec without a
     folder gets one under `out`; `skipstone.experiments.plan` makes specs from models, options and seeds. `against`
     names what the others are compared with, a family (`plain`), a variant, an option (`width=8`) or a group's label:
-    fewer pairs, so that fewer seeds establish a difference; all pairs that differ in one factor if not given.
+    fewer pairs, so that fewer seeds establish a difference; all pairs that differ in one factor if not given. Runs
+    share their epochs, unless `match` says that `skipstone.experiments.matched` chose them otherwise.
     `workers` is how many run at a time (default: the cores this process may use); `watch` is told of every epoch.
     `runner` trains elsewhere: `skipstone.experiments.cluster.RayRunner` on a cluster, where `out` must lie on storage
     all nodes share.
@@ -47,7 +49,7 @@ def compare(
         OSError: `out` cannot be made.
     """
     placed = [spec if spec.out else replace(spec, out=_folder(spec, out)) for spec in specs]
-    _demand_comparable(placed)
+    _demand_comparable(placed, ("data", "epochs") if match == "epochs" else ("data",))
     runner = runner or LocalRunner(workers)
     if against:
         demand_known(placed, against)
@@ -56,7 +58,7 @@ def compare(
     demand_possible([spec for spec in placed if not holds_work(Path(str(spec.out)))], here=runner.on_this_machine)
     with _alone(Path(out)):
         outcomes = runner.run(placed, watch=watch)
-        comparison = summarise([_record(spec) for spec in placed], outcomes, against)
+        comparison = summarise([_record(spec) for spec in placed], outcomes, against, match)
         write_json(Path(out) / COMPARISON_FILE, comparison.to_dict())
         if not any(outcome.status == "interrupted" for outcome in outcomes):
             write_json(Path(out) / NETWORKS_FILE, _networks(comparison, placed).to_dict())
@@ -104,10 +106,10 @@ def _record(spec: RunSpec) -> RunRecord:
     return RunRecord(folder, spec, {}, (), (), None)
 
 
-def _demand_comparable(specs: Sequence[RunSpec]) -> None:
+def _demand_comparable(specs: Sequence[RunSpec], shared: Sequence[str]) -> None:
     if not specs:
         raise SkipstoneError("nothing to compare: no run was given")
-    for what in ("data", "epochs"):
+    for what in shared:
         found = {getattr(spec, what) for spec in specs}
         if len(found) > 1:
             raise SkipstoneError(f"runs to compare must share their {what}, found {', '.join(map(str, sorted(found)))}")

@@ -4,11 +4,12 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from statistics import fmean
+from typing import Any, Literal
 
 from skipstone.core.codec import Json, decode, encode
 from skipstone.core.errors import UnknownNameError
-from skipstone.experiments.plan import RUNS_FOLDER, family_of, run_label, varied_options
+from skipstone.experiments.plan import RUNS_FOLDER, chosen_options, family_of, label_of, varied_options
 from skipstone.experiments.statistics import (
     CONFIDENCE,
     Interval,
@@ -25,6 +26,7 @@ from skipstone.runs.records import RunRecord, RunSpec, read_json, read_run
 
 VERSION = 1
 COMPARISON_FILE = "comparison.json"
+Match = Literal["epochs", "macs", "time"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,8 @@ class Group:
     Accuracies are fractions, of the last epoch. `train_accuracy` is the running mean over that epoch's batches,
     `overfitting_gap` the accuracy on training images less that on validation images, both measured alike;
     `test_accuracy` is taken once, at the end. `runs` are the folders' names in the order of `seeds`. `num_infinite`
-    counts the seeds whose loss became NaN or infinite. `variant` is the name of the edits made to the network.
+    counts the seeds whose loss became NaN or infinite. `variant` is the name of the edits made to the network. `epochs`
+    are those planned for a run, `seconds` the mean wall time of one.
     """
 
     label: str
@@ -51,6 +54,8 @@ class Group:
     overfitting_gap: Sample
     num_infinite: int
     variant: str = ""
+    epochs: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,7 @@ class Comparison:
     """What came of a set of runs: every group, the differences of test accuracy, how every run ended, warnings.
 
     `against` names what the others were to be compared with, chosen before anything was trained; empty for all pairs.
+    `match` is what networks have equally much of: epochs, multiply-adds (`macs`) or time; `epochs` is the first one's.
     """
 
     data: str
@@ -91,6 +97,7 @@ class Comparison:
     outcomes: tuple[Outcome, ...]
     warnings: tuple[str, ...]
     against: str = ""
+    match: Match = "epochs"
 
     @property
     def complete(self) -> bool:
@@ -126,7 +133,8 @@ def demand_known(specs: Sequence[RunSpec], against: str) -> None:
     """
     varied = varied_options([spec.options for spec in specs])
     every = [
-        _names(_label(spec, varied), family_of(spec.model).name, spec.variant, _chosen(spec, varied)) for spec in specs
+        _names(label_of(spec, varied), family_of(spec.model).name, spec.variant, chosen_options(spec, varied))
+        for spec in specs
     ]
     bearing = sum(against in names for names in every)
     if not 0 < bearing < len(specs):
@@ -134,7 +142,9 @@ def demand_known(specs: Sequence[RunSpec], against: str) -> None:
         raise UnknownNameError("network to compare against", against, known)
 
 
-def summarise(records: Sequence[RunRecord], outcomes: Sequence[Outcome], against: str = "") -> Comparison:
+def summarise(
+    records: Sequence[RunRecord], outcomes: Sequence[Outcome], against: str = "", match: Match = "epochs"
+) -> Comparison:
     """The comparison of these runs; unfinished ones are counted in the warnings only.
 
     `against` limits the differences to those from the groups of that label, family, variant or `option=value`.
@@ -146,7 +156,7 @@ def summarise(records: Sequence[RunRecord], outcomes: Sequence[Outcome], against
     grouped: dict[str, list[RunRecord]] = {}
     for record in records:
         if record.result is not None:
-            grouped.setdefault(_label(record.spec, varied), []).append(record)
+            grouped.setdefault(label_of(record.spec, varied), []).append(record)
     groups = tuple(_group(label, runs, varied) for label, runs in grouped.items())
     spec = records[0].spec
     return Comparison(
@@ -157,15 +167,8 @@ def summarise(records: Sequence[RunRecord], outcomes: Sequence[Outcome], against
         outcomes=tuple(outcomes),
         warnings=(*_unfinished(outcomes), *_uneven(groups), *_infinite(groups), *_few_seeds(groups)),
         against=against,
+        match=match,
     )
-
-
-def _chosen(spec: RunSpec, varied: set[str]) -> dict[str, Any]:
-    return {key: value for key, value in spec.options.items() if key in varied}
-
-
-def _label(spec: RunSpec, varied: set[str]) -> str:
-    return run_label(spec.model, _chosen(spec, varied), spec.variant)
 
 
 def _names(label: str, family: str, variant: str, options: Mapping[str, Any]) -> set[str]:
@@ -182,7 +185,7 @@ def _group(label: str, runs: Sequence[RunRecord], varied: set[str]) -> Group:
         model=spec.model,
         family=family.name,
         depth=family.depth,
-        options=_chosen(spec, varied),
+        options=chosen_options(spec, varied),
         num_parameters=results[0].num_parameters,
         seeds=tuple(run.spec.seed for run in runs),
         runs=tuple(run.folder.name for run in runs),
@@ -192,6 +195,8 @@ def _group(label: str, runs: Sequence[RunRecord], varied: set[str]) -> Group:
         overfitting_gap=sample([result.overfitting_gap for result in results], floor=-1.0),
         num_infinite=sum(not result.finite for result in results),
         variant=spec.variant,
+        epochs=spec.epochs,
+        seconds=fmean(result.wall_seconds for result in results),
     )
 
 

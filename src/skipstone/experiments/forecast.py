@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from skipstone.core.errors import SkipstoneError
 from skipstone.experiments.local import LocalRunner, one_thread_context
-from skipstone.experiments.plan import run_label, varied_options
+from skipstone.experiments.plan import label_of, varied_options
 from skipstone.experiments.possible import demand_possible
 from skipstone.experiments.statistics import CONFIDENCE
 from skipstone.runs.outcome import exit_text
@@ -61,8 +61,7 @@ def forecast(specs: Sequence[RunSpec], *, workers: int | None = None) -> Forecas
     groups: dict[str, list[RunSpec]] = {}
     varied = varied_options([spec.options for spec in specs])
     for spec in specs:
-        chosen = {key: value for key, value in spec.options.items() if key in varied}
-        groups.setdefault(run_label(spec.model, chosen, spec.variant), []).append(spec)
+        groups.setdefault(label_of(spec, varied), []).append(spec)
     networks = tuple(_forecast(label, runs) for label, runs in groups.items())
     at_once = min(runner.at_once, len(specs))
     costs = sorted((n.cost for n in networks if n.cost for _ in range(n.num_runs)), key=lambda c: -c.seconds)

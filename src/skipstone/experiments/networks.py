@@ -31,7 +31,8 @@ class NetworkRecord:
     """A group's network. `drawing` is None where it could not be recorded, and `note` says why.
 
     `bare` holds the gradient of the first step for each of `seeds`, on the first `batch_size` training images; both are
-    empty where the network has no options to leave normalisation out.
+    empty where the network has no options to leave normalisation out. `macs` are one image's multiply-adds, 0 where
+    they are not known.
     """
 
     label: str
@@ -40,6 +41,7 @@ class NetworkRecord:
     seeds: tuple[int, ...] = ()
     bare: tuple[FlowRecord, ...] = ()
     batch_size: int = 0
+    macs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +72,13 @@ def inspect_network(label: str, specs: Sequence[RunSpec]) -> NetworkRecord:
     with _one_thread():
         try:
             splits = load(spec.data, spec.data_dir, val_fraction=spec.val_fraction, split_seed=spec.split_seed)
-            drawing = _drawing(label, spec, splits)
+            drawing, macs = _drawing(label, spec, splits)
         except SkipstoneError as error:
             return NetworkRecord(label, note=str(error))
         if not _has_bare_form(spec):
-            return NetworkRecord(label, drawing)
+            return NetworkRecord(label, drawing, macs=macs)
         bare = tuple(_bare_gradient(each, splits) for each in specs)
-    return NetworkRecord(label, drawing, "", tuple(each.seed for each in specs), bare, spec.recipe.batch_size)
+    return NetworkRecord(label, drawing, "", tuple(each.seed for each in specs), bare, spec.recipe.batch_size, macs)
 
 
 @contextmanager
@@ -92,13 +94,15 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _drawing(label: str, spec: RunSpec, splits: "Splits") -> Drawing:
+def _drawing(label: str, spec: RunSpec, splits: "Splits") -> tuple[Drawing, int]:
+    """(the network drawn, the multiply-adds of one image)."""
+    from skipstone.graphs.costs import cost
     from skipstone.skips import find_skips
     from skipstone.tracing import trace
     from skipstone.training import build_model
 
     graph = trace(build_model(spec, splits.shape, splits.num_classes), (2, *splits.shape))
-    return draw(graph, find_skips(graph), label)
+    return draw(graph, find_skips(graph), label), cost(graph).macs // 2
 
 
 def _has_bare_form(spec: RunSpec) -> bool:

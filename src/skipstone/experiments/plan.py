@@ -91,6 +91,16 @@ def varied_options(every: Sequence[Mapping[str, Any]]) -> set[str]:
     return {key for key in keys if len({repr(options.get(key)) for options in every}) > 1}
 
 
+def chosen_options(spec: RunSpec, varied: set[str]) -> dict[str, Any]:
+    """The options of a run that are varied."""
+    return {key: value for key, value in spec.options.items() if key in varied}
+
+
+def label_of(spec: RunSpec, varied: set[str]) -> str:
+    """What the group of a run is called where these options are varied."""
+    return run_label(spec.model, chosen_options(spec, varied), spec.variant)
+
+
 def folder_name(label: str, seed: int) -> str:
     """The label as a file name on every system, and the seed."""
     return f"{re.sub(r'[^A-Za-z0-9=._-]+', '-', label).strip('-')}_seed{seed}"

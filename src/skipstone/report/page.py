@@ -88,6 +88,7 @@ def page(records: Records, *, title: str | None = None) -> str:
         training_notes=words.training_notes(comparison.groups),
         percent=words.percent, spread=words.spread, points=words.points, interval=words.interval_text,
         colours=records.colours,
+        macs={name: network.macs for name, network in records.networks.items()},
         accuracy=figures.dots(comparison.groups, "test_accuracy", "Test accuracy") if comparison.groups else None,
         gap=figures.dots(comparison.groups, "overfitting_gap", "Training less validation accuracy", in_points=True)
         if comparison.groups else None,
@@ -162,7 +163,15 @@ def _subtitle(comparison: Comparison) -> str:
     seeds = sorted({seed for group in comparison.groups for seed in group.seeds})
     runs = sum(outcome.complete for outcome in comparison.outcomes)
     named = f"{_counted(len(seeds), 'seed')} ({', '.join(map(str, seeds))})"
-    return f"{_counted(runs, 'complete run')}, {_counted(comparison.epochs, 'epoch')} each, {named}"
+    return f"{_counted(runs, 'complete run')}, {_epochs(comparison)}, {named}"
+
+
+def _epochs(comparison: Comparison) -> str:
+    """`15 epochs each`; where they were matched otherwise, by what, and each network's."""
+    if comparison.match == "epochs":
+        return f"{_counted(comparison.epochs, 'epoch')} each"
+    each = ", ".join(f"{group.label} {group.epochs}" for group in comparison.groups)
+    return f"epochs matched by {words.MATCHED[comparison.match]} ({each})"
 
 
 def _recipe(records: Records) -> list[tuple[str, str]]:

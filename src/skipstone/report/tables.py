@@ -19,12 +19,16 @@ def accuracy_table(comparison: Comparison) -> "Table":
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", header_style="bold")
     table.add_column("network", no_wrap=True)
-    for name in ("parameters", "training", "validation", "test", "n"):
+    unequal = len({group.epochs for group in comparison.groups}) > 1
+    for name in ("parameters", *(["epochs"] if unequal else []), "training", "validation", "test", "n"):
         table.add_column(name, justify="right", no_wrap=True)
     for group in comparison.groups:
         accuracies = (group.train_accuracy, group.val_accuracy, group.test_accuracy)
         counts = f"{group.num_parameters:,}", str(group.test_accuracy.n)
-        table.add_row(Text(group.label), counts[0], *(words.spread(accuracy) for accuracy in accuracies), counts[1])
+        epochs = [str(group.epochs)] if unequal else []
+        table.add_row(
+            Text(group.label), counts[0], *epochs, *(words.spread(accuracy) for accuracy in accuracies), counts[1]
+        )
     return table
 
 

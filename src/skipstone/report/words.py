@@ -11,6 +11,9 @@ from skipstone.report.figures import FlowLine
 SAME_ORDER = 10.0
 """A gradient whose first and last layer differ by less than this factor is said to be of one order of magnitude."""
 
+MATCHED = {"epochs": "epochs", "macs": "multiply-adds", "time": "time"}
+"""What networks were given equally much of, in words."""
+
 MAIN_FACTORS = ("family", "variant")
 """What a comparison is usually made for: it stands before differences between depths and options."""
 
