@@ -152,6 +152,28 @@ def test_grouped_convolution_takes_zeros():
     torch.testing.assert_close(zeroed(x), want)
 
 
+class JoinedThenAdded(nn.Module):
+    """What was joined goes into a residual: of its sum the branch alone is left, which is as wide as before."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.c = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(8, 8, 1), nn.Conv2d(8, 2, 1)
+
+    def forward(self, x):
+        joined = torch.cat([self.a(x), x], 1)
+        return self.c(joined + self.b(joined))
+
+
+def test_a_sum_without_its_joined_term_is_as_wide_as_before():
+    model, x = JoinedThenAdded(), torch.randn(2, 4, 6, 6)
+    plain = surgery.ablate(model, "all", x)
+    assert (plain.b.in_channels, plain.c.in_channels) == (4, 8)
+    want = model.c(nn.functional.conv2d(model.a(x), model.b.weight[:, :4], model.b.bias))
+    torch.testing.assert_close(plain(x), want)
+    with pytest.raises(SkipstoneError, match=r"add in forward .* reads the concatenation and cannot be made narrower"):
+        surgery.ablate(model, lambda skip: skip.merge == "cat", x)
+
+
 class GroupNormed(nn.Module):
     """The decoder of a diffusion U-Net: a concatenation, a group norm over it, a convolution."""
 

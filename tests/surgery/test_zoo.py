@@ -16,19 +16,9 @@ from torch.utils.checkpoint import checkpoint
 from skipstone import surgery
 from skipstone.models import create
 from skipstone.skips import find_skips
+from twins import assert_same, gradients, run, with_forward
 
 pytestmark = pytest.mark.zoo
-
-
-def with_forward(model, forwards):
-    """A copy whose modules of the named classes run the given forward functions."""
-    twin = copy.deepcopy(model)
-    for module in twin.modules():
-        base = getattr(type(module), "_skipstone_base", type(module))
-        module.__class__ = base
-        if base.__name__ in forwards:
-            module.__class__ = type(base.__name__, (base,), {"forward": forwards[base.__name__]})
-    return twin
 
 
 def basic(self, x):
@@ -100,27 +90,6 @@ def network(request):
         if isinstance(module, nn.Dropout):
             module.p = 0.0  # MobileNetV2's own would make two runs differ
     return model.double(), torch.randn(shape, dtype=torch.float64), number, forwards
-
-
-def run(model, x):
-    y = model(**x) if isinstance(x, dict) else model(x)
-    return y.last_hidden_state if hasattr(y, "last_hidden_state") else y
-
-
-def gradients(model, x):
-    model.zero_grad()
-    y = run(model, x)
-    (y * torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view_as(y)).sum().backward()
-    return y.detach(), {n: p.grad for n, p in model.named_parameters() if p.grad is not None and p.grad.any()}
-
-
-def assert_same(a, b, x):
-    torch.manual_seed(1)
-    (ya, ga), (yb, gb) = gradients(a, x), gradients(b, x)
-    torch.testing.assert_close(ya, yb, rtol=0, atol=1e-10)
-    assert ga.keys() == gb.keys()
-    for name in ga:
-        torch.testing.assert_close(ga[name], gb[name], rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("parameters", ["keep", "remove"])

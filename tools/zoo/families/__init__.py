@@ -13,6 +13,11 @@ NAMES = (
     "segmentation_models_pytorch",
     "monai",
     "vit_pytorch",
+    "x_transformers",
+    "denoising_diffusion_pytorch",
+    "asteroid",
+    "torch_geometric",
+    "open_clip_torch",
 )
 
 

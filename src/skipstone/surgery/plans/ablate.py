@@ -130,8 +130,8 @@ def _wanted(model: nn.Module, which: Which, example: object, parameters: Paramet
     _check_runs_together(graph, gone)
     for skip in chosen:
         edits += _edits_of(graph, model, skip, gone[skip.merge_node], cat)
-    if cat == "drop" and (dropped := {s.merge_node: gone[s.merge_node] for s in chosen if s.merge == "cat"}):
-        edits += channels.narrowed(graph, model, dropped)
+    if cat == "drop" and any(skip.merge == "cat" for skip in chosen):
+        edits += channels.narrowed(graph, model, gone)
     cut = {(merge, position) for merge, positions in gone.items() for position in positions}
     idle = _idle(graph, model, cut) if not (cat == "zero" and any(s.merge == "cat" for s in chosen)) else ()
     removed = tuple(path for path in idle if modules.find(model, path) and parameters == "remove")

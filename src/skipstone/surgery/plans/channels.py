@@ -31,10 +31,10 @@ class Kept:
         return sum(stop - start for start, stop in self.ranges)
 
 
-def narrowed(graph: Graph, model: nn.Module, dropped: Mapping[int, tuple[int, ...]]) -> Iterator[Edit]:
+def narrowed(graph: Graph, model: nn.Module, gone: Mapping[int, tuple[int, ...]]) -> Iterator[Edit]:
     """The edits that let every reader take what is left of concatenations.
 
-    `dropped` maps a concatenation's node to the operands (by position) that go.
+    `gone` maps a merge's node to the operands (by position) that it loses; those of sums need not fit any more.
 
     Raises:
         SurgeryError: a reader that cannot be narrowed.
@@ -42,10 +42,13 @@ def narrowed(graph: Graph, model: nn.Module, dropped: Mapping[int, tuple[int, ..
     kept: dict[int, Kept] = {}
     done: set[str] = set()
     for node in graph:
-        if node.kind != "op" or node.output > 0 or not (node.index in dropped or any(i in kept for i in node.inputs)):
+        if node.kind != "op" or node.output > 0 or not (node.index in gone or any(i in kept for i in node.inputs)):
             continue
-        if node.op in ("cat", "hstack") or node.index in dropped:
-            kept[node.index] = _of_cat(graph, node, dropped.get(node.index, ()), kept)
+        if node.op in ("cat", "hstack") or (node.index in gone and has_role(node, "join")):
+            kept[node.index] = _of_cat(graph, node, gone.get(node.index, ()), kept)
+        elif node.index in gone and (left := _left_of_sum(graph, node, gone[node.index])) is not None:
+            if left in kept:
+                kept[node.index] = kept[left]
         elif (edit := _of_layer(graph, model, node, kept)) is not None:
             if edit.module not in done:
                 done.add(edit.module)
@@ -62,6 +65,12 @@ def narrowed(graph: Graph, model: nn.Module, dropped: Mapping[int, tuple[int, ..
                     'made narrower; use cat="zero", which keeps the sizes'
                 )
             kept[node.index] = passed
+
+
+def _left_of_sum(graph: Graph, node: Node, gone: tuple[int, ...]) -> int | None:
+    """The one term that a sum is left with, where that is of the sum's own shape."""
+    left = [i for position, i in enumerate(node.inputs) if position not in gone]
+    return left[0] if len(left) == 1 and graph[left[0]].shape == node.shape else None
 
 
 def concatenated_axis(node: Node) -> int:
