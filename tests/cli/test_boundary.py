@@ -229,6 +229,19 @@ def test_each_kind_of_error_in_words(capsys, error, words):
     assert words in capsys.readouterr().err
 
 
+def test_a_reader_of_the_help_that_has_gone_is_no_error(capsys):
+    """Rich ends the program by SystemExit(1) then; `skipstone train --help | head -1` blamed the network for it."""
+
+    def command():
+        try:
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+        except BrokenPipeError:
+            raise SystemExit(1)  # noqa: B904 - as rich raises it
+
+    assert boundary.guarded(command) == 0
+    assert capsys.readouterr().err == ""
+
+
 # ---- the process itself: streams, names, signals
 
 

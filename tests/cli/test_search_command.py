@@ -26,7 +26,9 @@ TINY = ["--model", "plain8", "--option", "width=4", "--epochs", "3", "--runs", "
     [
         (["--model", "plain9"], "no plain of depth 9"),
         (["--space", "lr"], "factor 'lr' is not understood, expected name=low..high"),
-        (["--space", "nope=1,2"], "unknown option of resnet20 'nope'"),
+        (["--space", "lrr=0.1,0.2"], "unknown factor 'lrr'; nearest: lr"),
+        (["--model", "dense20", "--space", "shortcut=A,B"], "unknown factor 'shortcut'"),
+        (["--space", "model=dense20,resnet20", "--space", "shortcut=A,B"], "unknown option of dense20 'shortcut'"),
         (["--data", "nope"], "unknown data set 'nope'"),
         (["--budget", "soon"], "time 'soon' is not understood, expected as 90s, 10m or 2h"),
         (["--runs", "0"], "runs is 0, expected at least 1"),

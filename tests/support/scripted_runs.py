@@ -22,6 +22,11 @@ class ScriptedRunner:
         self.quality, self.dies_after, self.fails = quality, dies_after, fails or (lambda spec: False)
         self.seen: list[RunSpec] = []
 
+    on_this_machine = True
+
+    def demand_ready(self):
+        """Always."""
+
     def run(self, specs, *, watch=None):
         watch = watch or (lambda progress: None)
         outcomes = kept(specs, watch)

@@ -49,6 +49,9 @@ def guarded(command: Callable[[], int]) -> int:
         status = CLEAN if _reader_has_gone() else _told(error)
     except OSError as error:
         status = _lost_output(error) if _came_from_printing(error) else _told(error)
+    except SystemExit as error:
+        # Rich, which prints the help, answers so to a reader that has gone.
+        status = CLEAN if isinstance(error.__context__, BrokenPipeError) else _told(error)
     except BaseException as error:  # noqa: BLE001 - the one place where every error ends, each told and none swallowed
         status = _told(error)
     return _flushed(status)

@@ -182,7 +182,7 @@ def test_numbers_that_make_no_sense(tmp_path, given, words):
 
 def test_an_option_that_a_network_lacks_is_refused_before_the_first_trial(tmp_path):
     for text in ("nope=1,2", "model=plain9,plain8"):
-        with pytest.raises(SkipstoneError, match=r"unknown option of plain8 'nope'|no plain of depth 9"):
+        with pytest.raises(SkipstoneError, match=r"unknown factor 'nope'|no plain of depth 9"):
             search(BASE, tmp_path / "s", space=[parse_factor(text)], runner=ScriptedRunner(hill))
     assert not (tmp_path / "s").exists()
 

@@ -23,7 +23,7 @@ from skipstone.experiments.search.advice import Told, canonical, demand_optuna, 
 from skipstone.experiments.search.finals import expected_seconds, run_finals
 from skipstone.experiments.search.pruning import floors
 from skipstone.experiments.search.records import SEARCH_FILE, TRIALS_FILE, Found, Search, Trial, Trials
-from skipstone.experiments.search.space import Factor, default_space, demand_space, place, settings_of
+from skipstone.experiments.search.space import Factor, default_space, demand_factors, demand_space, place, settings_of
 from skipstone.runs.folder import FolderError, holds_work
 from skipstone.runs.outcome import Outcome
 from skipstone.runs.records import RunRecord, RunSpec, read_json, read_run
@@ -196,6 +196,7 @@ def _demand_sense(
     if asked.seed < 0:
         raise SkipstoneError(f"seed is {asked.seed}, expected at least 0")
     demand_space(asked.space)
+    demand_factors(asked.space, asked.base)
     models = [{factor.name: value} for factor in asked.space if factor.name == "model" for value in factor.choices]
     values: list[dict[str, Any]] = [{factor.name: value} for factor in asked.space for value in factor.ends()]
     placed = [place(asked.base, {**model, **value}) for model in models or [{}] for value in values]

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from skipstone.core.errors import SkipstoneError
+from skipstone.core.errors import SkipstoneError, UnknownNameError
 from skipstone.core.literals import literal, split
 from skipstone.runs.recipe_file import override
 from skipstone.runs.records import Recipe, RunSpec
@@ -124,6 +124,20 @@ def demand_space(space: Sequence[Factor]) -> None:
             raise SkipstoneError(f"factor {name} was given twice")
     if {"depth", "blocks_per_stage"} <= set(names):
         raise SkipstoneError("depth and blocks_per_stage both say how many blocks there are; give one of them")
+
+
+def demand_factors(space: Sequence[Factor], base: RunSpec) -> None:
+    """Refuse a factor that is neither of the recipe nor an option of any network, where all are known."""
+    models = [str(choice) for factor in space if factor.name == "model" for choice in factor.choices] or [base.model]
+    names = [model.removeprefix("skipstone:") for model in models]
+    if any(":" in name for name in names):
+        return
+    from skipstone.models.registry import options
+
+    known = _RECIPE | {"model", "depth", "variant"} | {option for name in names for option in options(name)}
+    for factor in space:
+        if factor.name not in known:
+            raise UnknownNameError("factor", factor.name, known)
 
 
 def place(base: RunSpec, settings: Mapping[str, Any]) -> RunSpec:
