@@ -46,6 +46,22 @@ def test_an_error_of_the_values_names_the_module_it_came_up_in():
     )
 
 
+def test_a_network_freed_before_its_backward_pass_is_named():
+    watch = Watch()
+    watch.start()
+    try:
+        error = raised(lambda: nn.MSELoss()(Overwriting()(torch.ones(7, 4)), torch.zeros(7, 4)).backward())
+    finally:
+        watch.stop()
+    explanation = explain(error, watch)
+    assert explanation is not None
+    assert "the backward pass at test_explanation.py:" in explanation.title
+    assert "probably of Overwriting, which was called with (7, 4)" in explanation.title
+    assert "keep it in a variable" in explanation.note
+    leaf = torch.ones(2, requires_grad=True)
+    assert explain(raised(lambda: leaf.backward()), watch) is None  # no network's
+
+
 @pytest.mark.parametrize("wrap", [lambda net: net, nn.DataParallel], ids=["plain", "data-parallel"])
 def test_a_backward_error_is_met_by_the_watched_call(wrap):
     watch = Watch()

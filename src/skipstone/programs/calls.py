@@ -34,10 +34,10 @@ class RootCall:
     One for each root, written over by its next call.
     """
 
-    __slots__ = ("_module", "args", "before", "kwargs", "number", "training")
+    __slots__ = ("_module", "args", "before", "kind", "kwargs", "number", "training")
 
-    def __init__(self, module: "weakref.ref[nn.Module]", before: "Listener | None") -> None:
-        self._module, self.before = module, before
+    def __init__(self, module: "weakref.ref[nn.Module]", kind: str, before: "Listener | None") -> None:
+        self._module, self.kind, self.before = module, kind, before
         self.args: tuple[object, ...] = ()
         self.kwargs: Mapping[str, object] = {}
         self.training, self.number = False, 0
@@ -70,6 +70,7 @@ class Watch:
 
     def __init__(self, listener: Callable[[nn.Module], Listener | None] = _nobody) -> None:
         self._calls: dict[int, RootCall] = {}  # by the root's id, as long as it lives
+        self.gone: RootCall | None = None  # of the root with weights that was freed last
         self._listener = listener
         self._inside = Inside()
         self._plain: Callable[..., Any] | None = None
@@ -123,11 +124,15 @@ class Watch:
 
     def _begun(self, module: nn.Module) -> RootCall:
         number, calls = id(module), self._calls
+        learns = next(module.parameters(), None) is not None
 
         def forget(_: Any) -> None:
-            calls.pop(number, None)
+            freed = calls.pop(number, None)
+            if learns:
+                self.gone = freed
 
-        calls[number] = call = RootCall(weakref.ref(module, forget), self._listener(module))
+        kind = type(module).__name__
+        calls[number] = call = RootCall(weakref.ref(module, forget), kind, self._listener(module))
         return call
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from skipstone.programs.calls import Watch
+from skipstone.programs.calls import RootCall, Watch
 from skipstone.programs.frames import own_place
 from skipstone.tracing import Example
 from skipstone.tracing.torch_internals import compiled_from, running_module
@@ -49,6 +49,15 @@ def culprit_of(error: BaseException, watch: Watch | None = None) -> Culprit | No
     return _in_backward(frames, watch) if watch is not None else None
 
 
+def freed_before(error: BaseException, watch: Watch) -> tuple[RootCall, str] | None:
+    """The network that was freed last, and the user's line that started the backward pass an error came out of.
+
+    None where the error came out of something else, or no watched network was freed.
+    """
+    frames = list(traceback.walk_tb(error.__traceback__))
+    return (watch.gone, own_place(frames)) if watch.gone is not None and _leaves_below_loss(frames) else None
+
+
 def _in_forward(frames: list[tuple[FrameType, int]], calls: list[int]) -> Culprit | None:
     outermost, innermost = frames[calls[0]][0].f_locals, frames[calls[-1]][0].f_locals
     root = unwrapped(outermost["self"])
@@ -58,12 +67,7 @@ def _in_forward(frames: list[tuple[FrameType, int]], calls: list[int]) -> Culpri
 
 
 def _in_backward(frames: list[tuple[FrameType, int]], watch: Watch) -> Culprit | None:
-    code = torch.autograd.backward.__code__
-    started = next((frame for frame, _ in frames if frame.f_code is code), None)
-    if started is None:
-        return None
-    losses = started.f_locals.get("tensors")
-    reached = _parameters_below([losses] if isinstance(losses, torch.Tensor) else list(losses or ()))
+    reached = _leaves_below_loss(frames)
     shares = {module: sum(id(p) in reached for p in module.parameters()) for module, _ in watch.roots()}
     if not any(shares.values()):
         return None
@@ -71,7 +75,15 @@ def _in_backward(frames: list[tuple[FrameType, int]], watch: Watch) -> Culprit |
     return Culprit(unwrapped(root), watch.last(root).example(), "backward", own_place(frames))
 
 
-def _parameters_below(losses: list[torch.Tensor]) -> set[int]:
+def _leaves_below_loss(frames: list[tuple[FrameType, int]]) -> set[int]:
+    """The ids of the leaves below what a running backward pass started from; none where no such pass is running."""
+    code = torch.autograd.backward.__code__
+    started = next((frame for frame, _ in frames if frame.f_code is code), None)
+    losses = started.f_locals.get("tensors") if started is not None else None
+    return _leaves_below([losses] if isinstance(losses, torch.Tensor) else list(losses or ()))
+
+
+def _leaves_below(losses: list[torch.Tensor]) -> set[int]:
     """The ids of the leaves that the losses' backward graphs end in."""
     pending = [loss.grad_fn for loss in losses if isinstance(loss, torch.Tensor)]
     seen: set[object] = set()

@@ -13,7 +13,7 @@ from skipstone.checks.repair import Repair
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.graph import shape_text
 from skipstone.programs.calls import Watch
-from skipstone.programs.culprit import Culprit, culprit_of
+from skipstone.programs.culprit import Culprit, culprit_of, freed_before
 from skipstone.programs.keras_building import Unfinished, culprit_of_building
 from skipstone.programs.losses import LossFault, loss_fault_of
 from skipstone.tracing.nests import tensors_in
@@ -75,7 +75,27 @@ def explain(error: BaseException, watch: Watch | None = None) -> Explanation | N
     if fault is not None:
         return Explanation(fault.title, loss=fault)
     culprit = culprit_of_building(error) or culprit_of(error, watch)
-    return _explained(culprit) if culprit is not None else None
+    if culprit is None:
+        return _freed(error, watch) if watch is not None else None
+    return _explained(culprit)
+
+
+def _freed(error: BaseException, watch: Watch) -> Explanation | None:
+    """In words: nothing is kept alive for us, and of a network that is gone there is nothing to record."""
+    found = freed_before(error, watch)
+    if found is None:
+        return None
+    call, place = found
+    example = call.example()
+    given = ", ".join(_shapes((example.args, dict(example.kwargs)))) or "no tensor"
+    note = (
+        f"{call.kind} was freed before the backward pass, so there is no network left to look at: keep it in a variable "
+        "(`net = ...`) until backward() has returned, and the operation at fault is named here"
+    )
+    return Explanation(
+        f"the backward pass{f' at {place}' if place else ''}, probably of {call.kind}, which was called with {given}",
+        note=note,
+    )
 
 
 def _explained(culprit: Culprit) -> Explanation:
