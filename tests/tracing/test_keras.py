@@ -53,13 +53,13 @@ def test_running_it_gives_the_same_as_without_us(networks, keras):
 
 
 @pytest.mark.parametrize(
-    ("options", "message", "advice"),
+    ("options", "message", "layer", "num_parameters"),
     [
-        ({"filters": 12}, "cannot add 8 channels to 12 channels", "Conv2D(12, 1)"),
-        ({"strides": 2}, "cannot add 16x16 to 8x8", "Conv2D(8, 1, strides=2)"),
+        ({"filters": 12}, "cannot add 8 channels to 12 channels", "Conv2D(12, 1)", 108),
+        ({"strides": 2}, "cannot add 16x16 to 8x8", "Conv2D(8, 1, strides=2)", 72),
     ],
 )
-def test_a_mismatch_is_told_at_the_users_line_by_keras_layers(networks, options, message, advice):
+def test_a_mismatch_is_told_at_the_users_line_by_keras_layers(networks, options, message, layer, num_parameters):
     report = check(networks.Subclassed(**options), SHAPE)
     (finding,) = report.errors
     assert message in finding.message
@@ -68,10 +68,20 @@ def test_a_mismatch_is_told_at_the_users_line_by_keras_layers(networks, options,
     assert finding.place.file == networks.__file__
     (step,) = next(branch for branch in finding.branches if branch.steps).steps
     assert step.label.startswith("block2.conv1: Conv2D(k3")
-    assert any(f"keras.layers.{advice}" in note for note in finding.notes)
+    (repair,) = finding.repairs
+    assert repair.title == f"projection: keras.layers.{layer} on the shortcut"
+    assert repair.cost.num_parameters == num_parameters
+    assert not repair.changes()  # block1 is made by the same text, and needs nothing
 
 
-def test_the_advice_mends_it(networks, keras):
+def test_the_repair_is_a_change_of_the_source(networks):
+    (finding,) = check(networks.Block(12), SHAPE, run=False).errors
+    diff = finding.repairs[0].diff()
+    assert "\n+        self.skipstone_shortcut = layers.Conv2D(filters=12, kernel_size=1)\n" in diff
+    assert "\n+        return self.skipstone_shortcut(x) + self.conv2(" in diff
+
+
+def test_what_it_writes_mends_it(networks, keras):
     class Mended(networks.Block):
         def __init__(self):
             super().__init__(12)

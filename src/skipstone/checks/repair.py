@@ -14,7 +14,6 @@ from skipstone.checks.rule import Proposal, repairs_of
 from skipstone.checks.run import Found, faults_of
 from skipstone.checks.subject import Subject
 from skipstone.core import finding as core
-from skipstone.core.cost import Cost
 from skipstone.core.edit import Edits
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.sources import SourceChange
@@ -112,7 +111,7 @@ def _verified(subject: Subject, found: Found, proposal: Proposal, alone: set[Key
     return Repair(
         title=proposal.title,
         edits=edits,
-        cost=Cost(_num_parameters(mended.model) - _num_parameters(subject.model), extra.macs, extra.activation_bytes),
+        cost=extra,
         effect=proposal.effect + _followed(len(edits) - len(proposal.edits)) + proof,
         suggestion=surgery.suggestion(edits),
         keeps_output=proposal.keeps_output,
@@ -213,7 +212,3 @@ def _key(found: Found) -> Key:
     where = found.fault.where
     line, column = (where.place.line, where.place.column) if where.place else (0, 0)
     return found.rule.code, where.module, line, column
-
-
-def _num_parameters(model: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())

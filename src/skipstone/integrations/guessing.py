@@ -6,8 +6,9 @@ from typing import Any
 from torch import nn
 
 from skipstone.core.errors import SkipstoneError
+from skipstone.integrations.keras_guessing import keras_forms
 from skipstone.sizes import legal_sizes
-from skipstone.tracing import parse_input_text, trace
+from skipstone.tracing import keras, parse_input_text, trace
 
 _SIZES = (32, 224, 28, 64, 299, 128, 256)
 """Sides tried in turn: small images, ImageNet's, MNIST's, then what is left of the usual ones."""
@@ -39,15 +40,29 @@ def guess_input(model: nn.Module) -> str | None:
     forms = list(dict.fromkeys(_forms(model)))[:_MAX_LAYERS]
     if not forms:
         return None
-    tried = [(_num_failures(model, text), order, text) for order, text in enumerate(_texts(forms))]
-    failures, _, best = min(tried)
+    failures, best = _least_bad(model, _texts(forms))
     free = [form for form in forms if "S" in form]
     if failures and free:
         return _legal(model, free[0]) or best
     return best
 
 
+def _least_bad(model: nn.Module, texts: Iterator[str]) -> tuple[int, str]:
+    """The input with which least fails, the first of several, and how much that is."""
+    best: tuple[int, str] | None = None
+    for text in texts:
+        failures = _num_failures(model, text)
+        if best is None or failures < best[0]:
+            best = failures, text
+        if not failures:
+            break
+    assert best is not None
+    return best
+
+
 def _forms(model: nn.Module) -> Iterator[str]:
+    if keras.is_layer(model):
+        yield from keras_forms(model)
     for module in model.modules():
         for kind, form in _FORMS.items():
             if isinstance(module, kind):

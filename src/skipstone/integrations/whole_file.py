@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from types import ModuleType
 
@@ -26,6 +27,7 @@ from skipstone.models.importing import (
 )
 from skipstone.models.target import from_module, parse_target, resolve
 from skipstone.programs.seen import Seen, seen_in, showing
+from skipstone.tracing import keras
 
 _SAMPLES: Mapping[type, str] = {bool: "True", int: "64", float: "0.1", str: "'...'"}
 
@@ -149,7 +151,8 @@ def _nothing_in(file: str) -> str:
 
 
 def _has_weights(module: nn.Module) -> bool:
-    return next(module.parameters(), None) is not None
+    """Or will have: a model of Keras makes its weights when it is first called."""
+    return next(module.parameters(), None) is not None or len(list(islice(keras.layers_in(module), 2))) > 1
 
 
 def _network(file: str, name: str, value: object, inputs: tuple[str, ...], mode: str) -> FileNetwork:
@@ -157,12 +160,13 @@ def _network(file: str, name: str, value: object, inputs: tuple[str, ...], mode:
     model = value if isinstance(value, nn.Module) else _built(file, name, value)
     if inputs:
         return FileNetwork(Job(target, inputs, mode), model, "")
-    needed = _required(type(model).forward)[1:]
+    needed = _required(keras.own_forward(type(model)))[1:]
     if len(needed) != 1:
         raise TargetError(f"{name} takes {', '.join(needed) or 'no input'}: skipstone check {target} --input ...")
     guess = guess_input(model)
     if guess is None:
-        raise TargetError(f"{name} does not say what it takes: skipstone check {target} --input 3x32x32")
+        sample = "32x32x3" if keras.is_layer(model) else "3x32x32"
+        raise TargetError(f"{name} does not say what it takes: skipstone check {target} --input {sample}")
     return FileNetwork(Job(target, (guess,), mode), model, f"input guessed: --input {guess}")
 
 

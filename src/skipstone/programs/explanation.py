@@ -89,7 +89,7 @@ def _freed(error: BaseException, watch: Watch) -> Explanation | None:
     example = call.example()
     given = ", ".join(_shapes((example.args, dict(example.kwargs)))) or "no tensor"
     note = (
-        f"{call.kind} was freed before the backward pass, so there is no network left to look at: keep it in a variable "
+        f"{call.kind} was freed before the backward pass, so no network is left to look at: keep it in a variable "
         "(`net = ...`) until backward() has returned, and the operation at fault is named here"
     )
     return Explanation(

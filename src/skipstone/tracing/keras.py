@@ -26,6 +26,19 @@ def is_layer(module: nn.Module) -> bool:
     return keras is not None and hasattr(keras, "layers") and isinstance(module, keras.layers.Layer)
 
 
+def layers_in(root: nn.Module) -> Iterator[Any]:
+    """The Keras layers of a module, itself among them."""
+    return (module for _, module in named_modules(root) if is_layer(module))
+
+
+def own_forward(kind: type[nn.Module]) -> Callable[..., Any]:
+    """The function in which the author of a module class wrote what it does: `call` of a Keras layer."""
+    keras: Any = sys.modules.get(PACKAGE)
+    if keras is not None and hasattr(keras, "layers") and issubclass(kind, keras.layers.Layer):
+        return kind.call  # type: ignore[attr-defined,no-any-return]
+    return kind.forward
+
+
 @contextmanager
 def plain_errors() -> Iterator[None]:
     """Keras' errors as raised: it rewrites their text and cuts its own frames, and with them who is to blame."""

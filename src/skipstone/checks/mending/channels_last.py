@@ -1,29 +1,56 @@
-"""What to write in Keras' own words, whose maps keep their channels last."""
+"""What mends a merge in Keras' own words, whose maps keep their channels last."""
+
+from collections.abc import Iterator
+from dataclasses import replace
 
 from skipstone.checks.mending.operands import Operands
+from skipstone.checks.rule import Proposal
 from skipstone.checks.subject import Subject
-from skipstone.core.graph import Node
+from skipstone.core.edit import MapOperand, ModuleSpec, Transform
+from skipstone.core.graph import Graph, Node
+from skipstone.surgery import site_of
 
 _CONVS = {3: "Conv1D", 4: "Conv2D", 5: "Conv3D"}  # by the rank of a map with its batch
 
 
-def keras_advice(subject: Subject, node: Node) -> tuple[str, ...]:
-    """The 1x1 convolution of Keras that would let the shortcut of a failed addition meet its branch, if one does.
+def is_keras(graph: Graph) -> bool:
+    """Is the network made of Keras' layers?"""
+    return any(info.module.startswith("keras.") for info in graph.modules.values())
 
-    It is advice and no repair: a Keras model rebuilds itself from its configuration when it is copied, and an edit of a
-    copy would be lost.
-    """
-    graph = subject.graph
-    if node.op != "add" or not any(info.module.startswith("keras.") for info in graph.modules.values()):
+
+def keras_advice(subject: Subject, node: Node) -> tuple[str, ...]:
+    """What to write where no line of the user's adds: a functional model names its merge, and is built, elsewhere."""
+    if node.place is not None or not is_keras(subject.graph):
         return ()
-    met = Operands.of(subject, node)
+    spec = _projection(Operands.of(subject, node)) if node.op == "add" else None
+    return () if spec is None else (f"pass the shortcut through {_written(spec)}",)
+
+
+def projected(subject: Subject, met: Operands) -> Iterator[Proposal]:
+    """The shortcut of an addition that the user wrote, through a 1x1 convolution of Keras."""
+    spec = _projection(met) if met.node.op == "add" and met.node.place is not None else None
+    if spec is not None:
+        site = replace(site_of(subject.graph, met.node.index), occurrence=None)
+        edit = MapOperand(site, met.labels.index("shortcut"), Transform("module", spec))
+        yield Proposal(f"projection: {_written(spec)} on the shortcut", (edit,), "follows the branch at every size")
+
+
+def _projection(met: Operands) -> ModuleSpec | None:
+    """The 1x1 convolution that would let the shortcut meet its branch; None where none does."""
     rank = len(met.shapes[0])
     if met.features != rank - 1 or rank not in _CONVS or sorted(met.labels) != ["branch", "shortcut"]:
-        return ()
+        return None
     branch, shortcut = met.labels.index("branch"), met.labels.index("shortcut")
     before, after = met.sizes(shortcut), met.sizes(branch)
     stride = -(-before[0] // after[0])
     if any(-(-size // stride) != wanted for size, wanted in zip(before, after, strict=True)):
-        return ()
-    written = ", ".join([str(met.shapes[branch][-1]), "1", *(f"strides={stride}" for _ in range(stride > 1))])
-    return (f"pass the shortcut through keras.layers.{_CONVS[rank]}({written})",)
+        return None
+    strides = {"strides": stride} if stride > 1 else {}
+    arguments = {"filters": met.shapes[branch][-1], "kernel_size": 1, **strides}
+    return ModuleSpec(f"keras.layers:{_CONVS[rank]}", arguments)
+
+
+def _written(spec: ModuleSpec) -> str:
+    filters, size, *strides = spec.arguments.values()
+    written = ", ".join([str(filters), str(size), *(f"strides={stride}" for stride in strides)])
+    return f"keras.layers.{spec.type.rpartition(':')[2]}({written})"

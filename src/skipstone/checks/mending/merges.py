@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from skipstone.blocks.parts.steps import code
-from skipstone.checks.mending import fitting, geometry, unpooling
+from skipstone.checks.mending import channels_last, fitting, geometry, unpooling
 from skipstone.checks.mending.geometry import per_axis
 from skipstone.checks.mending.operands import Operands
 from skipstone.checks.rule import Fault, Proposal
@@ -32,6 +32,9 @@ def mismatch(subject: Subject, fault: Fault) -> Iterator[Proposal]:
     node = subject.graph[fault.where.node]
     met = Operands.of(subject, node)
     if len({shape[:1] for shape in met.shapes}) > 1:
+        return
+    if channels_last.is_keras(subject.graph):  # other layers than torch's, other axes
+        yield from channels_last.projected(subject, met)
         return
     yield from geometry.same_rounding(subject, met)
     yield from geometry.same_size(subject, met)

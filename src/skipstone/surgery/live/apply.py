@@ -23,7 +23,7 @@ from skipstone.surgery.live.copying import copied, twin
 from skipstone.surgery.live.handlers import SiteEdit
 from skipstone.surgery.live.past import Record, Step, Undo, restore, set_steps, steps_of
 from skipstone.surgery.proof import outputs
-from skipstone.tracing import trace
+from skipstone.tracing import keras, trace
 from skipstone.tracing.torch_files import DISPATCHER
 from skipstone.tracing.torch_internals import children_of
 
@@ -162,7 +162,11 @@ def _edit_sites(model: nn.Module, path: str, edits: Sequence[SiteEdit], *, weigh
     holder = modules.find(model, path)
     if isinstance(holder, torch.jit.ScriptModule):
         raise SurgeryError(f"{path or 'the model'} is compiled TorchScript, whose forward cannot be edited")
-    if own := edited.own_copying(holder):
+    if keras.is_layer(holder):
+        warnings.warn(
+            "a copy that Keras makes from a model's configuration loses the edit", SurgeryWarning, stacklevel=4
+        )
+    elif own := edited.own_copying(holder):
         raise SurgeryError(
             f"{path or 'the model'} ({type(holder).__name__}) has a {own} of its own: copies would lose the edit"
         )

@@ -6,6 +6,7 @@
 
 import ast
 import inspect
+import sys
 from types import ModuleType
 
 from torch import nn
@@ -218,16 +219,27 @@ def spec_code(spec: ModuleSpec, names: dict[str, object]) -> str:
         if names.get("nn") is not nn:
             raise UncertainError("the file has no name `nn` for torch.nn")
         return spec.code
-    if ":" in spec.type:
-        space, _, attribute = spec.type.rpartition(":")
-        if getattr(names.get(attribute), "__module__", None) != space:
-            raise UncertainError(f"the file does not import {spec.type}")
-        prefix = attribute
-    else:
-        prefix = f"{_name_of_nn(names)}.{spec.type}"
+    prefix = _name_of(spec.type, names) if ":" in spec.type else f"{_name_of_nn(names)}.{spec.type}"
     parts = [spec_code(v, names) for v in spec.arguments.values() if isinstance(v, ModuleSpec)]
     parts += [f"{k}={literal(v)}" for k, v in spec.arguments.items() if not isinstance(v, ModuleSpec)]
     return f"{prefix}({', '.join(parts)})"
+
+
+def _name_of(kind: str, names: dict[str, object]) -> str:
+    """By which name the file reaches `package.module:Class`: its own, its module's, or its package's."""
+    space, _, attribute = kind.rpartition(":")
+    module = sys.modules.get(space)
+    wanted = getattr(module, attribute, None)
+    package, _, inner = space.partition(".")
+    forms = (
+        (attribute, wanted, attribute),
+        (space.rpartition(".")[2], module, f"{space.rpartition('.')[2]}.{attribute}"),
+        (package, sys.modules.get(package), f"{package}.{inner}.{attribute}"),
+    )
+    for name, value, written in forms:
+        if value is not None and names.get(name) is value:
+            return written
+    raise UncertainError(f"the file does not import {kind}")
 
 
 def _name_of_nn(names: dict[str, object]) -> str:
