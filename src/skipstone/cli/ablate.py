@@ -117,7 +117,7 @@ def _worths(  # type: ignore[no-untyped-def]
     splits = load(*source)
     model = _trained(target, weights, splits)
     worths = worth_of_skips(model, splits, epochs=epochs, seed=seed, which=which, tell=output.note)
-    print(json.dumps(worths.to_dict(), indent=1) if as_json else worths)
+    print(json.dumps(worths.to_dict(), indent=1) if as_json else printable(str(worths)))
     if figure:
         write_atomically(figure, worth_svg(worths).encode())
         output.note(f"figure: {figure}")

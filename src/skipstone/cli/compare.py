@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from skipstone.cli import arguments, output
 from skipstone.core.codec import encode
+from skipstone.core.errors import printable
 from skipstone.core.literals import split
 from skipstone.runs.records import Recipe, RunSpec
 from skipstone.runs.stopping import StopRule
@@ -118,5 +119,5 @@ def run(
         print(json.dumps(comparison.to_dict(), indent=1))
     else:
         output.show_comparison(comparison)
-        print(f"report: {report}")
+        print(printable(f"report: {report}"))
     return 0 if comparison.complete else 1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from skipstone.cli import arguments, output, prepare_to_record
-from skipstone.core.errors import SkipstoneError
+from skipstone.core.errors import SkipstoneError, printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -139,16 +139,16 @@ def _print(target: str, seen: "Look", *, all: bool, stepped: bool) -> None:
     from skipstone.runs.flow.text import summary
 
     printer = output.table_console()
-    printer.print(Text(f"{target}   {seen.measured_on}\n"))
+    printer.print(f"{target}   {seen.measured_on}\n")
     for table in _tables(seen.record, all=all, stepped=stepped):
         printer.print(table)
         printer.print()
-    styled = Text(summary(seen.record))
+    styled = Text(printable(summary(seen.record)))
     for verdict in seen.record.verdicts:
         styled.highlight_words([f"{verdict.kind}:"], "bold red" if verdict.is_ill else "bold green")
     output.console().print(styled)
     if seen.trial is not None:
-        output.console().print(Text(str(seen.trial)))
+        output.console().print(str(seen.trial))
 
 
 def _tables(record: "FlowRecord", *, all: bool, stepped: bool) -> "list[Table]":

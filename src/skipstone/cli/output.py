@@ -4,14 +4,16 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, redirect_stderr, redirect_stdout
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from skipstone.core.errors import SkipstoneError
-from skipstone.programs.waiting import waiting as said_while_waiting
+from skipstone.core.errors import SkipstoneError, printable
+from skipstone.programs.saying import waiting as said_while_waiting
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
     from torch import nn
 
     from skipstone.core.edit import Edit
@@ -20,16 +22,24 @@ if TYPE_CHECKING:
 
 def console(*, stderr: bool = False, width: int | None = None) -> "Console":
     """Rich's console with none of the meanings that it gives to brackets, colons and numbers; lines stay whole."""
-    from rich.console import Console
-
-    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    return _console_of_texts()(stderr=stderr, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def table_console(*, width: int | None = None) -> "Console":
     """The same for what has to fit the width: tables and rules."""
+    return _console_of_texts()(width=width, highlight=False, markup=False, emoji=False)
+
+
+@cache
+def _console_of_texts() -> type["Console"]:
+    """A console that writes out the control characters of texts, in the cells of tables too."""
     from rich.console import Console
 
-    return Console(width=width, highlight=False, markup=False, emoji=False)
+    class TextConsole(Console):
+        def render_str(self, text: str, **options: Any) -> "Text":
+            return super().render_str(printable(text), **options)
+
+    return TextConsole
 
 
 _begun = time.monotonic()
@@ -49,7 +59,7 @@ def aside() -> Iterator[None]:
 
 def note(text: str) -> None:
     """A line on stderr beside the result."""
-    print(text, file=sys.stderr)
+    print(printable(text), file=sys.stderr)
 
 
 def print_patch(changes: Iterable["SourceChange"]) -> None:

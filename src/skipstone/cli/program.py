@@ -3,6 +3,8 @@
 import sys
 from collections.abc import Sequence
 
+from skipstone.cli.boundary import tell
+
 USAGE = """usage: skipstone run [--check] script.py [argument ...]
        skipstone run [--check] -m package.module [argument ...]
 
@@ -41,7 +43,7 @@ def main(arguments: Sequence[str]) -> None:
     try:
         run_program(rest[0], rest[1:], module=module, check=check)
     except ProgramError as error:
-        print(f"skipstone: {error}", file=sys.stderr)
+        tell(str(error))
         sys.exit(2)
 
 

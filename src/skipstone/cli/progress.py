@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skipstone.cli import output
+from skipstone.core.errors import printable
 from skipstone.runs.records import RunSpec
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class _Bars:
             self._bars.console.print(f"{Path(str(spec.out)).name}: {step.note}", markup=False, soft_wrap=True)
         self._done[step.run] = spec.epochs if step.outcome else step.epochs
         if step.run not in self._of and not step.outcome:
-            self._of[step.run] = self._bars.add_task(f"  {Path(str(spec.out)).name}", total=spec.epochs)
+            self._of[step.run] = self._bars.add_task(printable(f"  {Path(str(spec.out)).name}"), total=spec.epochs)
         if step.run in self._of:
             self._bars.update(self._of[step.run], completed=step.epochs)
             if step.outcome:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from skipstone.cli import arguments, output
+from skipstone.core.errors import printable
 from skipstone.runs.listing import RunLine, delete_runs, find_runs
 
 
@@ -50,7 +51,7 @@ def run(
         writer.writeheader()
         writer.writerows(line.to_dict() for line in found)
     else:
-        print(_table(found, folder))
+        print(printable(_table(found, folder)))
     if delete and yes:
         delete_runs(found)
         output.note(f"deleted: {len(found)} run{'s' * (len(found) != 1)}")

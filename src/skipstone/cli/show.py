@@ -43,8 +43,8 @@ def run(
     drawing = draw(graph, find_skips(graph), target)
     print(printable(drawing_text(drawing, width=width or shutil.get_terminal_size((120, 24)).columns)))
     if graph.stopped:
-        print(f"partial: {graph.stopped}")
+        print(printable(f"partial: {graph.stopped}"))
     if svg:
         write_atomically(svg, listing_svg(drawing).encode())
-        print(f"drawing: {svg}")
+        print(printable(f"drawing: {svg}"))
     return 1 if graph.failures or graph.stopped else 0

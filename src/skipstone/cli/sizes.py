@@ -52,7 +52,7 @@ def run(
     if format == "json":
         print(json.dumps(report.to_dict()))
     else:
-        output.console().print(report)
+        output.console().print(str(report))
     return 0 if report.legal else 1
 
 

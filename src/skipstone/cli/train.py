@@ -1,7 +1,6 @@
 """skipstone train: train one network and write a run folder."""
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from skipstone.cli import arguments, output
-from skipstone.core.errors import SkipstoneError
+from skipstone.core.errors import SkipstoneError, printable
 from skipstone.experiments.runner import RunProgress, Watcher
 from skipstone.runs.folder import read_asked
 from skipstone.runs.records import EpochRecord, RunResult, RunSpec
@@ -103,10 +102,10 @@ def run(
         with following(logging, [spec], None, output.note) as progress.watch, progress:
             result = train(spec, resume=resume, progress=progress)
     except KeyboardInterrupt:
-        print(progress.interrupted(spec), file=sys.stderr)
+        output.note(progress.interrupted(spec))
         return 130
     if joined(spec.devices).first:  # under a torchrun of the user's own every process comes here
-        print(json.dumps(result.to_dict(), indent=1) if format == "json" else summary(spec, result))
+        print(json.dumps(result.to_dict(), indent=1) if format == "json" else printable(summary(spec, result)))
     return 0
 
 

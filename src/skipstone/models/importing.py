@@ -35,6 +35,8 @@ def imported_file(file: str, target: str) -> Iterator[ModuleType]:
     pickling its classes needs it. A file in a package (beside an `__init__.py`) is imported by its dotted name.
     """
     path = Path(file).resolve()
+    if path.is_dir():
+        raise TargetError(f"target {target!r}: {file} is a folder; name a Python file in it")
     if not path.is_file():
         raise TargetError(f"target {target!r}: there is no file {file}{_nearby(path)}")
     folder, dotted = _package_of(path)

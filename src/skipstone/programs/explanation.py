@@ -10,7 +10,7 @@ import torch
 
 from skipstone.checks import Report, check
 from skipstone.checks.repair import Repair
-from skipstone.core.errors import SkipstoneError
+from skipstone.core.errors import SkipstoneError, printable
 from skipstone.core.graph import shape_text
 from skipstone.programs.calls import Watch
 from skipstone.programs.culprit import Culprit, culprit_of, freed_before
@@ -47,14 +47,14 @@ class Explanation:
 
 
 def _parts(explanation: Explanation) -> Iterator[str]:
-    yield f"skipstone: {explanation.title}"
+    yield printable(f"skipstone: {explanation.title}")
     if explanation.loss is not None:
-        yield str(explanation.loss)
+        yield printable(str(explanation.loss))
     if explanation.note:
-        yield explanation.note
+        yield printable(explanation.note)
     if explanation.report is not None and explanation.report.findings:
-        yield str(explanation.report)
-    if explanation.diff:
+        yield printable(str(explanation.report))
+    if explanation.diff:  # lines of the user's file, to the byte
         yield explanation.diff.rstrip("\n")
 
 

@@ -10,7 +10,7 @@ from types import CodeType, TracebackType
 from typing import TYPE_CHECKING
 
 from skipstone.core.frameworks import advice
-from skipstone.programs.waiting import waiting
+from skipstone.programs.saying import say, waiting
 
 if TYPE_CHECKING:
     from skipstone.programs.observer import Observer
@@ -133,12 +133,10 @@ def tell(error: BaseException, observer: "Observer | None" = None) -> None:
         with waiting("looking at what the network was given"):
             text = explanation_text(error, observer)
         if text:
-            print(f"\n{text}", file=sys.stderr, flush=True)
+            say(text)
     except Exception as ours:  # noqa: BLE001 - the user's error has been told, and nothing of ours may stand in its way
         line = traceback.format_exception_only(ours)[-1].strip()
-        print(
-            f"\nskipstone: failed to explain this error, which is a fault of skipstone's own: {line}", file=sys.stderr
-        )
+        say(f"skipstone: failed to explain this error, which is a fault of skipstone's own: {line}")
 
 
 def _without_compiler() -> None:

@@ -1,6 +1,5 @@
 """What is looked at while a program runs, and what is said of it when it ends."""
 
-import sys
 import traceback
 import warnings
 from collections.abc import Callable
@@ -8,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from skipstone.core.errors import printable
 from skipstone.programs.calls import Listener, RootCall, Watch
 from skipstone.programs.culprit import culprit_of, unwrapped
 from skipstone.programs.losses import ELEMENTWISE, MODULES, LossFault, fault_in_stack
+from skipstone.programs.saying import say
 
 if TYPE_CHECKING:
     from skipstone.programs.explanation import Explanation
@@ -51,7 +52,7 @@ class Observer:
                 self._check_once(module, call)
         faults = [f"skipstone: {fault.title}\n{fault}" for fault in self._faults.values()]
         for text in (*faults, *self._reports):
-            print(f"\n{text}", file=sys.stderr, flush=True)
+            say(text)
         self._faults.clear()
         self._reports.clear()
 
@@ -107,4 +108,4 @@ def _report(root: nn.Module, call: RootCall) -> str:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return f"skipstone: {type(root).__name__}\n\n{check(root, call.example())}"
+        return printable(f"skipstone: {type(root).__name__}\n\n{check(root, call.example())}")

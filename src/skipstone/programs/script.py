@@ -56,6 +56,8 @@ def _script(target: str) -> tuple[CodeType, ModuleType]:
     path = Path(target).absolute()
     if path.is_dir():
         path = path / "__main__.py"
+        if not path.exists():
+            raise ProgramError(f"{target!r} is a folder without a __main__.py; name the script in it")
     try:
         source = path.read_bytes()
     except OSError as error:

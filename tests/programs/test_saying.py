@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from skipstone.programs.waiting import waiting
+from skipstone.programs.saying import waiting
 
 SLOW = """
 import time, torch

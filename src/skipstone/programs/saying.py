@@ -1,13 +1,20 @@
-"""A line on the terminal for who waits longer than a second, wiped off before anything else is said."""
+"""What is said on a program's own stderr: below its traceback, and on a terminal to who waits longer than a second."""
 
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
 PATIENCE = 1.0  # seconds that pass without a word
+
+
+def say(text: str) -> None:
+    """Print below what stands on stderr; where that is closed, or nobody reads it any more, there is nobody to tell."""
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            print(f"\n{text}", file=sys.stderr, flush=True)
 
 
 @contextmanager
