@@ -486,6 +486,21 @@ def test_a_sum_that_is_squashed_to_a_gate_is_a_score() -> None:
     assert found(lambda m, x: calibrated(m, x, keep=True))[0] == "identity add"
 
 
+def test_a_statistic_of_groups_taken_away_is_no_skip() -> None:
+    """Softmax over the neighbours of a graph's nodes: the largest of each group is handed back to its members."""
+    group = torch.arange(6) % 3
+
+    def centred(m, x, messages=False):
+        x = m.a(x)
+        if messages:
+            return m.a(x + torch.zeros(6, 8).scatter_add(0, group[:, None].expand(6, 8), x.index_select(0, group)))
+        largest = torch.zeros(3, 8).scatter_reduce(0, group[:, None].expand(6, 8), x, "amax", include_self=False)
+        return m.a(x - largest.index_select(0, group))
+
+    assert found(centred, (6, 8), a=nn.Linear(8, 8)) == []
+    assert found(lambda m, x: centred(m, x, messages=True), (6, 8), a=nn.Linear(8, 8)) == ["identity add"]
+
+
 def _attend(m, q, k, v, spelling):
     if spelling == "module":
         return m.attn(q, k, v)[0]

@@ -72,6 +72,17 @@ def test_results_of_other_code_are_measured_again(run, monkeypatch):
     assert run("one") == ["torch:one"]
 
 
+def test_the_page_says_which_code_measured_how_many_rows(tmp_path):
+    tasks = runner.tasks([family(1, "one", "two", "three", "four")])
+    row = Row(name="torch:one", version="1")
+    for task, made in zip(tasks, ("a1 1234567", "b2 1234567", "a1"), strict=False):
+        runner.write(task, tmp_path, row, made)
+    said = page.states(tasks, tmp_path)
+    assert said == "Of the 3 rows 2 with commit `1234567` and 1 with earlier code were measured."
+    assert runner.read(tasks[0], tmp_path, "a1") == row
+    assert runner.read(tasks[1], tmp_path, "a1") is None
+
+
 def test_what_dies_or_hangs_costs_its_own_row_alone(run, tmp_path):
     names = ("one", "dies", "two", "hangs", "three")
     assert run(*names) == [f"torch:{name}" for name in names]
@@ -125,18 +136,18 @@ def test_the_page_holds_the_rows_and_the_explanations():
     wanted = runner.tasks([known])
     one = Row(name="torch:one", version="1", truth=4, counted="4 Block", found=3, found_in_training=3, seconds=0.5)
     two = Row(name="torch:two", version="1", truth=3, found=3, found_in_training=3, ablated="3 of 3", seconds=0.1)
-    text = page.text(wanted, {"torch:one": one, "torch:two": two}, 1)
+    text = page.text(wanted, {"torch:one": one, "torch:two": two}, "All with commit `1234567`.")
     assert "the truth is known for 2 and found, in evaluation and in training, on 1 (50.0 %)" in text
-    assert "1 of the 2 rows were measured with the code beside this page" in text
+    assert "All with commit `1234567`." in text
     assert "| torch | 2 | 2 | 1 | 0 | 0.30 |" in text
     assert "- `torch:one`: 3 found where the classes say 4 (4 Block). The network says so in its paper." in text
     assert page.unexplained(wanted, {"torch:one": one}) == ["torch:two: no result"]
     warned = {"torch:one": replace(two, name="torch:one", warnings=("SK4 unused",)), "torch:two": two}
-    assert "1 a false warning; 0 have a right one" in page.text(wanted, warned, 2)
+    assert "1 a false warning; 0 have a right one" in page.text(wanted, warned, "")
     plain = replace(known, differs={})
     assert page.unexplained(runner.tasks([plain]), warned) == ["torch:one: warning SK4 unused"]
     right = runner.tasks([replace(plain, rightly={"one": "its last layer is never called"})])
     assert page.unexplained(right, warned) == []
-    assert "0 a false warning; 1 have a right one" in page.text(right, warned, 2)
-    assert "- `torch:one`: warning SK4 unused. Its last layer is never called." in page.text(right, warned, 2)
+    assert "0 a false warning; 1 have a right one" in page.text(right, warned, "")
+    assert "- `torch:one`: warning SK4 unused. Its last layer is never called." in page.text(right, warned, "")
     assert torch.__version__.partition("+")[0] in text

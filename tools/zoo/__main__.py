@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(line)
     print(page.summary(wanted, rows))
     if not options.words:
-        page.write(wanted, rows, page.num_fresh(wanted, options.results))
+        page.write(wanted, rows, page.states(wanted, options.results))
     return int(bool(unexplained))
 
 

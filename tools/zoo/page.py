@@ -1,6 +1,7 @@
 """docs/zoo.md, from the results alone."""
 
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -15,17 +16,17 @@ Every network below was built by its own constructor, without trained weights, m
 time step too. The *truth* is counted from the network's own classes: the network is run once, torch's own hooks count
 how often each module runs, and each run of a class adds what the table of its package says (`tools/zoo/families/`): a
 `BasicBlock` adds once, a transformer block twice, a flag such as `use_res_connect` decides. Additions are never looked
-for, and no part of skipstone takes part. The truth is empty where the classes do not say. *Found* counts the skips of
-the kinds identity, projection, resample, norm and bridge ([what counts](design/skips.md)), in evaluation, and in
-training where that differs; the other kinds stand beside them. *E / W / N* are errors, warnings and notes of
-`skipstone check`. *s* are the processor's seconds of `skipstone.check` on one core of a busy machine, those in which it
-really ran the network, forward and backward, included. Of every table each {every}th network is a sample: there
-`ablate(..., "all", bridges=True)` takes every skip out and the result is recorded anew and run (*by zeros*:
-`cat="zero"`, since the layer that is named can't read fewer channels), and `legal_sizes` is held against a pass at each
-size around the network's.
+for, and no part of skipstone takes part. The truth is empty where the classes do not say; from x-transformers on it was
+written down before the finder was asked, and left so. *Found* counts the skips of the kinds identity, projection,
+resample, norm and bridge ([what counts](design/skips.md)), in evaluation, and in training where that differs; the other
+kinds stand beside them. *E / W / N* are errors, warnings and notes of `skipstone check`. *s* are the processor's
+seconds of `skipstone.check` on one core of a busy machine, those in which it really ran the network, forward and
+backward, included. Of every table each {every}th network is a sample: there `ablate(..., "all", bridges=True)` takes
+every skip out and the result is recorded anew and run (*by zeros*: `cat="zero"`, since the layer that is named can't
+read fewer channels), and `legal_sizes` is held against a pass at each size around the network's.
 
 Written by `make zoo` with torch {torch}: {versions}.
-{fresh} of the {number} rows were measured with the code beside this page, the others with earlier code.
+{states}
 """
 
 
@@ -93,17 +94,22 @@ def is_right(row: Row) -> bool:
     return row.truth == row.found == row.found_in_training
 
 
-def write(wanted: Sequence[Task], rows: Mapping[str, Row], fresh: int, page: Path = PAGE) -> None:
-    page.write_text(text(wanted, rows, fresh), encoding="utf-8")
+def write(wanted: Sequence[Task], rows: Mapping[str, Row], states: str, page: Path = PAGE) -> None:
+    page.write_text(text(wanted, rows, states), encoding="utf-8")
 
 
-def num_fresh(wanted: Iterable[Task], results: Path) -> int:
-    """How many of the results are of the code beside the page."""
-    return sum(runner.read(task, results, runner.stamp(task.family)) is not None for task in wanted)
+def states(wanted: Iterable[Task], results: Path) -> str:
+    """How many of the results were measured with which state of the code, in a sentence."""
+    known = [task for task in wanted if runner.read(task, results, None) is not None]
+    counted = Counter(runner.measured_with(task, results) for task in known)
+    unnamed = counted.pop("", 0)
+    named = [f"{number} with commit `{state}`" for state, number in counted.most_common()]
+    named += [f"{unnamed} with earlier code"] if unnamed else []
+    return f"Of the {len(known)} rows {' and '.join(named)} were measured." if named else "No row was measured."
 
 
-def text(wanted: Sequence[Task], rows: Mapping[str, Row], fresh: int) -> str:
-    """The page. A result that is not fresh is an earlier one that no run has replaced."""
+def text(wanted: Sequence[Task], rows: Mapping[str, Row], states: str) -> str:
+    """The page. `states`: which code measured the rows, in a sentence."""
     from importlib.metadata import version
 
     packages = list(dict.fromkeys(task.family.package for task in wanted))
@@ -111,8 +117,7 @@ def text(wanted: Sequence[Task], rows: Mapping[str, Row], fresh: int) -> str:
     parts = [
         HEAD.format(
             every=runner.SAMPLE_EVERY,
-            fresh=fresh,
-            number=len(rows),
+            states=states,
             torch=version("torch"),
             versions=", ".join(f"{package} {versions[package]}" for package in packages if package in versions),
         ),

@@ -61,14 +61,36 @@ def stamp(family: Family) -> str:
     return digest.hexdigest()[:16]
 
 
+def state() -> str:
+    """What the code is called: its commit, with a plus where something was changed since; empty outside of git."""
+    try:
+        said = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--exclude=*"], cwd=TOOLS, capture_output=True, text=True
+        )
+    except OSError:
+        return ""
+    return said.stdout.strip()
+
+
 def read(task: Task, results: Path, wanted: str | None) -> Row | None:
     """The network's result, if it is there, whole, and of the wanted stamp (None: of any)."""
+    found, row = _read(task, results)
+    return row if wanted is None or found[:1] == [wanted] else None
+
+
+def measured_with(task: Task, results: Path) -> str:
+    """The state of the code that a result was measured with; empty where none is named."""
+    found, _ = _read(task, results)
+    return " ".join(found[1:])
+
+
+def _read(task: Task, results: Path) -> tuple[list[str], Row | None]:
+    """A result's first line in words, stamp and state, and its row; None where there is none, or half of one."""
     try:
         found, _, text = task.file(results).read_text(encoding="utf-8").partition("\n")
-        row = Row.from_json(text)
+        return found.split(), Row.from_json(text)
     except (OSError, ValueError, TypeError, KeyError):
-        return None
-    return row if wanted is None or found == wanted else None
+        return [], None
 
 
 def write(task: Task, results: Path, row: Row, made: str) -> None:
@@ -91,13 +113,14 @@ def run(
     """Measure what has no result of today's code; `limit` is in seconds a network."""
     results.mkdir(parents=True, exist_ok=True)
     stamps = {task.family.package: stamp(task.family) for task in wanted}
+    code = state()
     missing = [task for task in wanted if not _is_done(read(task, results, stamps[task.family.package]))]
     say(f"{len(wanted) - len(missing)} of {len(wanted)} results are there; {len(missing)} to measure")
     shares = [tasks[i : i + _SHARE] for tasks in _by_package(missing) for i in range(0, len(tasks), _SHARE)]
 
     def work(share: Sequence[Task]) -> None:
         for task, row in _measured(share, limit, command):
-            write(task, results, row, stamps[task.family.package])
+            write(task, results, row, f"{stamps[task.family.package]} {code}")
             say(f"{task.name}: {'; '.join(row.problems()) or 'right'} ({row.seconds:.1f} s)")
 
     with ThreadPoolExecutor(jobs) as pool:

@@ -50,7 +50,16 @@ def _is_arithmetic(fork: Fork) -> bool:
     if _takes_identity_away(fork) or cancels(fork.graph, fork.node):
         return True
     mixed = fork.merge in ("add", "mul") and any(mixes_places(fork.graph[i]) for i in fork.main_path)
-    return fork.span == 0 and not mixed
+    return fork.span == 0 and (not mixed or _is_of_groups(fork))
+
+
+def _is_of_groups(fork: Fork) -> bool:
+    """Is it a statistic of groups, handed back to their members, as softmax and norms over a graph's nodes take away?
+
+    Messages go the other way: picked along the edges first, then summed.
+    """
+    moves = [node for node in map(fork.graph.__getitem__, fork.main_path) if has_role(node, "aggregating", "select")]
+    return len(moves) > 1 and has_role(moves[-2], "aggregating") and not has_role(moves[-1], "aggregating")
 
 
 def _operations(fork: Fork) -> list[str]:

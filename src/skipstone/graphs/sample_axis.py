@@ -31,7 +31,7 @@ class Recorded(Protocol):
 def sample_axes(subject: Recorded) -> frozenset[Key]:
     """The input axes proven to count samples, attention's own view left out."""
     votes = [*_layers(subject), *(samples for samples, _ in _tables(subject)), *_outputs(subject)]
-    return frozenset(votes) - table_positions(subject)
+    return frozenset(votes) - table_positions(subject) - frozenset(_picked(subject))
 
 
 def attention_samples(subject: Recorded) -> frozenset[Key]:
@@ -83,6 +83,17 @@ def _tables(subject: Recorded) -> Iterator[tuple[Key, Key]]:
                 yield axes[0].key, axes[1].key
             elif sizes[1] == 1 < node.shape[1] and sizes[0] == node.shape[0] > 1:
                 yield axes[1].key, axes[0].key
+
+
+def _picked(subject: Recorded) -> Iterator[Key]:
+    """The input axes whose entries another input picks: a graph's nodes by its edges, which are no samples."""
+    for node in subject.graph:
+        if node.op != "index_select" or len(node.inputs) != 2 or not subject.ancestry.active[node.inputs[1]]:
+            continue
+        dim = node.argument("dim", 0)
+        key = axis_of(subject, node.inputs[0], dim) if isinstance(dim, int) else None
+        if key is not None:
+            yield key
 
 
 def _carried(axes: Axes) -> bool:

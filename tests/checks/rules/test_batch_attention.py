@@ -174,3 +174,25 @@ class Soft(nn.Module):
 def test_weights_laid_on_by_a_plain_product(found):
     assert [f.rule for f in found(lambda: Soft(0), (4, 3, 6, 6))] == ["batch-attention"]
     assert found(lambda: Soft(1), (4, 3, 6, 6)) == ()
+
+
+class OverNodes(nn.Module):
+    """GPS (2205.12454): messages along the edges, and attention of all nodes, for which a batch of one is made."""
+
+    def __init__(self):
+        super().__init__()
+        self.lin, self.attn = nn.Linear(8, 8), nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x, edges=None):
+        if edges is not None:
+            x = x + torch.zeros_like(x).index_add(0, edges[1], self.lin(x).index_select(0, edges[0]))
+        h = x.unsqueeze(0)
+        return self.lin(x + self.attn(h, h, h)[0].squeeze(0))
+
+
+def test_the_nodes_of_a_graph_are_no_samples():
+    ring = torch.arange(6)
+    inputs = (torch.rand(6, 8), torch.stack((ring, (ring + 1) % 6)))
+    assert check(OverNodes(), inputs, repairs=False, sizes=False, run=False).warnings == ()
+    told = check(OverNodes(), inputs[0], repairs=False, sizes=False, run=False).warnings
+    assert [finding.rule for finding in told] == ["batch-attention"]

@@ -202,7 +202,7 @@ FAMILY = Family(
     tuple(_network(*line) for line in NETWORKS),
     # A sequence that happens to have the name of VNet's class.
     {"": _ADDS, "ahnet": {**_ADDS, "UpTransition": 0}},
-    differs={"BasicUNetPlusPlus": _NESTED},
+    differs={"BasicUNetPlusPlus": f"{_NESTED}; two of these come up from below once the others are out, as bridges"},
     rightly={
         "BasicUNetPlusPlus": "without deep supervision three of its last layers run for nothing",
         "VarAutoEncoder": "run: in evaluation torch's backward pass of the reconstruction raises, what exp saved "

@@ -51,4 +51,9 @@ NETWORKS = (
 _ADDS: dict[str, Rule] = {
     "ResidualAttentionBlock": 2, "CustomResidualAttentionBlock": 2, "Bottleneck": 1, "ConvNeXtBlock": 1, "Block": 2,
 }  # fmt: skip
-FAMILY = Family("open_clip_torch", NETWORKS, {"": _ADDS})
+FAMILY = Family(
+    "open_clip_torch",
+    NETWORKS,
+    {"": _ADDS},
+    rightly={"CoCa": "its decoder's projection is made by `torch.empty`, and its constructor calls nothing to fill it"},
+)

@@ -124,7 +124,6 @@ FAMILY = Family(
         "was made from: a projection by its form, an ensemble by the authors' words",
         "regionvit": "the first layer joins regions and places, two embeddings of one picture: a projection by its "
         "form, tokens put side by side by the authors' words",
-        "cvt": "open: at a few sizes legal_sizes and a pass disagree, and it was not found out why",
     },
     rightly={
         "jumbo_vit": "the last layer's feed-forward of the jumbo tokens runs for nothing",
