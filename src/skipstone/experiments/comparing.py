@@ -10,6 +10,7 @@ from skipstone.core.errors import SkipstoneError
 from skipstone.core.files import make_folder, write_atomically
 from skipstone.core.lock import Lock
 from skipstone.experiments.comparison import COMPARISON_FILE, Comparison, Match, demand_known, summarise
+from skipstone.experiments.excerpt import excerpt
 from skipstone.experiments.local import LocalRunner
 from skipstone.experiments.networks import NETWORKS_FILE, Networks, inspect_network
 from skipstone.experiments.plan import RUNS_FOLDER, folder_name, run_label
@@ -58,7 +59,7 @@ def compare(
     demand_possible([spec for spec in placed if not holds_work(Path(str(spec.out)))], here=runner.on_this_machine)
     with _alone(Path(out)):
         outcomes = runner.run(placed, watch=watch)
-        comparison = summarise([_record(spec) for spec in placed], outcomes, against, match)
+        comparison = summarise(map(_record, placed), outcomes, against, match)
         write_json(Path(out) / COMPARISON_FILE, comparison.to_dict())
         if not any(outcome.status == "interrupted" for outcome in outcomes):
             write_json(Path(out) / NETWORKS_FILE, _networks(comparison, placed).to_dict())
@@ -90,7 +91,7 @@ def write_json(path: Path, data: object) -> None:
 
 def _networks(comparison: Comparison, specs: Sequence[RunSpec]) -> Networks:
     by_folder = {Path(str(spec.out)).name: spec for spec in specs}
-    groups = comparison.groups
+    groups = excerpt(comparison).groups
     return Networks(tuple(inspect_network(g.label, [by_folder[run] for run in g.runs]) for g in groups))
 
 
@@ -102,7 +103,7 @@ def _record(spec: RunSpec) -> RunRecord:
     """What a run left behind; of one that failed before it wrote anything, its spec alone."""
     folder = Path(str(spec.out))
     if holds_work(folder):
-        return read_run(folder)
+        return read_run(folder, flow=False)
     return RunRecord(folder, spec, {}, (), (), None)
 
 

@@ -1,7 +1,7 @@
 """A comparison: groups of runs that differ in their seed alone, and the differences between groups."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -56,6 +56,10 @@ class Group:
     variant: str = ""
     epochs: int = 0
     seconds: float = 0.0
+
+    def answers_to(self, name: str) -> bool:
+        """Is it, or does it belong to, what `name` names: its label, its family, its variant, an `option=value`?"""
+        return bool(name) and name in _names(self.label, self.family, self.variant, self.options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +147,7 @@ def demand_known(specs: Sequence[RunSpec], against: str) -> None:
 
 
 def summarise(
-    records: Sequence[RunRecord], outcomes: Sequence[Outcome], against: str = "", match: Match = "epochs"
+    records: Iterable[RunRecord], outcomes: Sequence[Outcome], against: str = "", match: Match = "epochs"
 ) -> Comparison:
     """The comparison of these runs; unfinished ones are counted in the warnings only.
 
@@ -152,6 +156,10 @@ def summarise(
     Raises:
         ValueError: there is no record.
     """
+    # Of a hundred thousand runs neither all epochs nor all gradients fit the memory, nor are they asked for here.
+    records = [replace(record, epochs=record.epochs[-1:], flow=(), environment={}) for record in records]
+    if not records:
+        raise ValueError("no record to summarise")
     varied = varied_options([record.spec.options for record in records])
     grouped: dict[str, list[RunRecord]] = {}
     for record in records:
@@ -221,11 +229,35 @@ def _pairs(groups: Sequence[Group], against: str) -> list[tuple[Group, Group, li
     With `against`, of these only the pairs of a group that bears the name and one that doesn't; where one group alone
     bears it, every other with that one, whatever they differ in.
     """
-    bearing = [g.label for g in groups if against and against in _names(g.label, g.family, g.variant, g.options)]
-    pairs = [(a, b, _differing(a, b)) for a, b in itertools.combinations(groups, 2)]
-    if against:
-        pairs = [pair for pair in pairs if (pair[0].label in bearing) != (pair[1].label in bearing)]
-    return pairs if len(bearing) == 1 else [pair for pair in pairs if len(pair[2]) == 1]
+    bearing = {group.label for group in groups if group.answers_to(against)}
+    if len(bearing) == 1:
+        [base] = [i for i, group in enumerate(groups) if group.label in bearing]
+        pairs = [(groups[min(i, base)], groups[max(i, base)]) for i in range(len(groups)) if i != base]
+        return [(a, b, _differing(a, b)) for a, b in pairs]
+    close = [(groups[i], groups[j], [key]) for i, j, key in _one_factor_apart(groups)]
+    return [p for p in close if not against or (p[0].label in bearing) != (p[1].label in bearing)]
+
+
+def _one_factor_apart(groups: Sequence[Group]) -> list[tuple[int, int, str]]:
+    """By number, in the order of the groups: found by what is equal, so that a thousand groups aren't each held
+    against every other."""
+    factors = [_factors(group) for group in groups]
+    apart = []
+    for key in dict.fromkeys(key for known in factors for key in known):
+        alike: dict[tuple[object, ...], list[int]] = {}
+        names = sorted({name for known in factors for name in known} - {key})
+        for i, known in enumerate(factors):
+            alike.setdefault(tuple(_hashable(known.get(name)) for name in names), []).append(i)
+        for members in alike.values():
+            apart += [
+                (i, j, key) for i, j in itertools.combinations(members, 2) if factors[i].get(key) != factors[j].get(key)
+            ]
+    return sorted(apart, key=lambda pair: pair[:2])
+
+
+def _hashable(value: object) -> object:
+    """A list of options as a tuple: equal where they are equal."""
+    return tuple(map(_hashable, value)) if isinstance(value, list) else value
 
 
 def _differing(a: Group, b: Group) -> list[str]:

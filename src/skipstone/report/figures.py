@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
+from typing import Any, TypeVar
 
 from skipstone.core.codec import Json
 from skipstone.experiments import Group
@@ -15,6 +15,10 @@ from skipstone.runs.flow import FlowRecord
 from skipstone.runs.records import RunRecord
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
+T = TypeVar("T")
+POINTS_SHOWN = 60
+"""Epochs of a curve, and seeds of a group, that are drawn: more tell the eye nothing and make the page heavy."""
+
 PALETTE = ("#d1661a", "#2f7fd1", "#2b9a78", "#9a62d8", "#a8852a", "#cf4f7c", "#6f8296")
 """Readable on white and on near-black; a family keeps its colour throughout a report."""
 
@@ -67,7 +71,7 @@ def curves(group: Group, runs: Sequence[RunRecord], colour: str) -> Figure:
     values = [
         {"epoch": record.epoch, "seed": run.spec.seed, "images": images, "accuracy": _finite(accuracy)}
         for run in runs
-        for record in run.epochs
+        for record in _thinned(run.epochs, POINTS_SHOWN)
         for images, accuracy in (("training", record.train_accuracy), ("validation", record.val_accuracy))
     ]
     x = {"field": "epoch", "type": "quantitative", "title": "epoch", "axis": {"tickMinStep": 1, "grid": False}}
@@ -92,17 +96,25 @@ def curves(group: Group, runs: Sequence[RunRecord], colour: str) -> Figure:
     return Figure(group.label, _spec(values, 190, layer=[seeds, mean]))
 
 
+def _thinned(values: Sequence[T], count: int) -> Sequence[T]:
+    """All of them, or so many, evenly over them, first and last among them."""
+    if len(values) <= count:
+        return values
+    return [values[round(i * (len(values) - 1) / (count - 1))] for i in range(count)]
+
+
 def dots(groups: Sequence[Group], measure: str, title: str, *, in_points: bool = False) -> Figure:
     """Every seed's value of a measure, the mean as a bar and its 95 % interval, a line a group.
 
-    A difference of accuracies is labelled in percentage points.
+    Of very many seeds an even choice is drawn. A difference of accuracies is labelled in percentage points.
     """
     colour = colours(groups)
     points, means = [], []
     for group in groups:
         found = getattr(group, measure)
         head = {"network": group.label, "family": group.family}
-        points += [{**head, "seed": s, "value": _finite(v)} for s, v in zip(group.seeds, found.values, strict=True)]
+        seeds = _thinned(list(zip(group.seeds, found.values, strict=True)), POINTS_SHOWN)
+        points += [{**head, "seed": s, "value": _finite(v)} for s, v in seeds]
         means.append({**head, "value": _finite(found.mean), "low": found.low, "high": found.high, "n": found.n})
     y = {"field": "network", "type": "nominal", "sort": [g.label for g in groups], "title": None}
     scale = {"domain": _bounds(groups, measure), "nice": False, "clamp": True}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from skipstone.core.codec import Json
 from skipstone.experiments import Comparison, Group, read_comparison, read_group_runs
+from skipstone.experiments.excerpt import LINES_SHOWN, excerpt
 from skipstone.experiments.networks import NetworkRecord, read_networks
 from skipstone.report import arcs, figures, update_rule, words
 from skipstone.report.figures import Figure, FlowLine
@@ -55,7 +56,7 @@ class Records:
 
 def read_records(folder: str | Path) -> Records:
     """Read a comparison's folder; `RecordError` names the file that is missing or not ours."""
-    comparison = read_comparison(folder)
+    comparison = excerpt(read_comparison(folder))
     runs = {group.label: read_group_runs(folder, group) for group in comparison.groups}
     return Records(comparison, runs, {n.label: n for n in read_networks(folder).networks})
 
@@ -103,7 +104,7 @@ def page(records: Records, *, title: str | None = None) -> str:
         bound=bound, exponent=round(math.log2(bound)),
         recipe=_recipe(records), environment=_environment(records),
         scripts=[_script(name) for name in _SCRIPTS],
-        licences=_vendored("LICENSES"),
+        licences=_vendored("LICENSES"), lines_shown=LINES_SHOWN,
     )  # fmt: skip
 
 
@@ -162,7 +163,8 @@ def _turned(runs: Sequence[RunRecord]) -> str:
 def _subtitle(comparison: Comparison) -> str:
     seeds = sorted({seed for group in comparison.groups for seed in group.seeds})
     runs = sum(outcome.complete for outcome in comparison.outcomes)
-    named = f"{_counted(len(seeds), 'seed')} ({', '.join(map(str, seeds))})"
+    listed = ", ".join(map(str, seeds)) if len(seeds) <= 12 else f"{seeds[0]} to {seeds[-1]}"
+    named = f"{_counted(len(seeds), 'seed')} ({listed})"
     return f"{_counted(runs, 'complete run')}, {_epochs(comparison)}, {named}"
 
 

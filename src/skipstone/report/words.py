@@ -58,7 +58,8 @@ def asked(comparison: Comparison) -> list[Difference]:
 def ordered(comparison: Comparison) -> list[Difference]:
     """The differences that were asked for first, then those between depths and options."""
     first = asked(comparison)
-    return [*first, *(d for d in comparison.differences if d not in first)]
+    named = {(d.first, d.second) for d in first}
+    return [*first, *(d for d in comparison.differences if (d.first, d.second) not in named)]
 
 
 def interval_text(difference: Difference) -> str:

@@ -78,7 +78,7 @@ def delete_runs(lines: Sequence[RunLine]) -> None:
 
 def _line(path: Path) -> RunLine:
     try:
-        record = read_run(path)
+        record = read_run(path, flow=False)
     except RecordError as error:
         return RunLine(str(path), "unreadable", note=str(error))
     spec, result, last = record.spec, record.result, record.epochs[-1] if record.epochs else None

@@ -211,8 +211,8 @@ class RunRecord:
     result: RunResult | None
 
 
-def read_run(folder: str | Path) -> RunRecord:
-    """Read a run folder, finished or not.
+def read_run(folder: str | Path, *, flow: bool = True) -> RunRecord:
+    """Read a run folder, finished or not; without `flow` the largest of its files is left unread.
 
     Raises:
         RecordError: there is no `spec.json`, or a file is not what skipstone writes; the text names the file.
@@ -227,7 +227,7 @@ def read_run(folder: str | Path) -> RunRecord:
         spec=RunSpec.from_dict(read_json(path / SPEC_FILE), str(path / SPEC_FILE)),
         environment=read_json(environment) if environment.is_file() else {},
         epochs=tuple(read_lines(EpochRecord, path / METRICS_FILE)),
-        flow=tuple(read_lines(FlowRecord, path / FLOW_FILE)),
+        flow=tuple(read_lines(FlowRecord, path / FLOW_FILE)) if flow else (),
         result=RunResult.from_dict(read_json(result), str(result)) if result.is_file() else None,
     )
 
