@@ -42,17 +42,22 @@ def _trials(found: Found) -> list[str]:
 def _finals(found: Found) -> list[str]:
     seeds = f"{found.seeds[0]} to {found.seeds[-1]}" if len(found.seeds) > 1 else str(found.seeds[0])
     lines = [f"finals over {len(found.seeds)} fresh seeds ({seeds}), the best on the validation images first:", ""]
-    lines.append(f"  {'':10}{'validation':>16}{'test':>16}  {'test less default, points':<26}settings")
-    lines.append(_row("default", found.default_val, found.default_test, "", "as given"))
+    lines.append(_cells("", "parameters", "validation", "test", "test less default, points"))
+    lines.append(_row("default", found.default_parameters, found.default_val, found.default_test, ""))
     for each in found.finalists:
-        settings = ", ".join(f"{name}={_short(value)}" for name, value in each.settings.items())
         against = f"{_signed(each.difference.estimate)} ({_interval(each, short=True)})"
-        lines.append(_row(f"trial {each.number}", each.val_accuracy, each.test_accuracy, against, settings))
+        name = f"trial {each.number}"
+        lines.append(_row(name, each.num_parameters, each.val_accuracy, each.test_accuracy, against))
+        lines.append("    " + ", ".join(f"{name}={_short(value)}" for name, value in each.settings.items()))
     return lines
 
 
-def _row(name: str, val: Sample, test: Sample, against: str, settings: str) -> str:
-    return f"  {name:10}{words.spread(val):>16}{words.spread(test):>16}  {against:<26}{settings}"
+def _row(name: str, parameters: int, val: Sample, test: Sample, against: str) -> str:
+    return _cells(name, f"{parameters:,}", words.spread(val), words.spread(test), against)
+
+
+def _cells(name: str, parameters: str, val: str, test: str, against: str) -> str:
+    return f"  {name:10}{parameters:>11}{val:>15}{test:>15}  {against}".rstrip()
 
 
 def _importance(found: Found) -> list[str]:
@@ -81,6 +86,8 @@ def _signed(fraction: float) -> str:
 
 
 def _short(value: object) -> object:
+    if isinstance(value, list | tuple):
+        return f"({','.join(map(str, value))})"
     return f"{value:.3g}" if isinstance(value, float) else value
 
 

@@ -69,7 +69,8 @@ def test_a_better_setting_is_found_and_shown_over_fresh_seeds(done):
     assert found.num_trials == 16
     assert "beats the default by" in verdict(found)
     assert "beats the default by" in found_json(found)["verdict"]
-    assert "trial" in found_text(found)
+    assert "  default         1,000" in found_text(found)
+    assert f"  trial {best.number:<4}      1,000" in found_text(found)
 
 
 def test_no_trial_sees_the_test_images_and_the_first_is_the_default(done):

@@ -84,6 +84,7 @@ def _found(study: "Study", chosen: Sequence[Trial], comparison: Comparison, seed
         finalists=tuple(sorted(finalists, key=lambda f: -f.val_accuracy.mean)),
         importance=importance(study.asked.space, told),
         recipe=str(study.folder / BEST_FILE),
+        default_parameters=default.num_parameters,
         warnings=comparison.warnings,
     )
 

@@ -127,6 +127,7 @@ class Found:
     finalists: tuple[Finalist, ...]
     importance: tuple[Importance, ...]
     recipe: str
+    default_parameters: int = 0
     warnings: tuple[str, ...] = ()
 
     @property
