@@ -75,7 +75,8 @@ def test_keyword_arguments_and_default_range():
 def test_json_and_print():
     report = skipstone.legal_sizes(nn.Conv2d(3, 4, 5), (2, 3, "h", "h"), h=range(1, 9))
     assert report.to_dict()["axes"][0]["legal"] == [5, 6, 7, 8]
-    assert str(report).splitlines()[:2] == ["input    (2, 3, h, h)", "legal    h >= 5  (4 of 1..8)"]
+    assert str(report).splitlines()[:2] == ["input       (2, 3, h, h)", "legal       h >= 5  (4 of 1..8)"]
+    assert "really run  at h = 5..8" in str(report)
     with pytest.raises(KeyError, match="no free axis 'w'; free: h"):
         report["w"]
 

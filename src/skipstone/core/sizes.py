@@ -1,6 +1,6 @@
 """Which input sizes a network takes: sets, a rule in words, and how far the answer goes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +26,8 @@ class AxisSizes:
 
     `asked` are the sizes in question and `checked` those the answer speaks for; `legal` run and rest on no accidental
     broadcast, `broadcast` run only by one. `rule` and `broadcast_rule` say the two sets in words and are equal to them
-    on `checked`.
+    on `checked`. At the sizes `ran` a copy of the network was really run; with `doubted` some sizes are not known
+    because real runs next to them differ from what the record of shapes allows.
     """
 
     symbol: str
@@ -37,6 +38,8 @@ class AxisSizes:
     rule: str
     broadcast_rule: str
     others: Mapping[str, int] = field(default_factory=dict)
+    ran: tuple[int, ...] = ()
+    doubted: bool = False
 
     def nearest(self, size: int, count: int = _NEAREST) -> tuple[int, ...]:
         """The legal sizes nearest to `size`, in ascending order; of equally near ones the larger is kept."""
@@ -114,8 +117,11 @@ class SizeReport:
             if axis.broadcast:
                 found.append((f"broadcast{name}", f"{axis.broadcast_rule}: runs only by an accidental broadcast"))
             if axis.checked != axis.asked:
+                why = ": real runs refused some like them" if axis.doubted else " were not reached in time"
                 missing = len(axis.asked) - len(axis.checked)
-                found.append((f"not known{name}", f"{missing} of {len(axis.asked)} sizes were not reached in time"))
+                found.append((f"not known{name}", f"{missing} of {len(axis.asked)} sizes{why}"))
+            if axis.ran:
+                found.append((f"really run{name}", f"at {axis.symbol} = {in_words(in_rows(axis.ran))}"))
         if self.independent is not None:
             found.append(("jointly", self._jointly()))
         found += [("refused", refusal_text(refusal)) for refusal in self.refusals]
@@ -161,6 +167,7 @@ class SizeReport:
                     "rule": axis.rule,
                     "broadcast_rule": axis.broadcast_rule,
                     "others": dict(axis.others),
+                    "ran": list(axis.ran),
                 }
                 for axis in self.axes
             ],
@@ -174,6 +181,24 @@ def refusal_text(refusal: Refusal) -> str:
     at = ", ".join(f"{name} = {size}" for name, size in refusal.at.items())
     others = f" and {refusal.num_sizes - 1} more" if refusal.num_sizes > 1 else ""
     return f"{at}{others}: {refusal.reason}"
+
+
+def in_rows(numbers: Sequence[int]) -> list[str]:
+    """Ascending numbers with three or more in a row shortened: `0`, `4..7`."""
+    pieces: list[str] = []
+    start = 0
+    for i in range(1, len(numbers) + 1):
+        if i == len(numbers) or numbers[i] != numbers[i - 1] + 1:
+            row = numbers[start:i]
+            pieces += [f"{row[0]}..{row[-1]}"] if len(row) > 2 else map(str, row)
+            start = i
+    return pieces
+
+
+def in_words(pieces: Sequence[object]) -> str:
+    """`3`, `3 and 4`, `3, 4 and 9`."""
+    *most, last = map(str, pieces)
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _range_text(sizes: frozenset[int]) -> str:

@@ -50,8 +50,10 @@ def contained(model: nn.Module, seed: int) -> Iterator[None]:
 def _seed(seed: int) -> None:
     import random
 
-    torch.manual_seed(seed)
-    torch.default_generator.manual_seed(seed)  # beside other threads the line above seeds a copy
+    if torch.accelerator.is_available():
+        torch.manual_seed(seed)
+    # The line above notes down the stack for devices that are not there; beside other threads it seeds a copy.
+    torch.default_generator.manual_seed(seed)
     random.seed(seed)
     numpy = sys.modules.get("numpy")
     if numpy is not None:

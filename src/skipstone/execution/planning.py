@@ -24,6 +24,7 @@ Run = Literal["auto"] | bool
 
 # Multiply-adds a second, and seconds an operation takes at least, of a slow core.
 _RATE, _OVERHEAD = 5e9, 3e-5
+_COPIED, _SETTING_UP = 2e9, 2e-3  # bytes a second; seconds of a pass before anything runs
 _PASSES = 6  # a forward pass and a backward one, which costs two, in the model's own mode; three in evaluation
 _SLOW = 8  # how much longer half precision takes without a kernel of its own
 _SMALL = (64, 32)  # places along an axis that are tried where the size asked for is too much
@@ -142,6 +143,15 @@ def _seconds(model: nn.Module, graph: Graph) -> float:
     half = weight is not None and weight.dtype in (torch.float16, torch.bfloat16) and weight.device.type == "cpu"
     products = cost(graph).macs + sum(_at_most(graph, node.index) for node in uncounted(graph))
     return _PASSES * (products * (_SLOW if half else 1) / _RATE + len(graph) * _OVERHEAD)
+
+
+def forward_seconds(model: nn.Module, graph: Graph) -> float | None:
+    """How long a copy and one forward pass of it will take; None where there is no memory for them."""
+    weights = sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
+    free = _free_memory()
+    if free is not None and weights + 2 * cost(graph).activation_bytes > _SHARE * free:
+        return None
+    return _seconds(model, graph) / _PASSES + weights / _COPIED + _SETTING_UP
 
 
 def _at_most(graph: Graph, index: int) -> int:

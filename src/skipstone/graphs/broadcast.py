@@ -10,7 +10,8 @@ Not meant are these:
   pairs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from skipstone.core.graph import Graph, Node
 from skipstone.graphs.axes import Axes, axes_of
@@ -53,17 +54,40 @@ def merge_operands(graph: Graph, node: Node) -> tuple[int, int] | None:
     return (node.inputs[0], node.inputs[1]) if len(node.inputs) == 2 else None
 
 
-def is_accidental(graph: Graph, node: Node, axes: Sequence[Axes], values: Sequence[frozenset[int]]) -> bool:
-    """See `accidental_broadcasts`; `axes` and `values` are those of the whole graph."""
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """Where the size of `small` along one axis (the same `position` in both) is 1 and that of `large` is not, the
+    broadcast was not meant."""
+
+    small: int
+    large: int
+    position: int
+
+
+def suspects(
+    graph: Graph, node: Node, axes: Sequence[Axes], values: Sequence[frozenset[int]]
+) -> tuple[Suspect, ...] | None:
+    """The axes at which a merge goes wrong where sizes of 1 meet others; None where it goes wrong at every size."""
     operands = merge_operands(graph, node)
     if operands is None:
-        return False
-    if any(_resampled_apart(graph, node, small, large, axes) for small, large in (operands, operands[::-1])):
-        return True
+        return ()
+    both = (operands, operands[::-1])
+    found = [suspect for small, large in both for suspect in _resampled_apart(graph, node, small, large, axes)]
     if not all(values[i] for i in operands):
-        return False
-    stretched = (_expands(graph, node, small, large, axes, values) for small, large in (operands, operands[::-1]))
-    return any(stretched) and not _of_pairs(graph, node, axes)
+        return tuple(found)
+    misaligned = any(_misaligned(axes[small], axes[large]) for small, large in both)
+    raw = [suspect for small, large in both for suspect in _raw_inputs(node, small, large, axes, values)]
+    if (misaligned or raw) and not _of_pairs(graph, node, axes):
+        return None if misaligned else (*found, *raw)
+    return tuple(found)
+
+
+def is_accidental(graph: Graph, node: Node, axes: Sequence[Axes], values: Sequence[frozenset[int]]) -> bool:
+    """See `accidental_broadcasts`; `axes` and `values` are those of the whole graph."""
+    found = suspects(graph, node, axes, values)
+    return found is None or any(
+        graph[s.small].shape[s.position] == 1 != graph[s.large].shape[s.position] for s in found
+    )
 
 
 def _of_pairs(graph: Graph, node: Node, axes: Sequence[Axes]) -> bool:
@@ -78,34 +102,31 @@ def _of_pairs(graph: Graph, node: Node, axes: Sequence[Axes]) -> bool:
     return False
 
 
-def _resampled_apart(graph: Graph, node: Node, small: int, large: int, axes: Sequence[Axes]) -> bool:
-    """Do both have one axis of the input, which is 1 in `small` alone? Zeros of the input's sizes count as well."""
+def _resampled_apart(graph: Graph, node: Node, small: int, large: int, axes: Sequence[Axes]) -> Iterator[Suspect]:
+    """Axes of the input that both have, which may be 1 in `small` alone. Zeros of the input's sizes count as well."""
     if len(axes[small]) != len(axes[large]) or is_pooled_gate(graph, node, small, axes):
-        return False
-    sizes = zip(graph[small].shape, graph[large].shape, axes[small], axes[large], strict=True)
-    return any(one == 1 != size and axis.same(other) for one, size, axis, other in sizes)
+        return
+    for position, (axis, other) in enumerate(zip(axes[small], axes[large], strict=True)):
+        if axis.same(other):
+            yield Suspect(small, large, position)
 
 
-def _expands(
-    graph: Graph, node: Node, small: int, large: int, axes: Sequence[Axes], values: Sequence[frozenset[int]]
-) -> bool:
-    """Do the ranks differ so that axes are lost, or is a raw input with one channel added to what a layer made?"""
-    shift = len(axes[large]) - len(axes[small])
-    if shift > 0 and axes[small]:
-        return _misaligned(axes[small], axes[large], shift)
-    if shift != 0 or not has_role(node, "sum"):
-        return False
-    for position, (one, size) in enumerate(zip(graph[small].shape, graph[large].shape, strict=True)):
-        origin, other = axes[small][position], axes[large][position]
-        raw = one == 1 != size and origin.kind == "carried" and other.kind == "made"
-        if raw and _same_elsewhere(axes[small], axes[large], position) and origin.key[0] in values[large]:
-            return True
-    return False
+def _raw_inputs(
+    node: Node, small: int, large: int, axes: Sequence[Axes], values: Sequence[frozenset[int]]
+) -> Iterator[Suspect]:
+    """Axes along which a raw input, with one channel, is added to what a layer made of it."""
+    if len(axes[large]) != len(axes[small]) or not has_role(node, "sum"):
+        return
+    for position, (origin, other) in enumerate(zip(axes[small], axes[large], strict=True)):
+        raw = origin.kind == "carried" and other.kind == "made" and origin.key[0] in values[large]
+        if raw and _same_elsewhere(axes[small], axes[large], position):
+            yield Suspect(small, large, position)
 
 
-def _misaligned(small: Axes, large: Axes, shift: int) -> bool:
-    """Does an axis that both have meet, in the larger operand, one that is neither it nor inserted to meet it?"""
-    for position, axis in enumerate(small):
+def _misaligned(small: Axes, large: Axes) -> bool:
+    """Do the ranks differ, and does an axis that both have meet one that is neither it nor inserted to meet it?"""
+    shift = len(large) - len(small)
+    for position, axis in enumerate(small if shift > 0 else ()):
         aligned = large[position + shift]
         lost = axis.kind == "carried" and not axis.same(aligned) and aligned.kind not in ("new", "unknown")
         if lost and any(axis.same(elsewhere) for elsewhere in large):

@@ -24,10 +24,11 @@ _Key = tuple[int, str, int, int]
 
 @dataclass(frozen=True)
 class Verdict:
-    """One size: why torch refused it, if it did; does it rest on an accidental broadcast?"""
+    """One size: why torch refused it, if it did; does it rest on an accidental broadcast? With the pass."""
 
     reason: str | None
     broadcast: bool
+    graph: Graph
 
 
 def each_size(
@@ -52,7 +53,7 @@ def each_size(
             for axis, size in enumerate(node.shape):
                 sizes_seen[(node.index, node.op, len(node.shape), axis)].add(size)
     return [
-        Verdict(reason, reason is None and _rests_on_broadcast(graph, sizes_seen))
+        Verdict(reason, reason is None and _rests_on_broadcast(graph, sizes_seen), graph)
         for graph, reason in graphs[len(others) :]
     ]
 

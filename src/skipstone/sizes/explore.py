@@ -3,13 +3,14 @@
 import re
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from skipstone.sizes.concrete import each_size
+from skipstone.sizes.concrete import Verdict, each_size
 from skipstone.sizes.passes import Mask, single_pass, sweep_pass
 from skipstone.sizes.request import Request
 from skipstone.sizes.vector import Sweep
@@ -24,20 +25,28 @@ _SMALL_REGIONS = 6  # after so many passes in a row that cover next to nothing, 
 
 @dataclass
 class Exploration:
-    """What is known so far about each point: does the network run, does it rest on a broadcast, is it known at all."""
+    """What is known so far about each point: does the network run, does it rest on a broadcast, is it known at all.
+
+    `part` numbers the pass that spoke for a point, -1 where it had one of its own; `ran` are the points at which the
+    network really ran; `doubted` tells whether real runs left points unknown that the record allows.
+    """
 
     known: Mask
     runs: Mask
     broadcast: Mask
+    part: NDArray[np.int64]
     passes: int = 0
     singles: int = 0
-    really_run: int = 0
+    steps: int = 0  # operations of the longest pass
+    ran: list[int] = field(default_factory=list)
+    doubted: bool = False
     refusals: list[tuple[int, int, str]] = field(default_factory=list)  # example, number of points, reason
     confirmed: set[str] = field(default_factory=set)  # kinds of refusal that a pass at one size showed too
 
     @classmethod
     def of(cls, count: int) -> "Exploration":
-        return cls(np.zeros(count, np.bool_), np.zeros(count, np.bool_), np.zeros(count, np.bool_))
+        no = np.zeros(count, np.bool_)
+        return cls(no.copy(), no.copy(), no.copy(), np.full(count, -1, dtype=np.int64))
 
     @property
     def legal(self) -> Mask:
@@ -49,7 +58,7 @@ def explore(
 ) -> Exploration:
     """Cover `points` within about `seconds`: from the last one on, or outward from the point number `first`."""
     count = len(next(iter(points.values())))
-    padded = _padded(points)
+    padded = padded_points(points)
     found = Exploration.of(count)
     end = time.monotonic() + seconds
     focus: int | None = count - 1 if first is None else first
@@ -85,18 +94,20 @@ def _one(
             return _one_by_one(model, request, padded, np.flatnonzero(covers).tolist(), found, end)
         found.confirmed.add(_kind(outcome.reason))
     if outcome.runs:
+        found.steps = max(found.steps, outcome.steps)
+        found.part[covers] = found.passes
         found.known |= covers
         found.runs |= covers
         found.broadcast |= covers & outcome.broadcast[:count]
     else:
         _refuse(found, focus, covers, outcome.reason)
-    for mask in outcome.failed:
+    for mask, words in outcome.failed:
         refused = np.flatnonzero(mask[:count] & ~found.known)
         if len(refused):
             example = int(refused[len(refused) // 2])
             _, reason = single_pass(model, request, _at(padded, example), end)
             if reason is not None:
-                _refuse(found, example, mask[:count] & ~found.known, reason)
+                _refuse(found, example, mask[:count] & ~found.known, words or reason)
     if not found.known[focus]:  # refused on the way, and yet not at one size
         return _one_by_one(model, request, padded, [focus], found, end)
     return int(covers.sum())
@@ -119,28 +130,46 @@ def _kind(reason: str) -> str:
 def _one_by_one(
     model: nn.Module, request: Request, padded: Points, indices: Sequence[int], found: Exploration, end: float
 ) -> int:
-    count = len(found.known)
-    others = [_at(padded, index) for index in range(count, len(padded[next(iter(padded))]))]
-    verdicts = each_size(model, request, [_at(padded, index) for index in indices], others[-_COMPARED:], end)
+    verdicts = singly(model, request, padded, indices, len(found.known), end)
     for index, verdict in zip(indices, verdicts, strict=False):
         found.known[index] = True
         found.runs[index] = verdict.reason is None
         found.broadcast[index] = verdict.broadcast
+        found.part[index] = -1
         if verdict.reason is not None:
             found.refusals.append((index, 1, verdict.reason))
     found.singles += len(verdicts)
     return len(verdicts)
 
 
+def singly(
+    model: nn.Module, request: Request, padded: Points, indices: Sequence[int], count: int, end: float,
+    compared: int = _COMPARED,
+) -> list[Verdict]:  # fmt: skip
+    """A pass at each of these points, judged beside the last few of the extra ones, as far as the time `end`."""
+    others = [_at(padded, index) for index in range(count, len(padded[next(iter(padded))]))]
+    return each_size(model, request, [_at(padded, index) for index in indices], others[-compared:], end)
+
+
+def go_through(
+    model: nn.Module, request: Request, points: Points, indices: Sequence[int], found: Exploration, end: float
+) -> None:
+    """What was said of these points is not to be trusted: each gets a pass of its own, and is unknown without."""
+    found.known[list(indices)] = found.runs[list(indices)] = False
+    with suppress(OutOfTime):
+        _one_by_one(model, request, padded_points(points), indices, found, end)
+
+
 def explore_singly(model: nn.Module, request: Request, points: Points, seconds: float) -> Exploration:
     """Every point by a pass of its own, in order: slow, and independent of sizes that stand for many."""
     count = len(next(iter(points.values())))
     found = Exploration.of(count)
-    _one_by_one(model, request, _padded(points), range(count), found, time.monotonic() + seconds)
+    _one_by_one(model, request, padded_points(points), range(count), found, time.monotonic() + seconds)
     return found
 
 
-def _padded(points: Points) -> Points:
+def padded_points(points: Points) -> Points:
+    """The points and behind them the extra ones."""
     return {name: np.concatenate([values, np.array(_PROBES, dtype=np.int64)]) for name, values in points.items()}
 
 

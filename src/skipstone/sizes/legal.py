@@ -1,5 +1,6 @@
 """`legal_sizes`: exact legal input sizes, per free axis and jointly."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from torch import nn
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.sizes import AxisSizes, Refusal, SizeReport
 from skipstone.execution import Run
-from skipstone.sizes.confirm import confirm
+from skipstone.sizes.confirm import Question, confirm
 from skipstone.sizes.explore import Exploration, Points, explore, explore_singly
 from skipstone.sizes.passes import Mask
 from skipstone.sizes.request import Pattern, Request, SizesError, parse_request
@@ -51,8 +52,9 @@ def legal_sizes(
         mode: "train" or "eval", as for `check`; it counts: batch norm in training refuses one value per channel.
         seconds: after about this long, the sizes not reached yet are left out and the report says so.
         method: "auto", or "each" for a pass at every single size (slow; an independent check).
-        run: "auto" really runs a copy at the smallest legal sizes where that fits `budget` (seconds), for what no
-            record of shapes sees; True whatever it costs, False does not. `SizeReport.method` says how many were run.
+        run: "auto" really runs a copy at the edges of what is legal (the smallest, the ends of each stretch, and on the
+            way) as far as that fits `budget` (seconds), for what no record of shapes sees; True whatever it costs,
+            False does not. `AxisSizes.ran` says at which sizes it ran.
         ranges: the sizes in question for each letter, `h=range(1, 4097)`; 1..512 where none is given.
 
     A size is legal when the forward pass raises nothing and no merge rests on an accidental broadcast (see
@@ -100,8 +102,9 @@ def _legal_sizes(model: nn.Module, request: Request, how: _How) -> SizeReport:
 def _explore(model: nn.Module, request: Request, points: Points, how: _How) -> Exploration:
     if how.method == "each":
         return explore_singly(model, request, points, how.seconds)
+    end = time.monotonic() + how.seconds
     found = explore(model, request, points, how.seconds)
-    confirm(model, request, points, found, how.run, how.budget)
+    confirm(Question(model, request, points), found, run=how.run, budget=how.budget, end=end)
     return found
 
 
@@ -114,7 +117,7 @@ def _axis(symbol: str, sizes: Sequence[int], found: Exploration, others: Mapping
     checked, legal, broadcast = chosen(found.known), chosen(found.legal), chosen(found.known & found.broadcast)
     return AxisSizes(
         symbol, frozenset(sizes), checked, legal, broadcast, describe(legal, checked, symbol),
-        describe(broadcast, checked, symbol), others,
+        describe(broadcast, checked, symbol), others, tuple(values[sorted(found.ran)].tolist()), found.doubted,
     )  # fmt: skip
 
 
@@ -181,8 +184,7 @@ def _method_text(explorations: Sequence[Exploration], method: Method) -> str:
     if method == "each":
         return f"torch's shape rules at each size, {singles} passes"
     alone = f", {singles} size{'' if singles == 1 else 's'} one by one" if singles else ""
-    # How many is left unsaid: it depends on the time that each took, and a report is the same each time.
-    run = "; the smallest legal sizes really run" if any(e.really_run for e in explorations) else ""
+    run = "; legal sizes really run at the edges" if any(e.ran for e in explorations) else ""
     return f"torch's shape rules on all sizes at once, {passes} pass{'' if passes == 1 else 'es'}{alone}{run}"
 
 

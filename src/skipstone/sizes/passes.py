@@ -13,7 +13,7 @@ from torch import nn
 from skipstone.core.errors import text_of
 from skipstone.core.graph import Graph, Node, TensorSpec
 from skipstone.graphs.axes import axes_of
-from skipstone.graphs.broadcast import is_accidental, is_pooled_gate, merge_operands, value_inputs
+from skipstone.graphs.broadcast import is_pooled_gate, merge_operands, suspects, value_inputs
 from skipstone.sizes.known import with_rule
 from skipstone.sizes.request import Request
 from skipstone.sizes.unseen import unseen_refusals
@@ -33,14 +33,16 @@ _SWIFT = Refusals(go_on=False, judge=with_rule)
 class Outcome:
     """How a pass ended: the points it speaks for, whether the network runs there, where it rests on a broadcast.
 
-    `failed` holds the points that its checks refused on the way, a mask for each check.
+    `failed` holds the points that its checks refused on the way, a mask for each check, with the words where they are
+    known; `steps` counts its operations.
     """
 
     covers: Mask
     runs: bool
     broadcast: Mask
-    failed: tuple[Mask, ...] = ()
+    failed: tuple[tuple[Mask, str], ...] = ()
     reason: str = ""
+    steps: int = 0
 
 
 def sweep_pass(model: nn.Module, request: Request, sweep: Sweep, end: float) -> Outcome:
@@ -52,12 +54,15 @@ def sweep_pass(model: nn.Module, request: Request, sweep: Sweep, end: float) -> 
     nodes, inputs, error = _record(model, request, sweep.symbol, _SWIFT, end)
     if error is not None:
         # An uncertain point might have been spared the refusal: it is passed again.
-        return Outcome(sweep.alive & ~sweep.uncertain, False, np.zeros_like(sweep.alive), tuple(sweep.failed), error)
-    for beyond, _ in unseen_refusals(nodes, len(sweep.alive)):
-        sweep.failed.append(sweep.alive & beyond)
+        failed = [(mask, "") for mask in sweep.failed]
+        return Outcome(sweep.alive & ~sweep.uncertain, False, np.zeros_like(sweep.alive), tuple(failed), error)
+    failed = [(mask, "") for mask in sweep.failed]
+    for beyond, words in unseen_refusals(nodes, len(sweep.alive)):
+        failed.append((sweep.alive & beyond, words))
         sweep.alive &= ~beyond
     graph = _at_focus(nodes, inputs, sweep)
-    return Outcome(sweep.alive, True, sweep.alive & _broadcast_points(graph, nodes, sweep), tuple(sweep.failed))
+    broadcast = sweep.alive & _broadcast_points(graph, nodes, sweep)
+    return Outcome(sweep.alive, True, broadcast, tuple(failed), steps=len(nodes))
 
 
 def single_pass(model: nn.Module, request: Request, sizes: Mapping[str, int], end: float) -> tuple[Graph, str | None]:
@@ -130,8 +135,11 @@ def _broadcast_points(graph: Graph, nodes: Sequence[Node], sweep: Sweep) -> Mask
         operands = merge_operands(graph, node)
         if operands is None:
             continue
-        if is_accidental(graph, node, axes, values):
+        suspected = suspects(graph, node, axes, values)
+        if suspected is None:
             return np.ones_like(found)
+        for s in suspected:
+            found |= _apart(nodes[s.small].spec.shape[s.position], nodes[s.large].spec.shape[s.position], len(found))
         for small, large in (operands, operands[::-1]):
             if not is_pooled_gate(graph, node, small, axes):
                 found |= _stretched(nodes[small].spec.shape, nodes[large].spec.shape, len(found))
@@ -142,9 +150,11 @@ def _stretched(small: Sequence[object], large: Sequence[object], count: int) -> 
     """The points where a size of `small` is 1 and is stretched, although it is not 1 at every point."""
     found = np.zeros(count, dtype=np.bool_)
     for one, size in zip(reversed(small), reversed(large), strict=False):
-        if one is size or isinstance(one, int):
-            continue
-        ones, sizes = values_of(one, count), values_of(size, count)
-        if not (ones == 1).all():
-            found |= (ones == 1) & (sizes != 1)
+        if one is not size and not isinstance(one, int) and not (values_of(one, count) == 1).all():
+            found |= _apart(one, size, count)
     return found
+
+
+def _apart(one: object, size: object, count: int) -> Mask:
+    """The points where the first size is 1 and the second is not."""
+    return np.equal(values_of(one, count), 1) & np.not_equal(values_of(size, count), 1)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from skipstone.core.sizes import in_rows, in_words
+
 Sizes = NDArray[np.int64]
 Test = Callable[[Sizes], NDArray[np.bool_]]
 _FEW = 4  # as many sizes, or runs of sizes, as are listed one by one
@@ -47,19 +49,19 @@ def _candidates(sizes: Sizes, wanted: NDArray[np.bool_], h: str) -> Iterator[Rul
         yield Rule(f"every {h}", lambda x: np.ones(len(x), dtype=np.bool_))
         return
     if len(listed) <= 2:
-        yield Rule(f"{_listed(listed)} only", _among(listed))
+        yield Rule(f"{in_words(listed)} only", _among(listed))
     runs = _runs(sizes, wanted)
     if len(runs) == 1:
         yield _interval(runs[0], int(sizes[0]), int(sizes[-1]), h)
     if len(listed) <= _FEW:
-        yield Rule(f"{_listed(listed)} only", _among(listed))
+        yield Rule(f"{in_words(listed)} only", _among(listed))
     yield from _periodic(sizes, wanted, h)
     if len(runs) <= _FEW:
         parts = [_interval(run, int(sizes[0]), int(sizes[-1]), h) for run in runs]
         yield Rule(" or ".join(part.text for part in parts), _any([part.test for part in parts]))
     yield from _with_exceptions(sizes, wanted, h)
     if len(listed) <= 3 * _FEW:
-        yield Rule(f"{_listed(listed)} only", _among(listed))
+        yield Rule(f"{in_words(listed)} only", _among(listed))
 
 
 def _interval(run: tuple[int, int], first: int, last: int, h: str) -> Rule:
@@ -127,10 +129,10 @@ def _residue_rule(period: int, residues: list[int], sizes: Sizes, low: int, top:
         text = f"{h} % {period} == {residues[0]}"
     elif len(others) == 1:
         text = f"{h} % {period} != {others[0]}"
-    elif len(_pieces(residues)) > _MAX_RESIDUES:
+    elif len(in_rows(residues)) > _MAX_RESIDUES:
         return Rule("", lambda x: np.zeros(len(x), dtype=np.bool_))
     else:
-        text = f"{h} % {period} in {{{', '.join(_pieces(residues))}}}"
+        text = f"{h} % {period} in {{{', '.join(in_rows(residues))}}}"
     return Rule(_bounded(text, bounds, h), test)
 
 
@@ -150,7 +152,7 @@ def _with_exceptions(sizes: Sizes, wanted: NDArray[np.bool_], h: str) -> Iterato
         strays, start = listed[:count], listed[count]
         rest = sizes >= start
         for rule in _tail_rules(sizes[rest], wanted[rest], sizes, start, h):
-            text = f"{_listed(strays)}, or {rule.text}"
+            text = f"{in_words(strays)}, or {rule.text}"
             yield Rule(text, _any([_among(strays), _from(start, rule.test)]))
 
 
@@ -170,24 +172,6 @@ def _runs(sizes: Sizes, wanted: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """Unbroken stretches of wanted sizes, by first and last."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], wanted, [False]]).astype(np.int8)))
     return [(int(sizes[a]), int(sizes[b - 1])) for a, b in zip(edges[::2], edges[1::2], strict=True)]
-
-
-def _pieces(numbers: Sequence[int]) -> list[str]:
-    """Ascending numbers with runs of three or more shortened: `0, 4..7`."""
-    pieces: list[str] = []
-    start = 0
-    for i in range(1, len(numbers) + 1):
-        if i == len(numbers) or numbers[i] != numbers[i - 1] + 1:
-            run = numbers[start:i]
-            pieces += [f"{run[0]}..{run[-1]}"] if len(run) > 2 else [str(n) for n in run]
-            start = i
-    return pieces
-
-
-def _listed(numbers: Sequence[int]) -> str:
-    """`3`, `3 and 4`, `3, 4 and 9`."""
-    *most, last = map(str, numbers)
-    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _among(numbers: Sequence[int]) -> Test:

@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 from skipstone.core.finding import SizeSummary
+from skipstone.core.sizes import in_rows, in_words
 from skipstone.execution import Run
-from skipstone.sizes.confirm import confirm
-from skipstone.sizes.explore import Exploration, Points, explore
+from skipstone.sizes.confirm import Question, confirm
+from skipstone.sizes.explore import Exploration, explore
 from skipstone.sizes.request import Pattern, Request
 from skipstone.sizes.rule import describe
 from skipstone.tracing.example import Example, parse_example
@@ -21,6 +22,7 @@ from skipstone.tracing.nests import map_leaves, tensors_in
 _SECONDS = 4.0
 _REACH = 1024  # sizes are looked at up to this, or to twice the size asked
 _NEAREST = 2
+_TOLD = 6  # sizes that were run, or rows of them, that a line has room for
 
 Group = tuple[tuple[int, int], ...]  # (number of the input, axis) of the axes that change together
 
@@ -33,7 +35,7 @@ def summaries(
     Axes of one size that are spatial by their place (height and width) are taken together. An axis matters where some
     sizes are legal or run by broadcasting, and not all are; an axis that only its present size suits (the channels)
     does not. The search goes outward from the present size and ends after about `seconds`. With `run`, what torch
-    refuses in real runs at the smallest sizes is taken away; see `legal_sizes`.
+    refuses in real runs at the edges is taken away; see `legal_sizes`.
 
     Raises:
         ExampleError: an example of no known form.
@@ -87,14 +89,15 @@ def _alike(tensors: Sequence[torch.Tensor], lead: torch.Tensor, axis: int) -> Gr
 
 def _summary(
     model: nn.Module, example: Example, tensors: Sequence[torch.Tensor], name: str, group: Group, seconds: float,
-    confirmed: Callable[[nn.Module, Request, Points, Exploration], None],
+    confirmed: Callable[..., None],
 ) -> SizeSummary | None:  # fmt: skip
     number, axis = group[0]
     asked = int(tensors[number].shape[axis])
     sizes = np.arange(1, max(_REACH, 2 * asked) + 1, dtype=np.int64)
     request = _request(example.args, example.kwargs, name, group, sizes.tolist())
+    end = time.monotonic() + seconds
     found = explore(model, request, {name: sizes}, seconds, first=asked - 1)
-    confirmed(model, request, {name: sizes}, found)
+    confirmed(Question(model, request, {name: sizes}, first=asked - 1), found, end=end)
     low, high = _known_around(found, asked - 1)
     inside = slice(low, high + 1)
     checked = frozenset(sizes[inside].tolist())
@@ -102,11 +105,22 @@ def _summary(
     broadcast = frozenset(sizes[inside][found.broadcast[inside]].tolist())
     if not (legal - {asked} or broadcast) or legal == checked:
         return None
+    ran = sizes[sorted(found.ran)].tolist()
     nearest = tuple(sorted(sorted(legal, key=lambda h: (abs(h - asked), -h))[:_NEAREST]))
     return SizeSummary(
         name, asked, describe(legal, checked, name), nearest,
-        describe(broadcast, checked, name) if broadcast else "", f"checked {min(checked)}..{max(checked)}",
+        describe(broadcast, checked, name) if broadcast else "",
+        f"checked {min(checked)}..{max(checked)}{_run_at(ran)}",
     )  # fmt: skip
+
+
+def _run_at(sizes: Sequence[int]) -> str:
+    """`, run at 8, 10 and 1024`; of many sizes, how many."""
+    rows = in_rows(sizes)
+    told = (
+        in_words(rows) if 0 < len(rows) <= _TOLD else f"{len(sizes)} of them, {sizes[0]} to {sizes[-1]}" if rows else ""
+    )
+    return f", run at {told}" if told else ""
 
 
 def _known_around(found: Exploration, start: int) -> tuple[int, int]:

@@ -1,12 +1,14 @@
 """Refusals that torch's shape code does not show, and that depend on sizes alone.
 
 Positions past a table: `wte(x) + wpe(torch.arange(t))` raises for every t beyond the table's length, but not on tensors
-without data. The largest index is followed from `arange` through views and sums with numbers; of other indices nothing
-is said. An unpooling to a map smaller than the one whose pooling gave the indices: for most values they point outside.
-And `interpolate` to or from nothing, which only the kernels refuse.
+without data. The smallest and the largest index are followed from `arange` through views, sums with numbers and the
+differences of two ranges (relative positions); of other indices nothing is said. An unpooling to a map smaller than the
+one whose pooling gave the indices: for most values they point outside. And `interpolate` to or from nothing, which only
+the kernels refuse.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -28,16 +30,44 @@ def unseen_refusals(nodes: Sequence[Node], count: int) -> Iterator[tuple[Mask, s
             yield mask, words
 
 
-def past_table(nodes: Sequence[Node], node: Node) -> tuple[object, str] | None:
-    """For a lookup of counted positions: at which points they run past its table, and the words."""
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far a lookup of counted positions reaches into its table; both by their nodes, numbers at every point."""
+
+    table: int
+    index: int
+    first: Value
+    last: Value
+    least: Value  # the smallest position that the table has: below zero where it counts from the end too
+    length: Value
+
+    @property
+    def below(self) -> object:
+        return np.less(self.first, self.least)
+
+    @property
+    def beyond(self) -> object:
+        return np.greater_equal(self.last, self.length)
+
+
+def reach(nodes: Sequence[Node], node: Node) -> Reach | None:
+    """Of a lookup whose positions are counted, not computed from data; None for anything else."""
     table, index = _lookup(nodes, node)
     if table is None or index is None:
         return None
-    largest, length = _largest(nodes, index), value_of(nodes[table].spec.shape[0])
-    if largest is None or length is None:
+    bounds, length = _bounds(nodes, index), value_of(nodes[table].spec.shape[0])
+    if bounds is None or length is None:
         return None
-    words = f"IndexError: positions run past the table of {nodes[table].name or 'the lookup'}"
-    return np.asarray(largest) >= np.asarray(length), words
+    least = 0 if node.op == "embedding" else np.negative(length)
+    return Reach(table, index, *bounds, least, length)
+
+
+def _past_table(nodes: Sequence[Node], node: Node) -> tuple[object, str] | None:
+    found = reach(nodes, node)
+    if found is None:
+        return None
+    words = f"IndexError: positions run past the table of {nodes[found.table].name or 'the lookup'}"
+    return np.asarray(found.below) | np.asarray(found.beyond), words
 
 
 def _empty_resize(nodes: Sequence[Node], node: Node) -> tuple[object, str] | None:
@@ -71,7 +101,7 @@ def _product(shape: Sequence[int]) -> Value | None:
     return np.prod(np.broadcast_arrays(*sizes), axis=0) if len(sizes) == len(shape) else None
 
 
-_SEEN = (past_table, _outside, _empty_resize)
+_SEEN = (_past_table, _outside, _empty_resize)
 _EMPTY_RESIZE = "RuntimeError: Input and output sizes should be greater than 0"
 
 
@@ -86,28 +116,43 @@ def _lookup(nodes: Sequence[Node], node: Node) -> tuple[int | None, int | None]:
     return None, None
 
 
-def _largest(nodes: Sequence[Node], index: int) -> Value | None:
-    """The largest value a tensor of positions holds, at every point; None where it is not known."""
+def _bounds(nodes: Sequence[Node], index: int) -> tuple[Value, Value] | None:
+    """The smallest and the largest value a tensor of positions holds, at every point; None where they are not known."""
     node = nodes[index]
     if node.op == "arange" and not node.inputs:
-        return _last_of_range(node)
-    if node.op in _VIEWS and node.inputs:
-        return _largest(nodes, node.inputs[0])
-    if node.op == "getitem" and only_adds_axes(node.arguments.get("index")):
-        return _largest(nodes, node.inputs[0])
-    if node.op in ("add", "sub") and len(node.inputs) == 1:
-        other = value_of(node.arguments.get("other"))
-        base = _largest(nodes, node.inputs[0]) if isinstance(node.arguments.get("input"), NodeRef) else None
-        if base is not None and other is not None:
-            return np.add(base, other) if node.op == "add" else np.subtract(base, other)
+        return _of_range(node)
+    kept = node.op in _VIEWS or (node.op == "getitem" and only_adds_axes(node.arguments.get("index")))
+    if kept and node.inputs:
+        return _bounds(nodes, node.inputs[0])
+    if node.op in ("add", "sub"):
+        terms = node.arguments.get("input"), node.arguments.get("other")
+        first, second = (_term(nodes, term) for term in terms)
+        both = all(isinstance(term, NodeRef) for term in terms)
+        if first is None or second is None or (both and not _vary_apart(nodes, node)):
+            return None
+        low, high = second if node.op == "add" else (np.negative(second[1]), np.negative(second[0]))
+        return np.add(first[0], low), np.add(first[1], high)
     return None
 
 
-def _last_of_range(node: Node) -> Value | None:
+def _term(nodes: Sequence[Node], value: object) -> tuple[Value, Value] | None:
+    if isinstance(value, NodeRef):
+        return _bounds(nodes, value.index)
+    number = value_of(value)
+    return None if number is None else (number, number)
+
+
+def _vary_apart(nodes: Sequence[Node], node: Node) -> bool:
+    """Does every value of one operand meet every value of the other, as in `t[:, None] - t[None]`?"""
+    shapes = [reversed(nodes[i].spec.shape) for i in node.inputs]
+    return all(any(type(size) is int and size == 1 for size in sizes) for sizes in zip(*shapes, strict=False))
+
+
+def _of_range(node: Node) -> tuple[Value, Value] | None:
     given = [value_of(node.arguments[name]) for name in ("arg0", "arg1", "arg2") if name in node.arguments]
     start = value_of(node.arguments.get("start", given[0] if len(given) > 1 else 0))
     end = value_of(node.arguments.get("end", given[min(1, len(given) - 1)] if given else None))
     step = value_of(node.arguments.get("step", given[2] if len(given) > 2 else 1))
     if start is None or end is None or not isinstance(step, int) or step < 1:
         return None
-    return np.add(start, np.multiply(step, np.floor_divide(np.subtract(np.subtract(end, start), 1), step)))
+    return start, np.add(start, np.multiply(step, np.floor_divide(np.subtract(np.subtract(end, start), 1), step)))

@@ -217,6 +217,7 @@ class Recorder(TorchFunctionMode):
         try:
             if name in SCALARS and self.values.can_compute(func, args, kwargs):
                 return self.values.compute(func, args, kwargs)
+            self.refusals.look_at(name, args, kwargs, self.values.of)
             result = pass_on(func, args, kwargs)
             refuse_as_kernels(name, result)
         except DATA_DEPENDENT as error:

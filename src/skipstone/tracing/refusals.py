@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from skipstone.core.graph import Place
+from skipstone.graphs.operations import canonical
+from skipstone.tracing.indices import Known, demand_in_range
 
 Function = Callable[..., Any]
 
@@ -30,6 +32,15 @@ class Refusals:
 
     def choice(self, number: int, place: Place | None) -> int:
         return self.choices[number] if number < len(self.choices) else self.places.get(place, 0)
+
+    def look_at(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], known: Known) -> None:
+        """Refuse known indices out of range, where a refusal ends the pass. (Behind one, a rule tells of the table.)
+
+        Raises:
+            IndexError: see `demand_in_range`.
+        """
+        if not self.go_on:
+            demand_in_range(canonical(name), args, kwargs, known)
 
 
 GO_ON = Refusals()

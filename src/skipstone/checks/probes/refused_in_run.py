@@ -27,6 +27,7 @@ from skipstone.checks.rule import Fault, Proposal, Rule, Where
 from skipstone.checks.subject import Subject
 from skipstone.core.graph import Graph, Node
 from skipstone.execution import Raised, is_of_values, is_out_of_range
+from skipstone.sizes.unseen import reach
 from skipstone.tracing.objects import NoCopyError
 
 RULE = Rule("SK401", "refused-in-run", "error", "torch refuses in a real run what the record of shapes allowed")
@@ -64,12 +65,18 @@ def _is_told(graph: Graph, raised: Raised) -> bool:
     """Does the record tell of a fault at this place or before it? What follows a fault is not told twice."""
     if raised.stage == "backward":
         return bool(graph.refusals or graph.failures or graph.stopped)
-    first = graph.failures[0].index if graph.failures else None
     node = _node(graph, raised)
+    past = next((other.index for other in graph if _runs_past(graph, other)), None)
+    first = min((i for i in (past, graph.failures[0].index if graph.failures else None) if i is not None), default=None)
     if first is not None:
         return node is None or node.index >= first
     stop = graph.stopped
     return stop is not None and (stop.own or stop.refused) and not graph.assumptions
+
+
+def _runs_past(graph: Graph, node: Node) -> bool:
+    found = reach(graph.nodes, node)
+    return found is not None and bool(found.below or found.beyond)
 
 
 def _node(graph: Graph, raised: Raised) -> Node | None:

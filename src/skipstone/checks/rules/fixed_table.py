@@ -18,6 +18,7 @@ References:
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 from torch import nn
 
 from skipstone.checks.failures import failing, is_table, operands
@@ -28,7 +29,7 @@ from skipstone.core.edit import MapOperand, ModuleSpec, ReplaceModule, Transform
 from skipstone.core.graph import Graph, Node, shape_text
 from skipstone.graphs.operations import names
 from skipstone.graphs.walks import readers
-from skipstone.sizes.unseen import past_table
+from skipstone.sizes.unseen import Reach, reach
 from skipstone.surgery import site_of
 
 RULE = Rule(
@@ -44,7 +45,7 @@ _AROUND = names("transparent", "norm", "keeps largest")
 
 @dataclass(frozen=True, kw_only=True)
 class Short(Fault):
-    """`table`: its node. `rows`: how many an embedding would need; None for a table that is added."""
+    """`table`: its node. `rows`: how many a lookup would need, 0 if no number will do; None: it is added."""
 
     table: int
     rows: int | None = None
@@ -61,11 +62,18 @@ def check(subject: Subject) -> Iterator[Short]:
         )
         yield Short(at(node), message, operands(node), table=table.index)
     for node in graph:
-        if node.op == "embedding" and not node.tainted and node.failure is None and _runs_past(graph, node):
-            table, positions = graph[node.inputs[1]], graph[node.inputs[0]]
-            rows = positions.shape[-1]
-            message = f"the table {table.name} has {table.shape[0]} rows: the {rows} positions run past it"
-            yield Short(at(node), message, (positions.shape, table.shape), table=table.index, rows=rows)
+        found = reach(graph.nodes, node) if not node.tainted and node.failure is None else None
+        if found is not None and (found.below or found.beyond):
+            yield _run_past(graph, node, found)
+
+
+def _run_past(graph: Graph, node: Node, found: Reach) -> Short:
+    table, positions = graph[found.table], graph[found.index]
+    rows, last = positions.shape[-1], int(np.asarray(found.last))
+    which = f"the {rows} positions run past it" if last == rows - 1 else f"positions {found.first}..{last} run past it"
+    message = f"the table {table.name} has {table.shape[0]} rows: {which}"
+    needed = 0 if found.below else last + 1
+    return Short(at(node), message, (positions.shape, table.shape), table=table.index, rows=needed)
 
 
 def repairs(subject: Subject, fault: Short) -> Iterator[Proposal]:
@@ -74,7 +82,7 @@ def repairs(subject: Subject, fault: Short) -> Iterator[Proposal]:
     module = subject.module_at(node.module)
     if fault.rows is not None:
         yield from _lookup_as_map(subject, node)
-    if fault.rows is not None and type(module) is nn.Embedding:
+    if fault.rows and type(module) is nn.Embedding:
         spec = ModuleSpec("Embedding", {"num_embeddings": fault.rows, "embedding_dim": module.embedding_dim})
         yield Proposal(f"{node.module} = {spec}", (ReplaceModule(node.module, spec),), "a row for each position")
     if fault.rows is not None or fault.table not in node.inputs[:2]:
@@ -127,8 +135,3 @@ def _interpolated(
         "every size becomes legal; the table's own stays as trained",
         keeps_output=True,
     )
-
-
-def _runs_past(graph: Graph, node: Node) -> bool:
-    found = past_table(graph.nodes, node)
-    return found is not None and bool(found[0])
