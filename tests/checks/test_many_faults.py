@@ -39,7 +39,7 @@ def test_forty_different_faults(records):
     assert len(report.errors) == 40
     assert report.num_untried > 0
     assert f"repairs of {report.num_untried} not verified, for want of time" in report.summary
-    assert sum(records) < 6000
+    assert len(records) <= 6  # a refusal takes as long as some nodes do: with 66 of them, 10 took 3 s
 
 
 def test_one_slip_forty_times(records):

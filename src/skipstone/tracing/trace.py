@@ -25,6 +25,7 @@ from skipstone.tracing.torch_internals import children_of
 # Re-recordings that look for the assumed shapes behind which least goes wrong, and the nodes in all of them.
 _MAX_PASSES, _MAX_NODES = 8, 800
 _MANY = 3  # refusals at one line that are decided together
+_REFUSAL = 8  # nodes that could be recorded in the time that a refusal takes
 
 Options = list[tuple[int, Place | None]]  # for each refusal: how many shapes could be meant, and its line
 
@@ -72,8 +73,8 @@ def trace(
 
 
 def cost_of_record(graph: Graph) -> int:
-    """The nodes that recording a network anew may take, the search behind refusals included."""
-    return len(graph) * (1 + min(_rivals(graph), max(0, len(graph.failures) - 1)))
+    """The nodes that recording a network anew may take, the search behind refusals and they themselves included."""
+    return (len(graph) + _REFUSAL * len(graph.failures)) * (1 + min(_rivals(graph), max(0, len(graph.failures) - 1)))
 
 
 def _rivals(graph: Graph) -> int:
