@@ -1,16 +1,28 @@
 """A probe on a network: what one training step does to each layer, read at three moments of that step."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, distributed, nn
 
+from skipstone.flow.buckets import buckets, counts, joined
 from skipstone.flow.layers import find_layers
-from skipstone.flow.norms import has_gradient, norm_of, read, underflow, underflows, values_of
+from skipstone.flow.norms import norm_of, read, square_of, underflow, underflows
 from skipstone.runs.flow import FlowRecord, LayerFlow
 
 Handle = torch.utils.hooks.RemovableHandle
+
+
+@dataclass(slots=True)
+class _Weights:
+    """Some layers' weights before a step, joined, and which of their elements have a gradient other than zero."""
+
+    indices: list[int]
+    values: Tensor
+    meant: Tensor | None
 
 
 class Probe:
@@ -31,13 +43,12 @@ class Probe:
 
     def _clear(self) -> None:
         self._deaf = False
-        self._squares: dict[int, Tensor] = {}
-        self._sizes: dict[int, list[Tensor]] = {}
+        self._squares: dict[int, float | Tensor] = {}
+        self._sizes: dict[int, list[float | Tensor]] = {}
         self._under: dict[int, Tensor] = {}
-        self._norms: dict[int, tuple[Tensor, Tensor]] = {}  # of a layer: its gradient's and its weight's
-        self._updates: dict[int, Tensor] = {}
-        self._counts: dict[int, Tensor] = {}  # of a weight: elements that stayed, with a gradient, both
-        self._before: dict[int, tuple[Tensor, Tensor | None]] = {}
+        self._norms: list[tuple[list[int], Tensor, Tensor]] = []  # of layers: their gradients' and their weights'
+        self._changes: list[tuple[list[int], Tensor, Tensor]] = []  # lengths; stayed, with a gradient, both
+        self._before: list[_Weights] = []
 
     # ---- the forward and the backward pass
 
@@ -70,7 +81,7 @@ class Probe:
 
     def output_norms(self, scale: float = 1.0) -> dict[str, float]:
         """The norm of the gradient that came back to each layer's output so far, divided by `scale`."""
-        return {self.layers[index].name: float(square.sqrt()) / scale for index, square in self._squares.items()}
+        return {self.layers[index].name: float(square) ** 0.5 / scale for index, square in self._squares.items()}
 
     def stop_listening(self) -> None:
         """Whatever goes back from here on (another pass over the same graph) is no part of the step."""
@@ -80,17 +91,15 @@ class Probe:
         def add(gradient: Tensor) -> None:
             if self._deaf:
                 return
-            square = norm_of([gradient]).square()
-            self._squares[index] = self._squares[index] + square if index in self._squares else square
+            self._squares[index] = self._squares.get(index, 0.0) + square_of(gradient)
             if underflows(gradient):
                 self._under[index] = underflow(gradient)
 
         def on_output(module: nn.Module, inputs: object, output: object) -> None:
             if torch.compiler.is_compiling() or not isinstance(output, Tensor) or not output.requires_grad:
                 return
-            values = values_of(output)
-            square = norm_of([values]).square() / max(1, values.numel())
-            self._sizes.setdefault(index, []).append(square)
+            real = 2 if output.is_complex() else 1
+            self._sizes.setdefault(index, []).append(square_of(output) / max(1, real * output.numel()))
             output.register_hook(add)  # type: ignore[no-untyped-call]
 
         return on_output
@@ -114,7 +123,7 @@ class Probe:
         chosen = self._chosen(only)
         grads = norm_of([self.layers[index].weight.grad for index in chosen]) / scale
         weights = norm_of([self.layers[index].weight for index in chosen])
-        self._norms |= {index: (grads[k], weights[k]) for k, index in enumerate(chosen)}
+        self._norms.append((chosen, grads, weights))
 
     def _chosen(self, only: Iterable[nn.Parameter] | None) -> list[int]:
         wanted = None if only is None else set(map(id, only))
@@ -129,7 +138,7 @@ class Probe:
             return
         ranks = distributed.get_world_size()
         for index in sorted(self._squares):
-            square = self._squares[index].clone()
+            square = torch.as_tensor(self._squares[index], dtype=torch.float64).clone()
             distributed.all_reduce(square)
             self._squares[index] = square / ranks**2
 
@@ -147,73 +156,84 @@ class Probe:
 
         With `closure` the step makes its gradients itself, and they are read behind it.
         """
-        for index in self._chosen(only):
-            weight = self.layers[index].weight
-            # A fused or user-made optimizer may write into .grad, so what counts is read now.
-            meant = None if weight.grad is None or closure else has_gradient(weight.grad)
-            self._before[index] = weight.detach().clone(), meant
+        chosen = self._chosen(only)
+        weights = [self.layers[index].weight for index in chosen]
+        # A fused or user-made optimizer may write into .grad, so what counts is read now.
+        grads = [None if closure else weight.grad for weight in weights]
+        for places in buckets(weights, [grad is None for grad in grads]):
+            own = [grad for k in places if (grad := grads[k]) is not None]
+            meant = joined(own).bool() if own else None
+            self._before.append(_Weights([chosen[k] for k in places], joined([weights[k] for k in places]), meant))
 
     def after_step(self) -> None:
         """Read what the step did to the weights of `before_step`, and let their copies go."""
-        changed = list(self._before)
-        pairs = [(self._before[index], self.layers[index].weight.detach()) for index in changed]
-        norms = norm_of([_difference(before, after) for (before, _), after in pairs])
-        for place, (index, ((before, meant), after)) in enumerate(zip(changed, pairs, strict=True)):
-            gradient = self.layers[index].weight.grad
-            if meant is None and gradient is not None:
-                meant = has_gradient(gradient)
-            same = before == after
-            counts = [same.sum(), *([] if meant is None else [meant.sum(), (meant & same).sum()])]
-            self._counts[index] = torch.stack(counts)
-            self._updates[index] = norms[place]
-        self._before = {}
+        for held in self._before:
+            weights = [self.layers[index].weight for index in held.indices]
+            sizes, change = [weight.numel() for weight in weights], _difference(held.values, joined(weights))
+            lengths = norm_of(torch.split(change, sizes))
+            grads = [grad for weight in weights if (grad := weight.grad) is not None]
+            if held.meant is None and len(grads) == len(weights):
+                held.meant = joined(grads).bool()
+            moved = change.bool()
+            rows = [~moved] if held.meant is None else [~moved, held.meant, held.meant > moved]
+            self._changes.append((held.indices, lengths, torch.stack([counts(row, sizes) for row in rows])))
+        self._before = []
 
     # ---- what was read
 
     def record(self, *, epoch: int = 0, step: int = 0, output_scale: float = 1.0) -> FlowRecord:
         """What was read. The gradients at outputs are divided by `output_scale`."""
-        missing = [layer.weight for index, layer in enumerate(self.layers) if index not in self._norms]
-        if missing:
+        seen = {index for indices, _, _ in self._norms for index in indices}
+        if missing := [layer.weight for index, layer in enumerate(self.layers) if index not in seen]:
             self.gradients(missing)
-        if not self.layers:
-            return FlowRecord(epoch, step, (), frozen=self.frozen)
-        columns = [torch.stack([self._norms[i][k].cpu() for i in range(len(self.layers))]) for k in (0, 1)]
-        grads, weights = read(columns)
-        rows = [self._row(i, g, w, output_scale) for i, (g, w) in enumerate(zip(grads, weights, strict=True))]
+        norms = {
+            index: pair
+            for indices, grads, weights in self._norms
+            for index, pair in zip(indices, zip(*read([grads, weights]), strict=True), strict=True)
+        }
+        changes = {
+            index: (length, shares)
+            for indices, lengths, found in self._changes
+            for index, length, shares in zip(indices, lengths.tolist(), found.T.tolist(), strict=True)
+        }
+        rows = [self._row(i, norms[i], changes.get(i, (None, None)), output_scale) for i in range(len(self.layers))]
         return FlowRecord(epoch, step, tuple(rows), frozen=self.frozen)
 
-    def _row(self, index: int, grad: float, weight: float, output_scale: float) -> LayerFlow:
-        layer = self.layers[index]
+    def _row(
+        self, index: int, norms: tuple[float, float], change: tuple[float, list[int]] | tuple[None, None], scale: float
+    ) -> LayerFlow:
+        layer, (grad, weight), (update, counted) = self.layers[index], norms, change
         elements = layer.weight.numel()
-        square, sizes, update = self._squares.get(index), self._sizes.get(index), self._updates.get(index)
-        lost, stayed = _shares(self._counts.get(index), elements)
-        under = self._under.get(index)
+        sizes, under = self._sizes.get(index), self._under.get(index)
+        lost, stayed = _shares(counted, elements)
         return LayerFlow(
             layer.name, layer.kind, grad, weight, lost,
-            _output_norm(square, sizes, output_scale),
+            _output_norm(self._squares.get(index), sizes, scale),
             elements, str(layer.weight.dtype).removeprefix("torch."),
-            None if update is None else float(update), stayed,
-            None if sizes is None else float(torch.stack(sizes).mean().sqrt()),
+            update, stayed,
+            None if sizes is None else (sum(map(float, sizes)) / len(sizes)) ** 0.5,
             None if under is None or bool(under.isnan()) else float(under),
         )  # fmt: skip
 
 
-def _output_norm(square: Tensor | None, sizes: list[Tensor] | None, scale: float) -> float | None:
+def _output_norm(square: float | Tensor | None, sizes: list[float | Tensor] | None, scale: float) -> float | None:
     """0 where the layer ran and nothing came back to it, None where it was not seen to run."""
     if square is None:
         return None if sizes is None else 0.0
-    return float(square.sqrt()) / scale
+    return math.sqrt(square) / scale
 
 
-def _shares(counts: Tensor | None, elements: int) -> tuple[float | None, float | None]:
+def _shares(counted: list[int] | None, elements: int) -> tuple[float | None, float | None]:
     """(lost updates, unmoved) of a weight."""
-    if counts is None:
+    if counted is None:
         return None, None
-    stayed, *rest = counts.tolist()
-    lost = rest[1] / rest[0] if rest and rest[0] else None
-    return lost, stayed / max(1, elements)
+    stayed, *rest = counted
+    return (rest[1] / rest[0] if rest and rest[0] else None), stayed / max(1, elements)
 
 
 def _difference(before: Tensor, after: Tensor) -> Tensor:
-    """In float32 at least: a difference of halves need not be a half."""
-    return after.float() - before.float() if after.dtype in (torch.float16, torch.bfloat16) else after - before
+    """`after`, of which the caller has no more need, less `before`; zero where they are equal, and nowhere else.
+
+    In float32 at least: a difference of halves need not be a half.
+    """
+    return after.float() - before.float() if after.dtype in (torch.float16, torch.bfloat16) else after.sub_(before)

@@ -276,11 +276,11 @@ def refuse_as_kernels(name: str, result: object) -> None:
 # ---- many tensors at once
 
 
-def norms(tensors: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
-    """The 2-norm of each tensor, () in float64."""
+def norms(tensors: Sequence[torch.Tensor], dtype: torch.dtype = torch.float64) -> Sequence[torch.Tensor]:
+    """The 2-norm of each tensor, () in `dtype`."""
     if _foreach_norm is None:
-        return [torch.linalg.vector_norm(tensor, 2, dtype=torch.float64) for tensor in tensors]
-    return _foreach_norm(tensors, 2, dtype=torch.float64)  # type: ignore[no-any-return]
+        return [torch.linalg.vector_norm(tensor, 2, dtype=dtype) for tensor in tensors]
+    return _foreach_norm(tensors, 2, dtype=dtype)  # type: ignore[no-any-return]
 
 
 _foreach_norm = getattr(torch, "_foreach_norm", None)  # 2.1 to 2.14: one pass. Without it: one call a tensor, slower.
