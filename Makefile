@@ -2,6 +2,7 @@
 # make test   run the tests
 # make lint   style, types, layers
 # make zoo    measure public networks, going on where it stopped, and write docs/zoo.md
+# make extras   run the tests of our loggers and callbacks against the real programs (installs some 200 MB), then make ray
 # make ray    run the tests that start a Ray cluster (installs Ray, some 80 MB to fetch and 240 MB on the disk)
 # make versions   run the tests with the oldest, the pinned and the newest torch, and write docs/versions.md
 
@@ -10,7 +11,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint versions zoo ray clean
+.PHONY: demo test lint versions zoo ray extras clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "skipstone needs Python 3.11 or newer, this is " + sys.version.split()[0])'
@@ -43,6 +44,11 @@ zoo: $(INSTALLED)
 ray: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt ".[ray]"
 	$(BIN)/python -m pytest -q -n 0 -o faulthandler_timeout=1200 -m ray
+
+extras: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group extras
+	$(BIN)/python -m pytest -q -n 0 -m extras
+	$(MAKE) ray
 
 clean:
 	rm -rf $(VENV) .versions

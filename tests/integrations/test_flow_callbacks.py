@@ -1,4 +1,7 @@
-"""The callbacks in real trainings: the weights come out bit for bit as without them, no hook is left."""
+"""The callbacks in real trainings: the weights come out bit for bit as without them, no hook is left.
+
+Those need Lightning, transformers and accelerate: `make extras`.
+"""
 
 import pytest
 import torch
@@ -7,7 +10,7 @@ from torch.nn import functional as F
 
 from skipstone.core.errors import SkipstoneError
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # the frameworks' own warnings
+pytestmark = pytest.mark.filterwarnings("ignore")  # the frameworks' own warnings
 
 
 class Net(nn.Module):
@@ -32,9 +35,11 @@ def hooks_on(model):
     return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules())
 
 
+@pytest.mark.extras
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_lightning(tmp_path, accumulate):
-    lightning = pytest.importorskip("lightning")
+    import lightning
+
     from skipstone.integrations.lightning import FlowCallback
 
     class Task(lightning.LightningModule):
@@ -69,9 +74,10 @@ def test_lightning(tmp_path, accumulate):
     assert hooks_on(watched) == 0
 
 
+@pytest.mark.extras
 def test_the_hugging_face_trainer(tmp_path):
-    transformers = pytest.importorskip("transformers")
-    pytest.importorskip("accelerate")
+    import transformers
+
     from skipstone.integrations.hf_trainer import FlowCallback
 
     class Task(nn.Module):

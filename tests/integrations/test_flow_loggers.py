@@ -1,4 +1,7 @@
-"""Each adapter against the real program, offline: what was logged is read back by the program's own means."""
+"""Each adapter against the real program, offline: what was logged is read back by the program's own means.
+
+Those need TensorBoard, W&B and MLflow: `make extras`.
+"""
 
 import json
 
@@ -30,10 +33,9 @@ def test_json_lines_are_the_records(tmp_path):
     assert [FlowRecord.from_dict(json.loads(line)) for line in lines] == records
 
 
-@pytest.mark.slow
+@pytest.mark.extras
 def test_tensorboard(tmp_path):
     """12 MB; its files are read back by its own reader."""
-    pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from torch.utils.tensorboard import SummaryWriter
 
@@ -46,11 +48,12 @@ def test_tensorboard(tmp_path):
         assert (last.step, last.value) == (2, pytest.approx(value, rel=1e-6))
 
 
-@pytest.mark.slow
+@pytest.mark.extras
 @pytest.mark.filterwarnings("ignore")  # of its own
 def test_wandb(tmp_path):
     """85 MB; offline, so nothing leaves the machine."""
-    wandb = pytest.importorskip("wandb")
+    import wandb
+
     with wandb.init(mode="offline", dir=tmp_path, settings=wandb.Settings(silent=True)) as run:
         records = train(WandbLogger(run))
         told = {key: run.summary[key] for key in scalars_of(records[-1])}
@@ -58,11 +61,12 @@ def test_wandb(tmp_path):
         assert run.summary["flow/step"] == 2
 
 
-@pytest.mark.slow
+@pytest.mark.extras
 @pytest.mark.filterwarnings("ignore")  # of its own
 def test_mlflow(tmp_path, monkeypatch):
     """40 MB (mlflow-skinny); into a folder, read back by its client."""
-    mlflow = pytest.importorskip("mlflow")
+    import mlflow
+
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # mlflow-skinny has no database to write to
     mlflow.set_tracking_uri((tmp_path / "mlruns").as_uri())
     with mlflow.start_run() as run:
