@@ -92,6 +92,28 @@ def test_json_holds_the_record_and_the_verdicts(net, capsys):
     assert all(layer["unmoved"] < 0.5 for layer in told["flow"]["layers"])
 
 
+OVERWRITES = """
+import torch
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = torch.nn.Linear(4, 4)
+    def forward(self, x):
+        y = torch.sigmoid(self.fc(x))
+        y += x
+        return y
+"""
+
+
+def test_a_network_whose_backward_pass_fails_is_refused_by_its_finding(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text(OVERWRITES)
+    assert run(["flow", "net.py:Net", "--input", "4"]) == 2
+    error = capsys.readouterr().err
+    assert "does not run on this input: SK109 add (net.py:9) overwrites in place what sigmoid (net.py:8) saved" in error
+    assert len(error.strip().splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
@@ -99,7 +121,10 @@ def test_json_holds_the_record_and_the_verdicts(net, capsys):
         (["--input", "3x16x16", "--batch", "0"], "batch is 0, expected at least 1"),
         (["--input", "3x16x16", "--lr", "-1"], "lr is -1, expected a number above 0"),
         (["--input", "3x16x16", "--lr", "1", "--optimizer", "sdg"], "unknown optimizer 'sdg'; nearest: sgd"),
-        (["--input", "4x16x16"], "the network does not run on this input: conv2d fails"),
+        (
+            ["--input", "4x16x16"],
+            "the network does not run on this input: SK103 Conv2d 0 is made for 3 features and meets 4",
+        ),
         (["--input", "3x16x16", "--data", "digits"], "--input and --data both say what the input is"),
     ],
 )

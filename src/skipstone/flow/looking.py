@@ -8,15 +8,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from skipstone.checks import check
 from skipstone.core.errors import SkipstoneError, UnknownNameError
 from skipstone.execution.inputs import InputsError, real_inputs
 from skipstone.flow.advice import Trial, try_skips
 from skipstone.flow.measure import MakeOptimizer, flow_of
 from skipstone.runs.flow import FlowRecord
 from skipstone.tracing import trace
-from skipstone.tracing.example import parse_example
+from skipstone.tracing.example import Example, parse_example
 from skipstone.tracing.nests import tensors_in
 
+_REFUSED = "the network does not run on this input: {}"
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
     "adam": torch.optim.Adam,
@@ -59,8 +61,8 @@ def look(
     parsed = parse_example(example)
     graph = trace(model, parsed)
     if graph.stopped is not None or graph.failures:
-        why = graph.stopped or f"{graph.failures[0].op} fails; see skipstone check"
-        raise SkipstoneError(f"the network does not run on this input: {why}")
+        otherwise = graph.stopped or f"{graph.failures[0].op} fails"
+        raise SkipstoneError(_REFUSED.format(_finding(model, parsed) or otherwise))
     try:
         args, kwargs = real_inputs(parsed, graph, model, seed=seed)
     except InputsError as error:
@@ -74,12 +76,25 @@ def look(
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # dropout and stochastic depth draw from it
-        record = flow_of(model, (args, kwargs), loss, optimizer=optimizer, skips=skips)
+        try:
+            record = flow_of(model, (args, kwargs), loss, optimizer=optimizer, skips=skips)
+        except SkipstoneError:
+            raise
+        except Exception as error:  # backward passes fail too, where the record alone shows nothing
+            if (why := _finding(model, parsed)) is None:
+                raise
+            raise SkipstoneError(_REFUSED.format(why)) from error
         wanted = advise and any(verdict.kind in ("vanishing", "exploding") for verdict in record.verdicts)
         trial = try_skips(model, (args, kwargs), loss, record) if wanted else None
     shapes = ", ".join("x".join(map(str, tensor.shape)) for tensor in tensors_in((args, kwargs)))
     words = f"{'standard-normal input' if drawn else 'input'} {shapes}; {said[0]}; loss {record.loss:.4g}"
     return Look(record, words, trial)
+
+
+def _finding(model: nn.Module, example: Example) -> str | None:
+    """The first error that a check finds, in its words."""
+    errors = check(model, example, repairs=False, sizes=False).errors
+    return f"{errors[0]}; skipstone check shows more" if errors else None
 
 
 def step_of(name: str, lr: float) -> MakeOptimizer:
