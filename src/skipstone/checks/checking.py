@@ -78,4 +78,4 @@ def _depends_on_size(found: Found) -> bool:
 
 
 def _codes(texts: Iterable[str] | None) -> set[str] | None:
-    return None if texts is None else parse_codes(texts)
+    return None if texts is None else parse_codes([texts] if isinstance(texts, str) else texts)

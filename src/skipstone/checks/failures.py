@@ -34,7 +34,7 @@ def rule_of(subject: Subject, node: Node) -> str:
         return "reshape-mismatch"
     if node.op in _ARITHMETIC | JOINS:
         return _merge_fault(subject, node)
-    if node.op in CONV and _precisions(subject.graph, node) > 1:
+    if node.op in CONV and (_precisions(subject.graph, node) > 1 or not _rank_fits(subject.graph, node)):
         return "refused-operation"
     if node.op in CONV and _width_fits(subject.graph, node):
         return "too-small"
@@ -102,6 +102,12 @@ def _is_short_table(subject: Subject, node: Node) -> bool:
 
 def _precisions(graph: Graph, node: Node) -> int:
     return len({graph[i].spec.dtype for i in node.inputs})
+
+
+def _rank_fits(graph: Graph, node: Node) -> bool:
+    """Has the input as many axes as the weight, or one less for want of a batch?"""
+    source, weight = graph[node.inputs[0]].shape, graph[node.inputs[1]].shape
+    return len(weight) - len(source) in (0, 1)
 
 
 def _width_fits(graph: Graph, node: Node) -> bool:

@@ -68,8 +68,8 @@ def legal_sizes(
         raise SkipstoneError(f"a model must be a torch.nn.Module, not {type(model).__name__}: {model!r}")
     if method not in ("auto", "each"):
         raise SizesError(f"method is {method!r}, expected 'auto' or 'each'")
-    if not seconds > 0:
-        raise SizesError(f"seconds is {seconds}, expected more than 0")
+    if not isinstance(seconds, int | float) or not seconds > 0:
+        raise SizesError(f"seconds is {seconds!r}, expected a number of them, more than 0")
     self_test("the legal sizes", lambda: sizes_differ(legal_sizes))
     with asked_for(mode) if mode is not None else nullcontext(), undisturbed(model), time_limit(NO_LIMIT):
         return _legal_sizes(model, parse_request(inputs, ranges), _How(seconds, method, run, budget))

@@ -3,17 +3,19 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import torch
 
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.input_text import ExampleError, parse_input
-from skipstone.tracing.example import dtype_of
+from skipstone.tracing.example import dtype_of, refuse_fractions
 from skipstone.tracing.nests import leaves_in, map_leaves
 
 DEFAULT_RANGE = range(1, 513)
 _MAX_SIZES = 2**20
+_TAKEN = frozenset(("model", "inputs", "mode", "seconds", "method", "run", "budget"))
 Size = int | torch.SymInt
 Maker = Callable[[torch.Tensor, Sequence[Size]], torch.Tensor]
 
@@ -65,6 +67,7 @@ def parse_request(inputs: object, ranges: Mapping[str, Sequence[int]]) -> Reques
     elif isinstance(inputs, torch.Tensor) or _is_pattern(inputs):
         args, kwargs = (_value(inputs),), {}
     elif isinstance(inputs, tuple | list) and inputs:
+        refuse_fractions(inputs)
         args, kwargs = tuple(map(_value, inputs)), {}
     else:
         raise ExampleError(
@@ -75,6 +78,8 @@ def parse_request(inputs: object, ranges: Mapping[str, Sequence[int]]) -> Reques
     if not letters:
         given = inputs[0] if isinstance(inputs, tuple | list) and len(inputs) == 1 else inputs
         raise SizesError(f"input {given!r} has no free axis; write a letter in place of a size, as in (2, 3, 'h', 'w')")
+    if taken := [letter for letter in letters if letter in _TAKEN]:
+        raise SizesError(f"a free axis cannot be named {taken[0]}, an argument's name; write another letter")
     if extra := sorted(set(ranges) - set(letters)):
         raise SizesError(f"a range is given for {', '.join(extra)}, but the free axes are {', '.join(letters)}")
     return Request(args, kwargs, {name: _range(name, ranges.get(name, DEFAULT_RANGE)) for name in letters})
@@ -108,7 +113,7 @@ def _is_pattern(value: object) -> bool:
     if not isinstance(value, tuple | list) or not value:
         return False
     sizes = value[:-1] if isinstance(value[-1], torch.dtype) else value
-    return bool(sizes) and all(isinstance(s, int | str) and not isinstance(s, bool) for s in sizes)
+    return bool(sizes) and all(isinstance(s, Integral | str) and not isinstance(s, bool) for s in sizes)
 
 
 def _value(item: object) -> object:
@@ -131,10 +136,10 @@ def _axis(size: object) -> int | str:
         if not re.fullmatch(r"[A-Za-z_]\w*", size):
             raise ExampleError(f"free axis {size!r} is no name; write a letter such as 'h'")
         return size
-    assert isinstance(size, int)
+    assert isinstance(size, Integral)
     if size < 0:
         raise ExampleError(f"an axis has size {size}; every size must be 0 or more")
-    return size
+    return int(size)
 
 
 def _letters(value: object) -> list[str]:

@@ -1,7 +1,8 @@
 """Example inputs: a shape, a tensor, a tuple of them, or a dict of keyword arguments."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 
 import torch
 
@@ -11,6 +12,9 @@ _DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in (
     "float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool", "complex64",
     "complex128",
 )}  # fmt: skip
+
+
+_LONGEST = 80  # characters of an input that is not understood
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,18 @@ def parse_example(example: object) -> Example:
     if isinstance(example, torch.Tensor) or _is_shape(example):
         return Example((_value(example),), {})
     if isinstance(example, tuple | list) and example:
+        refuse_fractions(example)
         return Example(tuple(map(_value, example)), {})
     raise ExampleError(
-        f"example input {example!r} is not understood; give a shape such as (2, 3, 32, 32), a tensor, "
+        f"example input {_short(example)} is not understood; give a shape such as (2, 3, 32, 32), a tensor, "
         "a tuple of them, or a dict of keyword arguments"
     )
+
+
+def _short(value: object) -> str:
+    """The first line of what it is, for arrays print all that they hold."""
+    text = repr(value).split("\n")[0]
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def resized(example: Example, change: Callable[[tuple[int, ...]], tuple[int, ...]], *, every: bool) -> Example:
@@ -90,16 +101,31 @@ def _is_shape(value: object) -> bool:
     return (
         isinstance(value, tuple | list)
         and len(value) > 0
-        and all(isinstance(size, int | torch.SymInt) and not isinstance(size, bool) for size in value)
+        and all(isinstance(size, Integral | torch.SymInt) and not isinstance(size, bool) for size in value)
     )
+
+
+def refuse_fractions(shape: Sequence[object]) -> None:
+    """Numbers alone are a shape.
+
+    Raises:
+        ExampleError: one of its sizes is no whole number.
+    """
+    odd = next((size for size in shape if isinstance(size, float | bool)), None)
+    if odd is not None and all(isinstance(size, Real | str) for size in shape):
+        raise ExampleError(f"shape {tuple(shape)} has the size {odd}; every size must be a whole number")
 
 
 def _value(value: object) -> object:
     if _is_shape(value):
-        sizes: tuple[int, ...] = tuple(value)  # type: ignore[arg-type]
+        # numpy's whole numbers are as good as Python's
+        sizes = tuple(size if isinstance(size, torch.SymInt) else int(size) for size in value)  # type: ignore[attr-defined]
         if min(sizes) < 0:
             raise ExampleError(f"shape {sizes} has a negative size; every size must be 0 or more")
-        return torch.empty(sizes, dtype=torch.float32, device="meta")  # whatever the default dtype is at present
+        try:
+            return torch.empty(sizes, dtype=torch.float32, device="meta")  # whatever the default dtype is at present
+        except (RuntimeError, OverflowError, TypeError):
+            raise ExampleError(f"shape {sizes} holds more numbers than any tensor can") from None
     if isinstance(value, torch.Tensor) and value.is_nested:
         raise ExampleError("an input is a nested tensor (torch.nested), which a record cannot hold; give a padded one")
     if isinstance(value, tuple):
