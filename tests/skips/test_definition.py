@@ -486,6 +486,20 @@ def test_a_sum_that_is_squashed_to_a_gate_is_a_score() -> None:
     assert found(lambda m, x: calibrated(m, x, keep=True))[0] == "identity add"
 
 
+def test_messages_and_attention_are_two_halves() -> None:
+    """GPS (2205.12454): a linear layer on the neighbours' messages is no projection beside attention of all nodes."""
+    layers = {"local": nn.Linear(8, 8), "whole": nn.MultiheadAttention(8, 2), "out": nn.Linear(8, 8)}
+
+    def halves(m, x, near=True):
+        messages = m.local(x)
+        if near:
+            messages = torch.zeros(6, 8).index_add(0, torch.arange(6) % 3, messages)
+        return m.out(messages + m.whole(x, x, x)[0])
+
+    assert found(halves, (6, 8), **layers) == ["parallel add"]
+    assert found(lambda m, x: halves(m, x, near=False), (6, 8), **layers) == ["projection add"]
+
+
 def test_a_statistic_of_groups_taken_away_is_no_skip() -> None:
     """Softmax over the neighbours of a graph's nodes: the largest of each group is handed back to its members."""
     group = torch.arange(6) % 3

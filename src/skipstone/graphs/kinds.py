@@ -105,7 +105,8 @@ def _is_projection(fork: Fork, ops: Sequence[str]) -> bool:
         return False
     if len(main) > len(short):
         return True
-    return fork.merge == "add" and is_pointwise(graph, short[0]) and not is_pointwise(graph, main[0])
+    alone = is_pointwise(graph, short[0]) and not any(map(mixes_places, fork.operations(fork.short_path)))
+    return fork.merge == "add" and alone and not is_pointwise(graph, main[0])
 
 
 def _mixes_streams(fork: Fork) -> bool:

@@ -85,10 +85,6 @@ _ADDS = {
     "GCN2Conv": 2,  # the first layer's features, and the identity beside the weight, in one `addmm` (2007.02133)
     "APPNP": lambda layer: int(layer.K), "GPSConv": 3, "GraphUNet": lambda net: int(net.depth),
 }  # fmt: skip
-_TWO_WAYS = (
-    "the sum of the local and the global half is counted too: the local one is a single linear layer on messages, a "
-    "projection by its form, one of two halves by the authors' words"
-)
 FAMILY = Family(
     "torch_geometric",
     NETWORKS,
@@ -96,8 +92,8 @@ FAMILY = Family(
     differs={
         "GCNII": "the identity beside the weight stands in one `addmm(x, x, W)`, of which the product is no tensor of "
         "its own and is not told apart",
-        "GPS": _TWO_WAYS,
-        "GPS of GIN": _TWO_WAYS,
+        "GPS of GIN": "the sum of the local and the global half is counted too: attention is one layer beside the two "
+        "of the local half, a projection by its form, one of two halves by the authors' words",
         "GraphUNet": "the square of the adjacency is a sparse matrix in rows, of which torch makes no fake tensor: the "
         "record stops there and says so",
     },
