@@ -115,8 +115,6 @@ def _obstacle(model: nn.Module, example: Example, graph: Graph) -> str | None:
     state = [*model.parameters(), *model.buffers()]
     if any(tensor.is_meta for tensor in state):
         return "its weights are on the meta device"
-    if any(type(module).__name__ == "OptimizedModule" for module in model.modules()):
-        return "it is compiled, and the compiler would take longer than the check"
     weights = sum(tensor.nbytes for tensor in state if not nn.parameter.is_lazy(tensor))
     needed, free = 2 * weights + 2 * cost(graph).activation_bytes, _free_memory()
     if free is not None and needed > _SHARE * free:

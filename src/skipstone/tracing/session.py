@@ -32,7 +32,7 @@ from skipstone.tracing.position import is_ours
 from skipstone.tracing.randomness import own_random_numbers
 from skipstone.tracing.recorder import Recorder
 from skipstone.tracing.refusals import GO_ON, Refusals
-from skipstone.tracing.startup import compiles, is_of_compiler
+from skipstone.tracing.startup import compiles, is_of_compiler, uncompiled
 from skipstone.tracing.torch_internals import (
     LOGGERS,
     bare_surroundings,
@@ -193,6 +193,7 @@ def undisturbed(model: nn.Module | None = None) -> Iterator[None]:
         _LOCK,
         _at_work(),
         bare_surroundings(),
+        uncompiled(),
         flex_attention_spelled_out(),
         torch.inference_mode(False),
         own_random_numbers(),

@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -101,6 +102,20 @@ def compiles() -> bool:
         return False
     backends = getattr(frames, "cached_backends", None)  # 2.6 to 2.14. Without it: each pass is looked into, slower.
     return backends is None or any(map(callable, backends.values()))
+
+
+def uncompiled() -> AbstractContextManager[object]:
+    """What is compiled runs as it is written while this lasts, and is compiled behind it as if we had not been here.
+
+    The compiler takes longer than a check, stumbles over modes and copies that are ours, and remembers that it did.
+    """
+    if f"{_NAME}.eval_frame" not in sys.modules:
+        return nullcontext()  # nothing is compiled
+    try:
+        eager: AbstractContextManager[object] = importlib.import_module("torch").compiler.set_stance("force_eager")
+    except RuntimeError:  # we are called by code that is compiled itself, where this can't be set
+        return nullcontext()
+    return eager
 
 
 def is_of_compiler(error: BaseException | None) -> bool:

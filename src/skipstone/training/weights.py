@@ -1,6 +1,9 @@
 """Trained weights into a network: from a run's folder, or from a file that holds a state dict."""
 
+import io
 import pickle
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -9,7 +12,7 @@ from torch import nn
 from skipstone.core.errors import SkipstoneError
 from skipstone.models.importing import one_line
 from skipstone.runs.folder import RunFolder
-from skipstone.training.checkpoint import read_sealed
+from skipstone.training.checkpoint import CheckpointError, read_sealed
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
@@ -24,18 +27,36 @@ def load_weights(model: nn.Module, path: Path) -> None:
     refused = []
     for file in files:
         try:
-            model.load_state_dict(_state(file, sealed=path.is_dir()))
-        except pickle.UnpicklingError:
-            # torch's own text advises to read the file without its safeguard, which is the last thing to do here.
-            refused.append(f"{file} is no file of weights alone; save a state_dict by torch.save")
-        except Exception as error:  # noqa: BLE001 - whatever torch's reader meets in a file that is none
+            model.load_state_dict(_read(file, sealed=path.is_dir()))
+        except OSError:
+            raise
+        except WeightsError as error:
+            refused.append(f"{file} {error}")
+        except Exception as error:  # noqa: BLE001 - whatever the network says of weights that are another's
             refused.append(f"{file} holds no weights for this network: {one_line(error)}")
         else:
             return
     raise SkipstoneError("; ".join(refused))
 
 
-def _state(file: Path, *, sealed: bool) -> dict[str, torch.Tensor]:
-    state = read_sealed(file.read_bytes()) if sealed else torch.load(file, map_location="cpu", weights_only=True)
-    weights: dict[str, torch.Tensor] = state.get("model", state)
+class WeightsError(SkipstoneError):
+    """Bytes that are no weights, in words that follow the file's name."""
+
+
+def _read(file: Path, *, sealed: bool) -> Mapping[str, torch.Tensor]:
+    """The tensors of a file by name. Torch's own texts are kept back: they advise to read it without the safeguard."""
+    data = file.read_bytes()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickles that are none of torch's
+            state = read_sealed(data) if sealed else torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except CheckpointError as error:
+        raise WeightsError(str(error)) from error
+    except pickle.UnpicklingError as error:
+        raise WeightsError("is no file of weights alone; save a state_dict by torch.save") from error
+    except Exception as error:
+        raise WeightsError("is cut off, damaged, or was not written by torch.save of a state_dict") from error
+    weights = state.get("model", state) if isinstance(state, Mapping) else state
+    if not isinstance(weights, Mapping):
+        raise WeightsError(f"holds a {type(weights).__name__}, and no weights by name; save a state_dict by torch.save")
     return weights
