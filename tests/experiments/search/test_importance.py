@@ -17,7 +17,8 @@ def trials(number, quality, end="whole"):
 
 
 def test_the_factor_that_matters_is_found_and_the_others_are_not(monkeypatch):
-    monkeypatch.setattr(module, "_REPEATS", 4)
+    monkeypatch.setattr(module, "_REPEATS", 2)
+    monkeypatch.setattr(module, "_TREES", 8)
     found = importance(SPACE, trials(30, lambda each, draw: each["lr"] + 0.05 * draw.random()))
     lr, *others = found
     assert lr.factor == "lr"
