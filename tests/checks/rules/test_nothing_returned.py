@@ -103,3 +103,49 @@ def test_a_call_for_its_effect_is_not_to_blame():
 def test_text(text, golden):
     finding = check(Before(Forgets, "layer"), MAP).errors[0]
     golden("nothing-returned.txt", text(finding))
+
+
+class Helps(Forgets):
+    """A method of its own, called for its value or for its effect."""
+
+    def body(self, x):
+        y = torch.relu(self.a(x))  # noqa: F841 - the fault
+
+    def note(self, x):
+        self.seen = x.shape
+
+    def forward(this, x):  # noqa: N805 - whatever it is called
+        this.note(x)
+        return x + this.body(x)
+
+
+class TwoWays(Helps):
+    """Nothing is sure of a method that returns in one of its ways."""
+
+    def body(self, x):  # noqa: RET503
+        if x.shape[0] > 100:
+            return x
+
+
+class NothingSet(Helps):
+    """The None is another one: the method is called for its effect."""
+
+    scale = None
+
+    def forward(self, x):
+        self.note(x)
+        return x * self.scale
+
+
+def test_a_helper_without_a_return():
+    (finding,) = check(nn.Sequential(conv(8, 8), Helps()), MAP).errors
+    assert (finding.code, finding.module) == ("SK113", "1")
+    assert finding.message == "Helps.body returns nothing: it has no `return`"
+    assert finding.place is not None
+    assert finding.place.function.endswith("Helps.body")
+
+
+@pytest.mark.parametrize("kind", [TwoWays, NothingSet])
+def test_another_none_is_not_blamed_on_a_helper(kind):
+    (finding,) = check(nn.Sequential(conv(8, 8), kind()), MAP).errors
+    assert finding.code == "SK111"

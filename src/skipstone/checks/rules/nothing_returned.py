@@ -3,6 +3,7 @@
 What it finds:
     A module whose forward ended without a `return` (or returned a module instead of calling it), where the network
     returns that result, or stops at the line that uses it. Told at the module that forgot, not at the one that chokes.
+    A method of its own that forward calls for its value, and that has no `return`, is told in the same way.
     Modules that are called for their effect alone, in a line of their own, are left alone.
 Why it matters:
     Python returns None silently; the error comes one layer, or one loss, later and names another line.
@@ -32,6 +33,7 @@ RULE = Rule("SK113", "nothing-returned", "error", "a forward returns None or a m
 def check(subject: Subject) -> Iterator[Fault]:
     call = forgetful(subject)
     if call is None:
+        yield from _of_helper(subject)
         return
     kind = type(subject.module_at(call.path))
     what = "nothing" if call.returned == "NoneType" else f"a module ({call.returned}), not a tensor"
@@ -39,6 +41,50 @@ def check(subject: Subject) -> Iterator[Fault]:
     shapes = tuple(subject.graph[i].shape for i in call.inputs[:1])
     place = _last_line(kind) or call.place
     yield Fault(Where(max(0, call.last - 1), call.path, place), f"{kind.__name__} returns {what}{why}", shapes)
+
+
+def _of_helper(subject: Subject) -> Iterator[Fault]:
+    stop, name = subject.graph.stopped, forgetful_helper(subject)
+    if stop is None or name is None:
+        return
+    kind = type(subject.module_at(stop.module))
+    helper = method(kind, name)
+    place = place_of(kind, name, helper.body[-1]) if helper is not None else stop.place
+    message = f"{kind.__name__}.{name} returns nothing: it has no `return`"
+    yield Fault(Where(max(0, len(subject.graph) - 1), stop.module, place), message)
+
+
+def forgetful_helper(subject: Subject) -> str | None:
+    """The method without a `return` whose result the code takes up that stops at a None: its name."""
+    stop = subject.graph.stopped
+    if stop is None or not stop.own or "NoneType" not in stop.message or subject.graph.failures:
+        return None
+    kind = type(subject.module_at(stop.module))
+    caller = _method_at(kind, stop.place)
+    if caller is None:
+        return None
+    effects = {node.value for node in ast.walk(caller) if isinstance(node, ast.Expr)}
+    called = [node for node in ast.walk(caller) if isinstance(node, ast.Call) and node not in effects]
+    own = caller.args.args[0].arg if caller.args.args else ""
+    names = [call.func.attr for call in called if isinstance(call.func, ast.Attribute) and _is(call.func.value, own)]
+    helpers = [(name, method(kind, name)) for name in dict.fromkeys(names) if name in dir(kind)]
+    empty = [name for name, helper in helpers if helper is not None and not _gives_value(helper)]
+    return empty[0] if len(empty) == 1 else None
+
+
+def _method_at(kind: type[nn.Module], place: Place | None) -> ast.FunctionDef | None:
+    name = place.function.rpartition(".")[2] if place is not None else ""
+    found = method(kind, name) if name in dir(kind) else None
+    return found if found is not None and covers(place_of(kind, name, found), place) else None
+
+
+def _is(value: ast.expr, name: str) -> bool:
+    return isinstance(value, ast.Name) and value.id == name
+
+
+def _gives_value(function: ast.FunctionDef) -> bool:
+    yields = any(isinstance(node, ast.Yield | ast.YieldFrom) for node in ast.walk(function))
+    return yields or _returns_value(function)
 
 
 def forgetful(subject: Subject) -> ModuleCall | None:

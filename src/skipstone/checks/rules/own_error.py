@@ -25,7 +25,7 @@ from torch import nn
 
 from skipstone.checks.mending.tuples import name_of, one_taken, returning_several
 from skipstone.checks.rule import Fault, Proposal, Rule, Where
-from skipstone.checks.rules.nothing_returned import forgetful
+from skipstone.checks.rules.nothing_returned import forgetful, forgetful_helper
 from skipstone.checks.source import method, place_of
 from skipstone.checks.subject import Subject
 from skipstone.core.edit import ModuleSpec, ReplaceModule
@@ -42,7 +42,7 @@ def check(subject: Subject) -> Iterator[Fault]:
     stop = subject.graph.stopped
     if stop is None or not stop.own or subject.graph.assumptions or subject.graph.failures:
         return
-    if forgetful(subject) is not None:
+    if forgetful(subject) is not None or forgetful_helper(subject) is not None:
         return
     last = len(subject.graph) - 1
     module = subject.module_at(stop.module)
