@@ -15,7 +15,7 @@ from skipstone.graphs.costs import batch_of, cost
 from skipstone.graphs.operations import has_role
 from skipstone.learn.asks import Calls, Network, Value
 from skipstone.learn.gather import NOT_THERE
-from skipstone.learn.replay import ReplayError, replay
+from skipstone.learn.replay import ReplayError, replay, replayed
 from skipstone.learn.submission import Facts
 from skipstone.learn.verdict import Wrong
 from skipstone.learn.wire import graph_from, tensors_from, value_from
@@ -34,6 +34,11 @@ class Net:
     def skips(self) -> tuple[Skip, ...]:
         """Its skip connections in the papers' sense, found here and not in the student's process."""
         return tuple(skip for skip in find_skips(self.graph) if skip.is_block_skip)
+
+    @cached_property
+    def joins(self) -> tuple[Skip, ...]:
+        """Where two paths from one tensor meet again: skips, and branches that do work of their own on both sides."""
+        return tuple(skip for skip in find_skips(self.graph) if skip.is_block_skip or skip.kind == "parallel")
 
     @property
     def output(self) -> tuple[int, ...]:
@@ -65,6 +70,10 @@ class Net:
     def run(self, *inputs: Tensor) -> Tensor:
         """Its (first) output for these inputs, run here from the record."""
         return replay(self.graph, self.weights, *inputs)[0]
+
+    def tensors(self, *inputs: Tensor) -> dict[int, Tensor]:
+        """Each node's tensor for these inputs, run here from the record."""
+        return replayed(self.graph, self.weights, *inputs)
 
     def gradients(self, seed: int = 0) -> dict[str, float]:
         """The norm of each parameter's gradient, of the mean square of the outputs for a drawn input."""
@@ -145,7 +154,7 @@ class Answers:
         except ReplayError as error:
             raise Wrong(
                 f"{ask.name} runs, but I can't run it again from its record, so I can't judge it: {error}. "
-                "Write that step with a function of torch.nn.functional.",
+                f"{error.instead}",
                 error.node.place.line if error.node.place else None,
             ) from error
         except _MALFORMED as error:

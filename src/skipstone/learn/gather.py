@@ -86,6 +86,8 @@ def _network(made: Any, ask: Network) -> dict[str, Any]:
     model = made if isinstance(made, nn.Module) and not ask.arguments else made(*ask.arguments)
     if not isinstance(model, nn.Module):
         raise TypeError(f"{ask.name} gives {type(model).__name__}, expected a torch.nn.Module")
+    if any(map(torch.nn.parameter.is_lazy, model.parameters())):
+        model.eval()(torch.zeros(ask.example))  # lazy layers take their shapes from the first run
     model.train(ask.training)
     graph = trace(model, ask.example)
     answer: dict[str, Any] = {"findings": _findings(model, ask)}

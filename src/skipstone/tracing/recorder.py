@@ -250,7 +250,8 @@ class Recorder(TorchFunctionMode):
         attribute = getattr(getattr(func, "__self__", None), "__name__", "get")
         if name == "__set__" and attribute == "data" and isinstance(args[1], torch.Tensor):
             self._stand(args[0], self.look_up(args[1]))
-        if name == "__get__" and isinstance(result, torch.Tensor) and not self.known(result) and self.known(args[0]):
+        stands = self.known(args[0]) or id(args[0]) in self.clone.names  # a weight has no node before its first use
+        if name == "__get__" and isinstance(result, torch.Tensor) and not self.known(result) and stands:
             source = self.look_up(args[0])
             self._add_derived(canonical(attribute), (source,), result, arguments={"input": NodeRef(source)})
             self._follow(func, args, kwargs, [result], [], [])

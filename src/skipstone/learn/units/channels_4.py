@@ -168,7 +168,7 @@ def _block(answers: "Answers", ask: Network) -> Iterator[Point]:
     net = answers.network(ask)
     made = f"ResNetBlock{ask.arguments}"
     expected = (2, ask.arguments[1], 8, 8)
-    added = [skip for skip in net.skips if skip.merge == "add" and skip.span >= 2]
+    added = [skip for skip in net.joins if skip.merge == "add" and skip.span >= 2]
     if net.output != expected:
         yield wrong(f"{made} gives {net.output}, expected {expected}", net.line())
     elif not added:

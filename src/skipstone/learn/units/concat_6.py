@@ -14,6 +14,7 @@ weights are saved, memory is not.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from skipstone.learn.asks import Calls, Network, Value
@@ -21,6 +22,8 @@ from skipstone.learn.pictures import drawing
 from skipstone.learn.verdict import Point, right, wrong
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from skipstone.learn.answers import Answers, Net
 
 TITLE = "from addition to concatenation: a dense block"
@@ -200,12 +203,21 @@ def _block(net: "Net", ask: Network) -> Point:
             )
     x = torch.randn(ask.example)
     with torch.no_grad():
-        y = net.run(x)
+        tensors = net.tensors(x)
+    y = tensors[net.graph.outputs[0]]
     if not any(torch.equal(y[:, c : c + k0], x) for c in range(y.shape[1] - k0 + 1)):
         return wrong(f"{made} does not hand its input on as it is", net.line())
-    if not any(skip.merge == "cat" for skip in net.skips):
-        return wrong(f"in {made} no skip arrives at a concatenation", net.line())
+    given = [*(tensors[conv.inputs[0]] for conv in convs), y]
+    joined = any(skip.merge == "cat" for skip in net.joins)
+    if not joined and not all(_holds(after, before) for before, after in pairwise(given)):
+        return wrong(f"in {made} what was made before is not joined: no skip arrives at a concatenation", net.line())
     return right(f"{made} gives {expected}; {net.num_parameters:,} parameters")
+
+
+def _holds(after: "Tensor", before: "Tensor") -> bool:
+    """Is every channel of `before` a channel of `after`, in whatever order? Both are (N, C, H, W)."""
+    apart = (after.unsqueeze(1) - before.unsqueeze(2)).abs().amax(dim=(0, 3, 4))
+    return bool((apart.amin(dim=1) == 0).all())
 
 
 def _costs(answers: "Answers") -> Iterator[Point]:

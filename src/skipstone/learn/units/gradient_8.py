@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 TITLE = "the vanishing gradient: predict, then measure"
 FOUR = (("plain", "none"), ("plain", "batch"), ("residual", "none"), ("residual", "batch"))
-PREDICTED = Value("at_depth_56")
+DEPTHS = (8, 20, 56)
+PREDICTED = Value("predicted")
 MEASURED = Calls("first_over_last", tuple((kind, d, norm) for kind, norm in FOUR for d in (8, 20)))
 MOVES = Value("moves")
 ASKS = (PREDICTED, MEASURED, MOVES)
@@ -37,8 +38,9 @@ OPTIMIZERS = ("SGD", "Adam", "Adam with eps 1e-20")
 FORMATS = ("float64", "float32", "bfloat16")
 
 STATEMENT = """
-1. Predict, for networks of depth 56: is the gradient of the first convolution's weight, divided by that of the last
-   one's, below 1/100 ("vanishes"), above 100 ("explodes"), or "neither"?
+1. Predict, for networks of depth 8, 20 and 56, with and without skips, with and without batch norm: is the gradient of
+   the first convolution's weight, divided by that of the last one's, below 1/100 ("vanishes"), above 100 ("explodes"),
+   or "neither"?
 2. Write first_over_last(kind, depth, norm): build bench.network(kind, depth, norm), run bench.batch() through it in
    training mode, cross-entropy, backward, and return the norm of the first convolution's weight gradient over that of
    the last one's. Then correct your predictions by it.
@@ -53,11 +55,11 @@ from torch.nn import functional as F
 
 from skipstone.learn import bench
 
-at_depth_56 = {  # "vanishes", "explodes" or "neither"
-    ("plain", "none"): None,
-    ("plain", "batch"): None,
-    ("residual", "none"): None,
-    ("residual", "batch"): None,
+predicted = {  # "vanishes", "explodes" or "neither", for each depth
+    ("plain", "none"): {8: None, 20: None, 56: None},
+    ("plain", "batch"): {8: None, 20: None, 56: None},
+    ("residual", "none"): {8: None, 20: None, 56: None},
+    ("residual", "batch"): {8: None, 20: None, 56: None},
 }
 
 
@@ -76,7 +78,7 @@ moves = {
 
 HINTS = (
     "convs = [m for m in model.modules() if isinstance(m, nn.Conv2d)]; after loss.backward(): convs[0].weight.grad.norm().",
-    "print(first_over_last('plain', 56, 'none')), and the three others.",
+    "for depth in (8, 20, 56): print(depth, first_over_last('plain', depth, 'none')), and the three other kinds.",
     "float32 has 24 significant bits: near 0.05 it tells numbers apart that differ by 3.7e-9. SGD's update is 1e-19.",
     "Adam's first update is rate x g / (|g| + eps). With g = 1e-15 and eps = 1e-8 that is 1e-11; with eps = 1e-20, 1e-4.",
 )
@@ -88,10 +90,9 @@ _LOOP = """    model.train()
 """
 SOLUTION = (
     STARTER.replace("    return 1.0  # to be written\n", _LOOP)
-    .replace('("plain", "none"): None', '("plain", "none"): "vanishes"')
-    .replace('("plain", "batch"): None', '("plain", "batch"): "explodes"')
-    .replace('("residual", "none"): None', '("residual", "none"): "neither"')
-    .replace('("residual", "batch"): None', '("residual", "batch"): "neither"')
+    .replace('"none"): {8: None, 20: None, 56: None}', '"none"): {8: "neither", 20: "vanishes", 56: "vanishes"}', 1)
+    .replace('"batch"): {8: None, 20: None, 56: None}', '"batch"): {8: "neither", 20: "neither", 56: "explodes"}', 1)
+    .replace("{8: None, 20: None, 56: None}", '{8: "neither", 20: "neither", 56: "neither"}')
     .replace("""{"float64": None, "float32": None, "bfloat16": None},
     "Adam": {"float64": None, "float32": None, "bfloat16": None},
     "Adam with eps 1e-20": {"float64": None, "float32": None, "bfloat16": None}""",
@@ -146,9 +147,9 @@ for name, (make, more) in choices.items():
 ''',
 }  # fmt: skip
 WRONG = {
-    "batch norm vanishes too": (SOLUTION.replace('"batch"): "explodes"', '"batch"): "vanishes"'), "grows towards the input"),
-    "plain does not vanish": (SOLUTION.replace('"vanishes"', '"neither"'), "('plain', 'none') is not 'neither'"),
-    "skips vanish": (SOLUTION.replace('"none"): "neither"', '"none"): "vanishes"'), "('residual', 'none') is not"),
+    "batch norm vanishes too": (SOLUTION.replace('"explodes"', '"vanishes"'), "grows towards the input"),
+    "plain does not vanish": (SOLUTION.replace('20: "vanishes"', '20: "neither"'), "('plain', 'none') at depth 20 is not 'neither'"),
+    "skips vanish": (SOLUTION.replace('56: "neither"', '56: "vanishes"', 1), "('residual', 'none') at depth 56 is not"),
     "last over first": (SOLUTION.replace("convs[0].weight.grad.norm() / convs[-1].weight.grad.norm()",
                                          "convs[-1].weight.grad.norm() / convs[0].weight.grad.norm()"), "the other way round"),
     "in evaluation": (SOLUTION.replace("model.train()", "model.eval()"), "training mode"),
@@ -211,17 +212,26 @@ def judge(answers: "Answers") -> Iterator[Point]:
 def _predictions(answers: "Answers") -> Iterator[Point]:
     given = answers.value(PREDICTED)
     for key in FOUR:
-        line = answers.line(PREDICTED.name, key)
-        value = given.get(key) if isinstance(given, dict) else None
-        found = ratio(key[0], 56, key[1])
-        expected = "vanishes" if found < 1e-2 else "explodes" if found > 1e2 else "neither"
-        if value is None:
-            yield wrong(f"at_depth_56: {key} is not filled in yet", line or answers.line(PREDICTED.name))
-        elif value == expected:
-            yield right(f"{key} {expected}: measured, first over last is {found:.2g}")
+        line = answers.line(PREDICTED.name, key) or answers.line(PREDICTED.name)
+        row = given.get(key) if isinstance(given, dict) else None
+        if not isinstance(row, dict) or any(row.get(depth) is None for depth in DEPTHS):
+            yield wrong(f"predicted: {key} is not filled in yet", line)
+            continue
+        found = {depth: ratio(key[0], depth, key[1]) for depth in DEPTHS}
+        off = next((depth for depth in DEPTHS if row[depth] != _outcome(found[depth])), None)
+        if off is None:
+            shown = ", ".join(f"{value:.2g} at {depth}" for depth, value in found.items())
+            yield right(f"{key}: measured, first over last is {shown}")
         else:
-            grows = "; it grows towards the input" if found > 1e2 else ""
-            yield wrong(f"at_depth_56: {key} is not {value!r}: measured, first over last is {found:.2g}{grows}", line)
+            grows = "; it grows towards the input" if found[off] > 1e2 else ""
+            yield wrong(
+                f"predicted: {key} at depth {off} is not {row[off]!r}: measured, first over last is {found[off]:.2g}{grows}",
+                line,
+            )
+
+
+def _outcome(ratio: float) -> str:
+    return "vanishes" if ratio < 1e-2 else "explodes" if ratio > 1e2 else "neither"
 
 
 def _measurements(answers: "Answers") -> Point:

@@ -11,7 +11,7 @@ code.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -94,6 +94,46 @@ _TEMPLATES: tuple[tuple[str, str, str], ...] = (
         y = self.a(x).relu()
         return torch.cat([x, y], dim=2)  #!
 """),
+    ("SK201", _CONV.format(a="a"), """
+        y = self.a(x).mean(1)
+        return x.mean(1, keepdim=True) + y  #!
+"""),
+    ("SK202", _CONV.format(a="a"), """
+        x = x - 0.1
+        y = self.a(nn.functional.relu(x, inplace=True))  #!
+        return x + y  #!
+"""),
+    ("SK203", _CONV.format(a="a"), """
+        y = self.a(x).relu()
+        return torch.cat([y, y], dim=1)  #!
+"""),
+    ("SK207", _CONV.format(a="a") + _CONV.format(a="b"), """
+        y = self.a(x).relu()
+        self.b(y)  #!
+        return x + y  #!
+"""),
+    ("SK207", _CONV.format(a="a") + _CONV.format(a="b"), """
+        y = self.a(x)  #!
+        y = self.b(x).relu()  #!
+        return x + y  #!
+"""),
+    ("SK209", _CONV.format(a="a") + _CONV.format(a="b"), """
+        x = self.a(x).relu()
+        return x + self.b(x).data  #!
+"""),
+    ("SK210", _CONV.format(a="a"), """
+        y = self.a(x).relu()
+        return x + y * 0  #!
+"""),
+    ("SK210", _CONV.format(a="a"), """
+        y = self.a(x)
+        y.mul_(0)  #!
+        return x + y  #!
+"""),
+    ("SK213", _CONV.format(a="a"), """
+        y = self.a(x).relu()
+        return torch.cat([x, y], dim=0)  #!
+"""),
 )  # fmt: skip
 _HEAD = '''"""silent-10: each of the ten networks runs and is wrong. Fill in the answers at the end; change nothing above them."""
 
@@ -128,7 +168,12 @@ HINTS = (
 def generate(seed: int) -> tuple[str, tuple[tuple[str, frozenset[int]], ...]]:
     """(the networks as text, for each its code and the lines that count as its place), drawn from `seed`."""
     draw = random.Random(seed)
-    chosen = draw.sample(_TEMPLATES, COUNT)
+    return _written(draw.sample(_TEMPLATES, COUNT), seed, draw)
+
+
+def _written(
+    chosen: Sequence[tuple[str, str, str]], seed: int, draw: random.Random
+) -> tuple[str, tuple[tuple[str, frozenset[int]], ...]]:
     lines = _HEAD.replace("{seed}", str(seed)).splitlines()
     planted = []
     for number, (code, layers, forward) in enumerate(chosen):

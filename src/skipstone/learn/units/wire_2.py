@@ -158,12 +158,12 @@ def _skip(net: "Net", answers: "Answers") -> Iterator[Point]:
     convs = [net.settings(node) for node in net.nodes("conv")]
     if net.output != A3:
         yield wrong(f"forward returns {net.output}, expected {A3} for a batch of 2", net.line())
-    if not net.skips:
+    if not net.joins:
         yield wrong(
             "there is no skip connection in it: no two paths from one tensor meet again, place by place", net.line()
         )
         return
-    skip = net.skips[-1]
+    skip = net.joins[-1]
     start, line = net.shape_at(skip.source_node), net.line_of(skip.merge_node)
     if skip.merge != "add":
         yield wrong(f"the skip joins by {skip.merge}, expected an addition", line)
