@@ -78,7 +78,7 @@ def test_the_page_says_which_code_measured_how_many_rows(tmp_path):
     for task, made in zip(tasks, ("a1 1234567", "b2 1234567", "a1"), strict=False):
         runner.write(task, tmp_path, row, made)
     said = page.states(tasks, tmp_path)
-    assert said == "Of the 3 rows 2 with commit `1234567` and 1 with earlier code were measured."
+    assert said == "Of the 3 rows were measured: 2 with commit `1234567`, 1 with earlier code."
     assert runner.read(tasks[0], tmp_path, "a1") == row
     assert runner.read(tasks[1], tmp_path, "a1") is None
 

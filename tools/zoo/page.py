@@ -105,7 +105,7 @@ def states(wanted: Iterable[Task], results: Path) -> str:
     unnamed = counted.pop("", 0)
     named = [f"{number} with commit `{state}`" for state, number in counted.most_common()]
     named += [f"{unnamed} with earlier code"] if unnamed else []
-    return f"Of the {len(known)} rows {' and '.join(named)} were measured." if named else "No row was measured."
+    return f"Of the {len(known)} rows were measured: {', '.join(named)}." if named else "No row was measured."
 
 
 def text(wanted: Sequence[Task], rows: Mapping[str, Row], states: str) -> str:
