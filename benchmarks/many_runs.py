@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -70,24 +71,31 @@ class Timed:
             self.seconds += time.process_time() - began
 
 
+@cache
+def _alike() -> dict[str, str]:
+    """What the made-up runs have in common: their files but for the last epoch, the spec and the result."""
+    drawn = random.Random(0)
+    epochs = [EpochRecord(e, 2.0 / e, 0.9, 2.1 / e, 0.9, 0.1, 0.01, 1.0, 1.0) for e in range(1, EPOCHS)]
+    layers = tuple(LayerFlow(f"stages.{i}.conv", "conv", drawn.random(), 1.0, 0.01) for i in range(LAYERS))
+    flow = [FlowRecord(epoch=e, step=e * 12, loss=1.0, layers=layers) for e in (0, EPOCHS)]
+    lines = {"metrics.jsonl": epochs, "flow.jsonl": flow}
+    texts = {name: "".join(json.dumps(r.to_dict()) + "\n" for r in records) for name, records in lines.items()}
+    return {**texts, "environment.json": "{}"}
+
+
 def _write(spec: RunSpec) -> None:
     drawn = random.Random(f"{spec.model} {spec.options} {spec.seed}")
     top = 0.9 + 0.002 * (spec.options["width"] % 7) / 7 + drawn.gauss(0, 0.005)
-    epochs = [
-        EpochRecord(e, 2.0 / e, top - 0.3 / e, 2.1 / e, top - 0.31 / e, 0.1, 0.01, 1.0, 1.0)
-        for e in range(1, EPOCHS + 1)
-    ]
+    last = EpochRecord(EPOCHS, 0.1, top, 0.2, top, 0.1, 0.01, 1.0, 1.0)
     result = RunResult(top, 0.3, top, EPOCHS, top, None, 0.01, True, 10_000, EPOCHS, 15.0, spec.out)
-    layers = tuple(LayerFlow(f"stages.{i}.conv", "conv", drawn.random(), 1.0, 0.01) for i in range(LAYERS))
-    flow = [FlowRecord(epoch=e, step=e * 12, loss=1.0, layers=layers) for e in (0, EPOCHS)]
     folder = Path(str(spec.out))
     folder.mkdir(parents=True)
-    lines = {"metrics.jsonl": epochs, "flow.jsonl": flow}
-    for name, records in lines.items():
-        (folder / name).write_text("".join(json.dumps(record.to_dict()) + "\n" for record in records))
+    for name, text in _alike().items():
+        (folder / name).write_text(text)
+    with (folder / "metrics.jsonl").open("a") as metrics:
+        metrics.write(json.dumps(last.to_dict()) + "\n")
     for name, record in {"spec.json": spec, "result.json": result}.items():
         (folder / name).write_text(json.dumps(record.to_dict()))
-    (folder / "environment.json").write_text("{}")
 
 
 def measure(runs: int, out: Path) -> dict[str, float]:

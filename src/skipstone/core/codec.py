@@ -8,6 +8,7 @@ null, since JSON has no word for it, and read back as NaN.
 import math
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -44,8 +45,14 @@ def decode(cls: type[T], data: object, *, version: int | None = None, where: str
         raise RecordError(f"{at}: unknown {_keys(unknown)}; known: {', '.join(known)}")
     if missing := [name for name, f in known.items() if name not in body and _required(f)]:
         raise RecordError(f"{at}: missing {_keys(missing)}")
-    hints = get_type_hints(cls)
+    hints = _hints(cls)  # type: ignore[arg-type]
     return cls(**{name: _typed(hints[name], value, f"{at}: {name}") for name, value in body.items()})
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    """The types of a record's fields; told once a class, since asking takes longer than reading a record."""
+    return get_type_hints(cls)
 
 
 def _schema(cls: type) -> str:

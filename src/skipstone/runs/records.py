@@ -211,8 +211,10 @@ class RunRecord:
     result: RunResult | None
 
 
-def read_run(folder: str | Path, *, flow: bool = True) -> RunRecord:
+def read_run(folder: str | Path, *, flow: bool = True, last_epoch: bool = False) -> RunRecord:
     """Read a run folder, finished or not; without `flow` the largest of its files is left unread.
+
+    With `last_epoch` of its epochs the last alone is read.
 
     Raises:
         RecordError: there is no `spec.json`, or a file is not what skipstone writes; the text names the file.
@@ -226,7 +228,7 @@ def read_run(folder: str | Path, *, flow: bool = True) -> RunRecord:
         folder=path,
         spec=RunSpec.from_dict(read_json(path / SPEC_FILE), str(path / SPEC_FILE)),
         environment=read_json(environment) if environment.is_file() else {},
-        epochs=tuple(read_lines(EpochRecord, path / METRICS_FILE)),
+        epochs=tuple(_lines(EpochRecord, path / METRICS_FILE, last=last_epoch)),
         flow=tuple(read_lines(FlowRecord, path / FLOW_FILE)) if flow else (),
         result=RunResult.from_dict(read_json(result), str(result)) if result.is_file() else None,
     )
@@ -258,11 +260,13 @@ def read_leading_lines(cls: type[R], path: Path, wanted: Callable[[R], bool]) ->
     return records
 
 
-def _lines(cls: type[R], path: Path) -> Iterator[R]:
+def _lines(cls: type[R], path: Path, *, last: bool = False) -> Iterator[R]:
     if not path.is_file():
         return
     *whole, _cut = path.read_bytes().split(b"\n")
     for number, line in enumerate(whole, start=1):
+        if last and number < len(whole):
+            continue
         where = f"{path}:{number}"
         try:
             data = json.loads(line)
