@@ -40,6 +40,14 @@ def test_groups_differ_in_their_seed_alone():
     assert Comparison.from_dict(found.to_dict()) == found
 
 
+def test_an_early_stopped_run_counts_as_of_the_epoch_that_was_tested():
+    stopped = record("plain20", 0, 0.5)
+    first = replace(stopped.epochs[0], val_accuracy=0.9, train_accuracy=0.8)
+    result = replace(stopped.result, stopped="patience", tested_epoch=1)
+    (group,) = summarise([replace(stopped, epochs=(first, stopped.epochs[1]), result=result)], []).groups
+    assert (group.val_accuracy.mean, group.train_accuracy.mean) == (0.9, 0.8)
+
+
 def test_only_pairs_that_differ_in_one_factor_are_compared():
     records = [
         *three("plain20", (0.9, 0.91, 0.92), width=8), *three("plain56", (0.5, 0.4, 0.45), width=8),

@@ -22,7 +22,7 @@ from skipstone.experiments.statistics import (
     welch,
 )
 from skipstone.runs.outcome import Outcome
-from skipstone.runs.records import RunRecord, RunSpec, read_json, read_run
+from skipstone.runs.records import EpochRecord, RunRecord, RunSpec, read_json, read_run
 
 VERSION = 1
 COMPARISON_FILE = "comparison.json"
@@ -33,11 +33,11 @@ Match = Literal["epochs", "macs", "time"]
 class Group:
     """The finished runs of one network under one set of options, a value a seed.
 
-    Accuracies are fractions, of the last epoch. `train_accuracy` is the running mean over that epoch's batches,
-    `overfitting_gap` the accuracy on training images less that on validation images, both measured alike;
-    `test_accuracy` is taken once, at the end. `runs` are the folders' names in the order of `seeds`. `num_infinite`
-    counts the seeds whose loss became NaN or infinite. `variant` is the name of the edits made to the network. `epochs`
-    are those planned for a run, `seconds` the mean wall time of one.
+    Accuracies are fractions, of the epoch whose weights are tested: the last, but for early stopping. `train_accuracy`
+    is the running mean over that epoch's batches, `overfitting_gap` the last epoch's accuracy on training images less
+    that on validation images, both measured alike; `test_accuracy` is taken once, at the end. `runs` are the folders'
+    names in the order of `seeds`. `num_infinite` counts the seeds whose loss became NaN or infinite. `variant` is the
+    name of the edits made to the network. `epochs` are those planned for a run, `seconds` the mean wall time of one.
     """
 
     label: str
@@ -157,7 +157,7 @@ def summarise(
         ValueError: there is no record.
     """
     # Of a hundred thousand runs neither all epochs nor all gradients fit the memory, nor are they asked for here.
-    records = [replace(record, epochs=record.epochs[-1:], flow=(), environment={}) for record in records]
+    records = [replace(record, epochs=_tested(record), flow=(), environment={}) for record in records]
     if not records:
         raise ValueError("no record to summarise")
     varied = varied_options([record.spec.options for record in records])
@@ -177,6 +177,12 @@ def summarise(
         against=against,
         match=match,
     )
+
+
+def _tested(record: RunRecord) -> tuple[EpochRecord, ...]:
+    """The epoch whose weights were tested: the last where the result names no other."""
+    named = record.result.tested_epoch if record.result else None
+    return record.epochs[-1:] if named is None else record.epochs[named - 1 : named]
 
 
 def _names(label: str, family: str, variant: str, options: Mapping[str, Any]) -> set[str]:
