@@ -34,11 +34,23 @@ class _Sum(torch.autograd.Function):
         return total
 
 
-class _Synced(nn.modules.batchnorm._BatchNorm):
+class _Synced(nn.Module):
+    """Goes before one of torch's batch norms among a class's bases."""
+
+    running_mean: Any
+    running_var: Any
+    num_batches_tracked: Any
+    weight: Any
+    bias: Any
+    eps: Any
+    momentum: Any
+    _check_input_dim: Any
+
     def forward(self, x: Tensor) -> Tensor:
         if not self.training and self.running_mean is not None:
-            return super().forward(x)
-        self._check_input_dim(x)  # type: ignore[no-untyped-call]
+            plain: Tensor = super().forward(x)
+            return plain
+        self._check_input_dim(x)
         axes, shape = [0, *range(2, x.ndim)], (1, -1, *[1] * (x.ndim - 2))
         x32 = x.float()
         own = torch.cat([x32.sum(axes), x32.new_tensor([x32.numel() / x.shape[1]])])
@@ -51,7 +63,8 @@ class _Synced(nn.modules.batchnorm._BatchNorm):
         y = centred * (variance + self.eps).rsqrt().view(shape)
         if self.weight is not None:
             y = y * self.weight.view(shape) + self.bias.view(shape)
-        return y.to(x.dtype)
+        normalised: Tensor = y.to(x.dtype)
+        return normalised
 
     def _remember(self, mean: Tensor, variance: Tensor) -> None:
         if not self.training or self.running_mean is None or self.running_var is None:
