@@ -137,7 +137,10 @@ CHECK = ["check", "net.py:Net", "-i", "3x8x8"]
         (["ablate", "skipstone:plain8(num_classes=10)", "--each", "--weights", "net.py"], "no file of weights alone"),
         (["sizes", "net.py:Net", "-i", "3xHxW", "--range", "1:1000000000"], "at most 1,048,576 sizes"),
         (["sizes", "net.py:Net", "-i", "3xHxW", "--range", "1:" + "9" * 30], "is not understood; write FIRST:END"),
-        (["sizes", "net.py:Net", "-i", "3xHxW", "--seconds", "nan"], "seconds is nan, expected more than 0"),
+        (
+            ["sizes", "net.py:Net", "-i", "3xHxW", "--seconds", "nan"],
+            "seconds is nan, expected a number of them, more than 0",
+        ),
         (["sizes", "net.py:Net", "-i", "3xHxW:float99"], "unknown dtype 'float99'"),
         ([*TRAIN, "--device", "cpu:7"], "device is 'cpu:7', and there is one cpu; write cpu"),
         ([*TRAIN, "--split-seed", "99999999999"], "split_seed is 99999999999, expected 0 or more and below 2**32"),

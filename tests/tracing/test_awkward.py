@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import skipstone
-from skipstone.core.errors import SkipstoneError
+from skipstone.core.errors import PartialRecordWarning, SkipstoneError
 from skipstone.flow import gradient_flow
 from skipstone.surgery import SurgeryWarning
 from skipstone.tracing import trace
@@ -84,6 +84,7 @@ def changed(name: str) -> dict[str, list[str]]:
         before = awkward.state(model)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SurgeryWarning)
+            warnings.simplefilter("ignore", PartialRecordWarning)
             call(model)
         after = awkward.state(model)
         if different := sorted(k for k in {*before, *after} if before.get(k, "absent") != after.get(k, "absent")):

@@ -34,7 +34,7 @@ def rule_of(subject: Subject, node: Node) -> str:
         return "reshape-mismatch"
     if node.op in _ARITHMETIC | JOINS:
         return _merge_fault(subject, node)
-    if node.op in CONV and (_precisions(subject.graph, node) > 1 or not _rank_fits(subject.graph, node)):
+    if node.op in CONV and (_precisions(subject.graph, node) > 1 or _lacks_axes(subject.graph, node)):
         return "refused-operation"
     if node.op in CONV and _width_fits(subject.graph, node):
         return "too-small"
@@ -104,10 +104,10 @@ def _precisions(graph: Graph, node: Node) -> int:
     return len({graph[i].spec.dtype for i in node.inputs})
 
 
-def _rank_fits(graph: Graph, node: Node) -> bool:
-    """Has the input as many axes as the weight, or one less for want of a batch?"""
+def _lacks_axes(graph: Graph, node: Node) -> bool:
+    """Has the input fewer axes than the weight, by more than the batch? (One with more was stacked, not joined.)"""
     source, weight = graph[node.inputs[0]].shape, graph[node.inputs[1]].shape
-    return len(weight) - len(source) in (0, 1)
+    return len(weight) - len(source) > 1
 
 
 def _width_fits(graph: Graph, node: Node) -> bool:

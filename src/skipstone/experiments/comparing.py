@@ -103,7 +103,7 @@ def _record(spec: RunSpec) -> RunRecord:
     """What a run left behind; of one that failed before it wrote anything, its spec alone."""
     folder = Path(str(spec.out))
     if holds_work(folder):
-        return read_run(folder, flow=False, last_epoch=True)
+        return read_run(folder, flow=False, epochs="tested")
     return RunRecord(folder, spec, {}, (), (), None)
 
 

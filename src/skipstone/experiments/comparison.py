@@ -182,7 +182,7 @@ def summarise(
 def _tested(record: RunRecord) -> tuple[EpochRecord, ...]:
     """The epoch whose weights were tested: the last where the result names no other."""
     named = record.result.tested_epoch if record.result else None
-    return record.epochs[-1:] if named is None else record.epochs[named - 1 : named]
+    return tuple(epoch for epoch in record.epochs if epoch.epoch == named) or record.epochs[-1:]
 
 
 def _names(label: str, family: str, variant: str, options: Mapping[str, Any]) -> set[str]:

@@ -126,7 +126,7 @@ def _kept(spec: RunSpec) -> Outcome | None:
         raise SkipstoneError(f"{spec.model} with seed {spec.seed} has no run folder, expected one in `out`")
     if not holds_work(Path(spec.out)):
         return None
-    record = read_run(spec.out, flow=False, last_epoch=True)
+    record = read_run(spec.out, flow=False, epochs="tested")
     if found := differences(record, spec):
         said = ", ".join(f"{key} {there!r} there, {here!r} here" for key, (there, here) in sorted(found.items()))
         raise SkipstoneError(f"{spec.out} holds another run ({said}); choose another folder or remove it")

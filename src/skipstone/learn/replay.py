@@ -17,6 +17,7 @@ from skipstone.core.graph import Graph, Node, NodeRef
 from skipstone.graphs.operations import OPERATIONS
 from skipstone.learn.wire import MAX_ELEMENTS, Unknown
 
+# What makes a tensor of no other: a constant to the checker, which has no rules for them.
 _FACTORIES = frozenset(
     "zeros ones full eye arange linspace tensor new_zeros new_ones new_full new_tensor zeros_like ones_like full_like "
     "rand_like randn_like".split()

@@ -211,10 +211,10 @@ class RunRecord:
     result: RunResult | None
 
 
-def read_run(folder: str | Path, *, flow: bool = True, last_epoch: bool = False) -> RunRecord:
+def read_run(folder: str | Path, *, flow: bool = True, epochs: Literal["all", "tested"] = "all") -> RunRecord:
     """Read a run folder, finished or not; without `flow` the largest of its files is left unread.
 
-    With `last_epoch` of its epochs the last alone is read.
+    Of "tested" epochs there is one: that whose weights were tested, the last where the result names none.
 
     Raises:
         RecordError: there is no `spec.json`, or a file is not what skipstone writes; the text names the file.
@@ -222,15 +222,20 @@ def read_run(folder: str | Path, *, flow: bool = True, last_epoch: bool = False)
     path = Path(folder)
     if not (path / SPEC_FILE).is_file():
         raise RecordError(f"{path} is no run folder: it has no {SPEC_FILE}")
-    result = path / RESULT_FILE
+    ended = path / RESULT_FILE
+    result = RunResult.from_dict(read_json(ended), str(ended)) if ended.is_file() else None
     environment = path / ENVIRONMENT_FILE
+    read = slice(None)
+    if epochs == "tested":
+        tested = result.tested_epoch if result else None
+        read = slice(-1, None) if tested is None else slice(tested - 1, tested)
     return RunRecord(
         folder=path,
         spec=RunSpec.from_dict(read_json(path / SPEC_FILE), str(path / SPEC_FILE)),
         environment=read_json(environment) if environment.is_file() else {},
-        epochs=tuple(_lines(EpochRecord, path / METRICS_FILE, last=last_epoch)),
+        epochs=tuple(_lines(EpochRecord, path / METRICS_FILE, read)),
         flow=tuple(read_lines(FlowRecord, path / FLOW_FILE)) if flow else (),
-        result=RunResult.from_dict(read_json(result), str(result)) if result.is_file() else None,
+        result=result,
     )
 
 
@@ -260,13 +265,11 @@ def read_leading_lines(cls: type[R], path: Path, wanted: Callable[[R], bool]) ->
     return records
 
 
-def _lines(cls: type[R], path: Path, *, last: bool = False) -> Iterator[R]:
+def _lines(cls: type[R], path: Path, wanted: slice = slice(None)) -> Iterator[R]:
     if not path.is_file():
         return
     *whole, _cut = path.read_bytes().split(b"\n")
-    for number, line in enumerate(whole, start=1):
-        if last and number < len(whole):
-            continue
+    for number, line in list(enumerate(whole, start=1))[wanted]:
         where = f"{path}:{number}"
         try:
             data = json.loads(line)
