@@ -63,7 +63,9 @@ class ErrorContract:
 
     def test_text_is_the_golden_one(self, golden):
         (finding,) = check(self.broken(), self.shape).errors
-        golden(f"{self.rule}.txt", re.sub(r"(\.py):\d+", r"\1", finding_text(finding)) + "\n")
+        text = re.sub(r"(\.py):\d+", r"\1", finding_text(finding))
+        # Which sizes a pass at many speaks for, and so at which edges is looked, differs from torch to torch.
+        golden(f"{self.rule}.txt", re.sub(r"\brun at [\d., and]*\d", "run at SIZES", text) + "\n")
 
     def test_the_place_is_a_line_of_the_network(self):
         (finding,) = check(self.broken(), self.shape, repairs=False, sizes=False).errors
