@@ -61,6 +61,7 @@ def test_a_fault_is_found(kind):
     assert finding.message == "cannot add 3 channels to 8 channels"
 
 
+@pytest.mark.filterwarnings("ignore:Guards may run slower:RuntimeWarning")  # torch's own, of Python 3.13.0
 def test_afterwards_it_compiles_as_before():
     graphs = []
 
