@@ -1,8 +1,8 @@
 """The recorder: runs a forward pass on fake tensors and writes down every operation, past failures too.
 
-Three hooks see everything: a `TorchFunctionMode` sees each call of torch by the user's code; a thin dispatch mode below
-it (`unseen.Link`) sees what goes round that (script functions, custom autograd functions, vmap), so that the thread is
-not lost; forward hooks on the cloned modules (`calls.Calls`) say which module is running.
+A `TorchFunctionMode` sees each call of torch by the user's code; forward hooks on the cloned modules (`calls.Calls`)
+say which module is running. Where a tensor comes up that neither saw made (a script function's), the pass is made again
+with a thin dispatch mode below (`unseen.Link`), which sees what goes round them.
 """
 
 from collections import Counter
@@ -183,8 +183,6 @@ class Recorder(TorchFunctionMode):
         self._questions[key] += 1
         return self._questions[key]
 
-    # ---- operations
-
     def __torch_function__(self, func: Function, types: Any, args: Args = (), kwargs: Keywords | None = None) -> Any:
         kwargs = kwargs or {}
         demand_time()
@@ -340,8 +338,6 @@ class Recorder(TorchFunctionMode):
             self.nodes[index] = replace(self.nodes[index], requires_grad=True)
             self.grad_fns[made] = index
             self.spans[made] = range(first, len(self.nodes))
-
-    # ---- going on
 
     def _follow(self, *operation: Any) -> None:
         """See `Values.follow`: what it computes is no operation of the network's."""

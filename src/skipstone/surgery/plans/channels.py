@@ -218,9 +218,8 @@ def widened(graph: Graph, model: nn.Module, index: int, count: int, axis: int, a
     more = {index: count}
     done: set[str] = set()
     for node in graph:
-        if node.kind != "op" or node.output > 0 or node.index == index or not any(i in wide for i in node.inputs):
-            continue
-        if _reads_what_stays(graph, node, wide):
+        reads = node.kind == "op" and node.output == 0 and node.index != index and any(i in wide for i in node.inputs)
+        if not reads or _reads_what_stays(graph, node, wide):
             continue
         first = node.inputs[0]
         layer = _of_layer(graph, model, node, wide)
