@@ -1,6 +1,6 @@
 """What several commands take, each kind of argument described and parsed in one place."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -8,7 +8,8 @@ from cyclopts import Parameter
 
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.literals import literal, split
-from skipstone.runs.records import Optimizer, Precision, Schedule
+from skipstone.runs.records import Optimizer, Precision, Recipe, RunSpec, Schedule
+from skipstone.runs.stopping import StopRule
 
 if TYPE_CHECKING:
     import torch
@@ -102,9 +103,22 @@ class RecipeFlags:
     clip: Annotated[float | None, _help("Largest norm of the whole gradient. Default: none.")] = None
     precision: Annotated[Precision | None, _help("fp32 (default) or bf16 (autocast).")] = None
 
-    def given(self) -> dict[str, object]:
+    def given(self) -> dict[str, Any]:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
+
+
+def base_spec(
+    flags: RecipeFlags | None, options: list[str] | None, data_dir: Path | None, patience: int | None, **fields: Any
+) -> RunSpec:
+    """What the runs of a command have in common, from its flags; `fields` are the spec's own."""
+    return RunSpec(
+        data_dir=str(data_dir) if data_dir else None,
+        recipe=replace(Recipe(), **(flags or RecipeFlags()).given()),
+        options=dict(map(assignment, options or [])),
+        stop=StopRule(patience),
+        **fields,
+    )
 
 
 def _runner(text: str) -> Any:

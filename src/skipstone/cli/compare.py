@@ -1,9 +1,8 @@
 """skipstone compare: train several networks over seeds, print what came of it, write a report."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -11,8 +10,6 @@ from skipstone.cli import arguments, output
 from skipstone.core.codec import encode
 from skipstone.core.errors import printable
 from skipstone.core.literals import split
-from skipstone.runs.records import Recipe, RunSpec
-from skipstone.runs.stopping import StopRule
 from skipstone.runs.variants import parse_variant
 
 
@@ -91,12 +88,9 @@ def run(
     from skipstone.report.tables import forecast_text
 
     runner = (where or arguments.RunnerFlags()).make(workers)
-    given: dict[str, Any] = (flags or arguments.RecipeFlags()).given()
-    recipe = replace(Recipe(), **given)
-    base = RunSpec(
-        data=data, data_dir=str(data_dir) if data_dir else None, epochs=epochs, recipe=recipe, device=device,
-        options=dict(map(arguments.assignment, options or [])),
-        val_fraction=val_fraction, split_seed=split_seed, stop=StopRule(patience),
+    base = arguments.base_spec(
+        flags, options, data_dir, patience,
+        data=data, epochs=epochs, device=device, val_fraction=val_fraction, split_seed=split_seed,
     )  # fmt: skip
     names = [name for text in models for name in split(text)]
     varied = dict(map(arguments.assignments, vary or []))

@@ -1,15 +1,12 @@
 """skipstone search: look for better settings, and see over fresh seeds whether they are."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from skipstone.cli import arguments
-from skipstone.runs.records import Recipe, RunSpec
-from skipstone.runs.stopping import StopRule
 
 
 def run(
@@ -90,12 +87,9 @@ def run(
     from skipstone.report.searched import found_json, found_text
 
     runner = (where or arguments.RunnerFlags()).make(workers)
-    given: dict[str, Any] = (flags or arguments.RecipeFlags()).given()
-    base = RunSpec(
-        model=model if ":" in model else f"skipstone:{model}", data=data, data_dir=str(data_dir) if data_dir else None,
-        epochs=epochs, recipe=replace(Recipe(), **given), device=device, seed=seed,
-        options=dict(map(arguments.assignment, options or [])), val_fraction=val_fraction, split_seed=split_seed,
-        stop=StopRule(patience),
+    base = arguments.base_spec(
+        flags, options, data_dir, patience, model=model if ":" in model else f"skipstone:{model}", seed=seed,
+        data=data, epochs=epochs, device=device, val_fraction=val_fraction, split_seed=split_seed,
     )  # fmt: skip
     logging = (logs or arguments.LoggingFlags()).logging()
     found = search(
