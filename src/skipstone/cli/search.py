@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from skipstone.cli import arguments
+from skipstone.core.errors import printable
 
 
 def run(
@@ -102,7 +103,7 @@ def run(
     if format == "json":
         print(json.dumps(found_json(found), indent=1))
         return 0
-    print(found_text(found))
-    print(f"\nrecipe: {found.recipe}   (skipstone train --recipe {found.recipe} --data {data} --out FOLDER)")
-    print(f"report: {report}")
+    print(printable(found_text(found)))
+    print(printable(f"\nrecipe: {found.recipe}   (skipstone train --recipe {found.recipe} --data {data} --out FOLDER)"))
+    print(printable(f"report: {report}"))
     return 0
