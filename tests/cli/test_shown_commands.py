@@ -19,7 +19,7 @@ STANDS_FOR = {
     "TARGET": "net.py:Net", "BEFORE": "net.py:Net", "AFTER": "net.py:Net", "FROM": "conv1", "TO": "conv3",
     "NAME": "resnet20", "DIR": "cifar",
 }  # fmt: skip
-TRAINING = ("train", "compare", "search", "demo")
+TRAINING = ("train", "compare", "search", "claims", "demo")
 ELSEWHERE = (
     "--each",
     "--costs",

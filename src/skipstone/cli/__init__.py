@@ -35,6 +35,7 @@ COMMANDS = {
     "train": "train one network and write a run folder",
     "compare": "train several networks over seeds and write a report",
     "search": "look for better settings, and see over fresh seeds whether they are",
+    "claims": "list what tutorials say of skip connections, each statement tried, with its verdict",
     "runs": "list what was trained: state, accuracy, time; as a table, JSON or CSV; delete",
     "models": "list the reference networks, with their costs",
     "blocks": "list the catalogue of skip designs",

@@ -1,14 +1,13 @@
 """`compare`: run what is left to run, describe what came of it, keep it beside the runs."""
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.files import make_folder, write_atomically
-from skipstone.core.lock import Lock
+from skipstone.experiments.alone import alone
 from skipstone.experiments.comparison import COMPARISON_FILE, Comparison, Match, demand_known, summarise
 from skipstone.experiments.excerpt import excerpt
 from skipstone.experiments.local import LocalRunner
@@ -18,8 +17,6 @@ from skipstone.experiments.possible import demand_possible
 from skipstone.experiments.runner import Runner, Watcher
 from skipstone.runs.folder import FolderError, holds_work
 from skipstone.runs.records import RunRecord, RunSpec, read_run
-
-_LOCK_FILE = ".lock"
 
 
 def compare(
@@ -57,25 +54,13 @@ def compare(
     runner.demand_ready()
     make_folder(out)  # where nothing can be written nothing is trained
     demand_possible([spec for spec in placed if not holds_work(Path(str(spec.out)))], here=runner.on_this_machine)
-    with _alone(Path(out)):
+    with alone(Path(out), "being compared in"):
         outcomes = runner.run(placed, watch=watch)
         comparison = summarise(map(_record, placed), outcomes, against, match)
         write_json(Path(out) / COMPARISON_FILE, comparison.to_dict())
         if not any(outcome.status == "interrupted" for outcome in outcomes):
             write_json(Path(out) / NETWORKS_FILE, _networks(comparison, placed).to_dict())
     return comparison
-
-
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Two comparisons of one folder would train it twice and write over each other's records."""
-    lock = Lock(out / _LOCK_FILE)
-    if not lock.take():
-        raise FolderError(f"{out} is being compared in by another process; wait for it, or choose another folder")
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def write_json(path: Path, data: object) -> None:

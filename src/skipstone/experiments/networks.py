@@ -69,7 +69,7 @@ def inspect_network(label: str, specs: Sequence[RunSpec]) -> NetworkRecord:
     from skipstone.data import load
 
     spec = specs[0]
-    with _one_thread():
+    with one_thread():
         try:
             splits = load(spec.data, spec.data_dir, val_fraction=spec.val_fraction, split_seed=spec.split_seed)
             drawing, macs = _drawing(label, spec, splits)
@@ -82,7 +82,7 @@ def inspect_network(label: str, specs: Sequence[RunSpec]) -> NetworkRecord:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """As the runs have: the numbers then don't depend on the machine's cores, and small layers gain nothing by more."""
     import torch
 

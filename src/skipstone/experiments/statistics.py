@@ -72,8 +72,11 @@ def sample(values: Sequence[float], *, floor: float = 0.0, ceiling: float = 1.0)
     return Sample(tuple(values), mean, sd, max(floor, float(low)), min(ceiling, float(high)))
 
 
-def welch(first: Sample, second: Sample) -> Interval:
-    """`first` less `second`, of means; no interval with a single seed on a side, or no spread on both."""
+def welch(first: Sample, second: Sample, *, bound: float = 1.0) -> Interval:
+    """`first` less `second`, of means; no interval with a single seed on a side, or no spread on both.
+
+    The interval is cut to what a difference can be: `bound` at most, 1 for fractions.
+    """
     estimate = first.mean - second.mean
     if first.sd is None or second.sd is None or first.sd == second.sd == 0:
         return Interval(estimate, None, None)
@@ -84,16 +87,18 @@ def welch(first: Sample, second: Sample) -> Interval:
         warnings.simplefilter("ignore", RuntimeWarning)
         test = ttest_ind(first.values, second.values, equal_var=False)
         interval = test.confidence_interval(CONFIDENCE)
-    return Interval(estimate, max(-1.0, float(interval.low)), min(1.0, float(interval.high)), float(test.pvalue))
+    return Interval(estimate, max(-bound, float(interval.low)), min(bound, float(interval.high)), float(test.pvalue))
 
 
-def paired(first: Sample, second: Sample) -> Interval:
+def paired(first: Sample, second: Sample, *, bound: float = 1.0) -> Interval:
     """The mean of `first` less `second`, seed by seed; no interval with a single pair, or one difference for all.
+
+    Cut to `bound` as `welch` does.
 
     Raises:
         ValueError: the samples are not of one length.
     """
-    differences = sample([a - b for a, b in zip(first.values, second.values, strict=True)], floor=-1.0)
+    differences = sample([a - b for a, b in zip(first.values, second.values, strict=True)], floor=-bound, ceiling=bound)
     if differences.low is None:
         return Interval(differences.mean, None, None)
     from scipy.stats import ttest_1samp

@@ -14,7 +14,7 @@ from typing import Any
 
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.files import make_folder
-from skipstone.core.lock import Lock
+from skipstone.experiments.alone import alone
 from skipstone.experiments.comparing import write_json
 from skipstone.experiments.local import LocalRunner
 from skipstone.experiments.possible import demand_possible
@@ -29,7 +29,6 @@ from skipstone.runs.outcome import Outcome
 from skipstone.runs.records import RunRecord, RunSpec, read_json, read_run
 
 DEFAULT_RUNS = 40
-_LOCK_FILE = ".lock"
 _MOST = 10_000
 """Trials, where only the time bounds them."""
 
@@ -72,16 +71,11 @@ def search(
     _demand_sense(asked, runs, budget_seconds, finalists, seeds, here=runner.on_this_machine)
     folder = Path(out)
     make_folder(folder)
-    lock = Lock(folder / _LOCK_FILE)
-    if not lock.take():
-        raise FolderError(f"{folder} is being searched in by another process; wait for it, or choose another folder")
-    try:
+    with alone(folder, "being searched in"):
         study = Study(asked, folder, runner, watching or (lambda specs, text: nullcontext()))
         study.open()
         study.explore(runs or (_MOST if budget_seconds else DEFAULT_RUNS), budget_seconds, finalists, seeds)
         return run_finals(study, finalists, tuple(base.seed + 1 + i for i in range(seeds)))
-    finally:
-        lock.release()
 
 
 class Study:
