@@ -98,7 +98,7 @@ def _trained(target: str, weights: Path | None, splits: "Splits") -> "nn.Module"
         spec = read_run(weights).spec
         if spec.model != target:
             raise SkipstoneError(f"{weights} is a run of {spec.model!r}, not of {target!r}")
-        model = build_model(spec, splits.shape, splits.num_classes)
+        model = build_model(spec, splits.shape, splits.num_classes, splits.label_shape)
     else:
         model = resolve(target)
     load_weights(model, weights)

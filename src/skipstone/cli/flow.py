@@ -110,7 +110,7 @@ def _on_data(
     splits = load(data, folder)
     part = splits.train[:batch]
     spec = RunSpec(model=target, data=data)
-    model = build_model(spec, splits.shape, splits.num_classes)
+    model = build_model(spec, splits.shape, splits.num_classes, splits.label_shape)
     return model, (Pixels.of(splits.train).normalise(part.pixels),), part.labels
 
 

@@ -87,6 +87,8 @@ class Batches:
         self._shape = images.shape
         if augmentation == "none":
             self._whole, self._windows = images.pixels.to(device), None
+        elif images.label_shape:
+            raise DataError(f"augmentation {augmentation!r} moves pixels and not their labels; give none")
         elif len(self._shape) != 3:
             raise DataError(f"augmentation {augmentation!r} is of images (C, H, W), and these inputs are {self._shape}")
         else:
@@ -101,7 +103,7 @@ class Batches:
         return len(self._labels) // self.batch_size
 
     def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """(x (B, C, H, W) float32, labels (B,) int64) for each batch of epoch `number`."""
+        """(x (B, C, H, W) float32, labels (B,) or (B, H, W) int64) for each batch of epoch `number`."""
         count = len(self._labels)
         generator = torch.Generator().manual_seed(mixed_seed(self.seed, number))
         order = torch.randperm(count, generator=generator)

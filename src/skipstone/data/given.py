@@ -7,7 +7,8 @@ anything else that yields pairs (input, label); an input is
         normalised, cropped and mirrored as the recipe says
     floats of any shape, (C, H, W), (T, F) or (F,): taken as they are, since whoever made floats has normalised them
 
-and a label is a whole number from 0. Datasets are read in their own order; the shuffle of training is ours.
+and a label is a whole number from 0, or a map (H, W) of them, one for each pixel. Datasets are read in their own
+order; the shuffle of training is ours.
 """
 
 from collections.abc import Iterable, Iterator
@@ -76,7 +77,7 @@ def _called(text: str) -> Iterator[Any]:
 def collect(dataset: object, what: str) -> Images:
     """All of a dataset in memory; `what` opens the text of a `DataError`, and the item's number follows it."""
     inputs: list[Tensor] = []
-    labels: list[int] = []
+    labels: list[Tensor] = []
     for index, item in enumerate(_items(dataset, what)):
         where = f"{what} {index}"
         if not isinstance(item, tuple | list) or len(item) != 2:
@@ -86,10 +87,12 @@ def collect(dataset: object, what: str) -> Images:
             first = f"{tuple(inputs[0].shape)} {inputs[0].dtype}"
             raise DataError(f"{where} is {tuple(x.shape)} {x.dtype}, the first one {first}: all must be alike")
         inputs.append(x)
-        labels.append(_label(item[1], where))
+        labels.append(_label(item[1], where, tuple(x.shape[1:])))
+        if labels[-1].shape != labels[0].shape:
+            raise DataError(f"{where}: its label is {_shaped(labels[-1])}, the first one {_shaped(labels[0])}")
     if not inputs:
         raise DataError(f"{what}s: there are none")
-    return Images(torch.stack(inputs), torch.tensor(labels))
+    return Images(torch.stack(inputs), torch.stack(labels))
 
 
 def _items(dataset: object, what: str) -> Iterator[object]:
@@ -125,15 +128,38 @@ def _input(value: Any, where: str) -> Tensor:
     return x
 
 
-def _label(value: Any, where: str) -> int:
-    number = value.item() if isinstance(value, Tensor | np.generic) and np.ndim(value) == 0 else value
+def _label(value: Any, where: str, space: tuple[int, ...]) -> Tensor:
+    """() int64, or of the input's `space` (H, W)."""
+    if isinstance(value, Tensor | np.ndarray) and np.ndim(value):
+        return _map(value, where, space)
+    number = value.item() if isinstance(value, Tensor | np.generic | np.ndarray) else value
     if isinstance(number, bool) or not isinstance(number, int) or number < 0:
         raise DataError(f"{where}: its label is {value!r}, expected a whole number from 0")
-    return number
+    return torch.tensor(number)
+
+
+def _map(value: "Tensor | np.ndarray[Any, Any]", where: str, space: tuple[int, ...]) -> Tensor:
+    labels = value.detach().cpu() if isinstance(value, Tensor) else torch.from_numpy(np.ascontiguousarray(value))
+    if tuple(labels.shape) != space:
+        raise DataError(
+            f"{where}: its label has shape {tuple(labels.shape)}, expected a whole number or a map {space} of them"
+        )
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+        raise DataError(f"{where}: its map of labels is {labels.dtype}, expected whole numbers")
+    if labels.numel() and int(labels.min()) < 0:
+        raise DataError(f"{where}: its map has the label {int(labels.min())}, expected whole numbers from 0")
+    return labels.to(torch.int64)
+
+
+def _shaped(label: Tensor) -> str:
+    return f"a map {tuple(label.shape)}" if label.ndim else "one number"
 
 
 def _demand_alike(target: str, parts: list[Images]) -> None:
-    found = {f"{part.shape} {part.pixels.dtype}" for part in parts}
+    found = {
+        f"{part.shape} {part.pixels.dtype}{f' with maps {part.label_shape}' if part.label_shape else ''}"
+        for part in parts
+    }
     if len(found) > 1:
         raise DataError(f"{target}: the parts differ: {' and '.join(sorted(found))}")
 

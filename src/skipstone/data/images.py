@@ -18,7 +18,10 @@ class DataError(SkipstoneError, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """`pixels` (N, C, H, W) uint8, or inputs of any shape (N, ...) float32, and `labels` (N,) int64."""
+    """`pixels` (N, C, H, W) uint8, or inputs of any shape (N, ...) float32, and `labels` (N,) int64.
+
+    Where each pixel has a label of its own, they are maps: `labels` (N, H, W).
+    """
 
     pixels: Tensor
     labels: Tensor
@@ -30,10 +33,12 @@ class Images:
                 f"pixels are {self.pixels.dtype} {tuple(self.pixels.shape)}, "
                 "expected uint8 (N, C, H, W), or float32 of any shape"
             )
-        if self.labels.dtype != torch.int64 or self.labels.shape != self.pixels.shape[:1]:
+        count, maps = self.pixels.shape[:1], self.pixels.shape[:1] + self.pixels.shape[2:]
+        if self.labels.dtype != torch.int64 or self.labels.shape not in (count, maps):
+            by_pixel = f" or {tuple(maps)}: one for each image, or pixel" if len(maps) > 1 else ": one for each image"
             raise DataError(
                 f"labels are {self.labels.dtype} {tuple(self.labels.shape)}, "
-                f"expected int64 ({len(self.pixels)},): one for each image"
+                f"expected int64 ({len(self.pixels)},){by_pixel}"
             )
 
     def __len__(self) -> int:
@@ -46,6 +51,11 @@ class Images:
     def shape(self) -> tuple[int, ...]:
         """(C, H, W) of one image, or the shape of one input."""
         return tuple(self.pixels.shape[1:])
+
+    @property
+    def label_shape(self) -> tuple[int, ...]:
+        """The shape of one label: () for one an image, (H, W) for one a pixel."""
+        return tuple(self.labels.shape[1:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,11 @@ class Splits:
     @property
     def shape(self) -> tuple[int, ...]:
         return self.train.shape
+
+    @property
+    def label_shape(self) -> tuple[int, ...]:
+        """The shape of one label: (), or (H, W) where each pixel has one."""
+        return self.train.label_shape
 
     @property
     def num_classes(self) -> int:

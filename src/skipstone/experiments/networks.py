@@ -101,7 +101,7 @@ def _drawing(label: str, spec: RunSpec, splits: "Splits") -> tuple[Drawing, int]
     from skipstone.tracing import trace
     from skipstone.training import build_model
 
-    graph = trace(build_model(spec, splits.shape, splits.num_classes), (2, *splits.shape))
+    graph = trace(build_model(spec, splits.shape, splits.num_classes, splits.label_shape), (2, *splits.shape))
     return draw(graph, find_skips(graph), label), cost(graph).macs // 2
 
 
@@ -124,6 +124,6 @@ def _bare_gradient(spec: RunSpec, splits: "Splits") -> FlowRecord:
     bare = replace(spec, options={**spec.options, **BARE})
     with torch.random.fork_rng():
         torch.manual_seed(spec.seed)
-        model = build_model(bare, splits.shape, splits.num_classes)
+        model = build_model(bare, splits.shape, splits.num_classes, splits.label_shape)
         model.train()
         return gradient_flow(model, (Pixels.of(splits.train).normalise(images.pixels), images.labels))

@@ -1,7 +1,7 @@
 """Loss and accuracy of a network on a set of images."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skipstone.data import Images, Pixels
@@ -14,7 +14,8 @@ BATCH = 500
 def evaluate(model: nn.Module, images: Images, pixels: Pixels, ranks: Ranks = ALONE) -> tuple[float, float]:
     """(mean cross-entropy in nats, accuracy as a fraction) in eval mode, without augmentation.
 
-    `model` maps (N, C, H, W) float32 to logits (N, classes); it is left in eval mode. Works on the device of `pixels`.
+    `model` maps (N, C, H, W) float32 to logits (N, classes), or (N, classes, H, W) where each pixel has a label, and
+    the answer is a mean over pixels; it is left in eval mode. Works on the device of `pixels`.
     The processes of `ranks` share the batches among them, and all have the same answer.
     """
     model.eval()
@@ -28,4 +29,10 @@ def evaluate(model: nn.Module, images: Images, pixels: Pixels, ranks: Ranks = AL
             loss = F.cross_entropy(logits, labels, reduction="sum")
             totals += torch.stack([loss.double(), (logits.argmax(1) == labels).sum().double()])
     loss_sum, correct = ranks.sum(totals).tolist()
-    return loss_sum / len(images), correct / len(images)
+    count = len(images) * labels_each(images.labels)
+    return loss_sum / count, correct / count
+
+
+def labels_each(labels: Tensor) -> int:
+    """How many labels one image has: 1, or as many as pixels; of (N, ...) labels."""
+    return labels[0].numel()

@@ -23,6 +23,7 @@ from skipstone.data.batches import mixed_seed
 from skipstone.flow import Probe
 from skipstone.models.importing import ctrl_c, one_line
 from skipstone.runs.records import Recipe
+from skipstone.training.evaluate import labels_each
 from skipstone.training.optimizer import make_optimizer, set_rate
 from skipstone.training.ranks import ALONE, Ranks
 from skipstone.training.schedule import learning_rate
@@ -45,7 +46,10 @@ class RunFailed(SkipstoneError):  # noqa: N818 - how a run ended, as the field's
 
 @dataclass(frozen=True, slots=True)
 class EpochMeans:
-    """Over an epoch's batches, as trained on: loss in nats without smoothing, accuracy as a fraction, gradient norm."""
+    """Over an epoch's batches, as trained on: loss in nats without smoothing, accuracy as a fraction, gradient norm.
+
+    Where each pixel has a label, both are means over pixels.
+    """
 
     loss: float
     accuracy: float
@@ -140,7 +144,8 @@ class Loop:
         with probe.change() if probe else nullcontext():
             self._stepper.step()
         plain = F.cross_entropy(logits, y) if self.recipe.label_smoothing else loss
-        return torch.stack([plain.double() * len(y), (logits.argmax(1) == y).sum().double(), norm.double()])
+        correct = (logits.argmax(1) == y).sum().double() / labels_each(y)
+        return torch.stack([plain.double() * len(y), correct, norm.double()])
 
     @contextmanager
     def _blamed(self, epoch: int, step: int) -> Iterator[None]:

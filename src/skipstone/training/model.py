@@ -17,15 +17,17 @@ Builder = Callable[[RunSpec, tuple[int, ...], int], nn.Module]
 """(spec, shape of one input, (C, H, W) of images, number of classes) -> the network."""
 
 
-def build_model(spec: RunSpec, shape: tuple[int, ...], num_classes: int) -> nn.Module:
-    """The network `spec.model` with `spec.options`, for images of `shape` (C, H, W).
+def build_model(
+    spec: RunSpec, shape: tuple[int, ...], num_classes: int, label_shape: tuple[int, ...] = ()
+) -> nn.Module:
+    """The network `spec.model` with `spec.options`, for images of `shape` (C, H, W) with labels of `label_shape`.
 
     A reference network (`skipstone:...`) gets the data's channels and classes unless the options say otherwise; any
     other target is called with the options alone.
 
     Raises:
         SkipstoneError: the target cannot be found or built, an edit cannot be carried out, or the network does not map
-            (2, C, H, W) to (2, num_classes).
+            (2, C, H, W) to (2, num_classes, *label_shape).
     """
     target = parse_target(spec.model)
     given = dict(spec.options)
@@ -33,7 +35,7 @@ def build_model(spec: RunSpec, shape: tuple[int, ...], num_classes: int) -> nn.M
         defaults = {"num_classes": num_classes, "in_channels": shape[0]}
         given = {key: value for key, value in defaults.items() if key not in target.kwargs} | given
     model = edited(resolve(spec.model, **given), spec, shape)
-    _demand_fit(spec, model, shape, num_classes)
+    _demand_fit(spec, model, shape, (num_classes, *label_shape))
     return model
 
 
@@ -55,8 +57,8 @@ def edited(model: nn.Module, spec: RunSpec, shape: tuple[int, ...]) -> nn.Module
     return model
 
 
-def _demand_fit(spec: RunSpec, model: nn.Module, shape: tuple[int, ...], num_classes: int) -> None:
-    images = f"(2, {', '.join(map(str, shape))})"
+def _demand_fit(spec: RunSpec, model: nn.Module, shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    images, logits = f"(2, {', '.join(map(str, shape))})", (2, *expected)
     training = model.training
     model.eval()  # so that no statistics move and nothing random is drawn
     try:
@@ -71,11 +73,13 @@ def _demand_fit(spec: RunSpec, model: nn.Module, shape: tuple[int, ...], num_cla
         model.train(training)
     if not isinstance(output, torch.Tensor):
         raise SkipstoneError(
-            f"{spec.model} returns {type(output).__name__}, expected a tensor (N, {num_classes}) of logits"
+            f"{spec.model} returns {type(output).__name__}, expected a tensor (N, {', '.join(map(str, expected))}) of "
+            "logits"
         )
-    if output.shape != (2, num_classes):
+    if output.shape != logits:
         raise SkipstoneError(
-            f"{spec.model} maps {images} to {tuple(output.shape)}; {spec.data} needs logits (2, {num_classes})"
+            f"{spec.model} maps {images} to {tuple(output.shape)}; {spec.data} needs logits {logits}"
+            f"{', one for each pixel' if len(expected) > 1 else ''}"
         )
 
 

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from torch import nn
@@ -107,6 +108,8 @@ class Run:
         device = self.fabric.device
         self.data = load(spec.data, spec.data_dir, val_fraction=spec.val_fraction, split_seed=spec.split_seed)
         shape, classes = self.data.shape, self.data.num_classes
+        if build is build_model:
+            build = partial(build_model, label_shape=self.data.label_shape)
         self.build: Callable[[], nn.Module] = lambda: seeded_build(lambda: build(spec, shape, classes), spec.seed)
         self.network = self.build()
         augmentation = self.data.augmentation_for(spec.recipe.augmentation)

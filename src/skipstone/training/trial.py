@@ -97,7 +97,7 @@ class Bench:
 
     def _evaluate(self, loop: Loop, size: int) -> None:
         pixels = self.data.train.pixels[:size].to(self.fabric.device)
-        expected = (len(pixels), self.data.num_classes)
+        expected = (len(pixels), self.data.num_classes, *self.data.label_shape)
         loop.model.eval()
         with torch.no_grad(), _as_evaluated(f"{self.spec.model} cannot be evaluated on {size} images at once"):
             logits = loop.model(self.batches.pixels.normalise(pixels))
