@@ -1,7 +1,9 @@
 """Every command that a page shows is run, in a folder that holds what the pages speak of."""
 
+import io
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,12 +11,15 @@ from pathlib import Path
 import pytest
 
 from skipstone import cli
+from skipstone.learn import progress
+from skipstone.learn.unit import load
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 _BLOCK = r"^(?: {4}|  then )(?:\$ |\.venv/bin/)?skipstone (\S.*?)(?:   .*)?$"
 _INLINE = r"`(?:\.venv/bin/)?skipstone ([a-z][^`]*)`"
 SHOWN = re.compile(f"{_BLOCK}|{_INLINE}", re.MULTILINE)
+OWN_UNIT = ROOT / "docs" / "learn" / "own-units.md"
 STANDS_FOR = {
     "TARGET": "net.py:Net", "BEFORE": "net.py:Net", "AFTER": "net.py:Net", "FROM": "conv1", "TO": "conv3",
     "NAME": "resnet20", "DIR": "cifar",
@@ -24,8 +29,8 @@ ELSEWHERE = (
     "--each",
     "--costs",
     "torchvision:",
-    "learn ",
 )  # in tests of their own: minutes of work, or what may not be installed
+STUDENTS_CODE = ("learn check", "learn watch", "learn grade", "learn verify")  # each answer in a process of its own
 
 NET = """import torch
 from torch import nn
@@ -79,6 +84,14 @@ def project(tmp_path, monkeypatch):
         (tmp_path / name).write_text(NET)
     for name in ("train.py", "script.py"):
         (tmp_path / name).write_text(SCRIPT)
+    (unit,) = re.findall(r"^```python\n(.*?)^```", OWN_UNIT.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    for file in ("mine_1.py", "answer_mine_1.py"):
+        (tmp_path / file).write_text(unit)
+    (tmp_path / "FOLDER" / "ada").mkdir(parents=True)
+    for folder in (tmp_path, tmp_path / "FOLDER" / "ada"):
+        (folder / "shapes_1.py").write_text(load("shapes-1").starter)
+        progress.attempted(folder, "wire-2", True, "")
+    monkeypatch.setattr("sys.stdin", io.StringIO())
     (tmp_path / "package").mkdir()
     (tmp_path / "runs").mkdir()
     (tmp_path / "package" / "train.py").write_text(SCRIPT)
@@ -106,7 +119,9 @@ def test_every_option_exists(command):
 
 def _runs_here(command: str) -> bool:
     tokens = tokens_of(command)
-    return len(tokens) > 1 and tokens[0] not in TRAINING and not any(part in command for part in ELSEWHERE)
+    if tokens[0] in TRAINING or command.startswith(STUDENTS_CODE):
+        return False
+    return len(tokens) > 1 and not any(part in command for part in ELSEWHERE)
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if _runs_here(command)])
@@ -116,6 +131,24 @@ def test_every_command_runs(project, command):
         subprocess.run([sys.executable, "-m", "skipstone", *tokens], check=True, timeout=120)
     else:
         assert cli.run(tokens) in (cli.CLEAN, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith(STUDENTS_CODE)])
+def test_every_command_that_judges_runs(project, command):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "skipstone", *tokens_of(command)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    if "watch" in command:
+        assert process.stderr is not None
+        assert any("waiting for shapes_1.py to be saved" in line for line in iter(process.stderr.readline, ""))
+        process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode in ((130,) if "watch" in command else (cli.CLEAN, 1)), err
+    assert out
 
 
 @pytest.mark.slow

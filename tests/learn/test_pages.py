@@ -25,8 +25,8 @@ def test_the_units_listed_are_those_there_are():
     assert named == list(NAMES)
 
 
-def test_the_teachers_unit_is_sound(tmp_path, server):
-    (unit,) = code_of("teaching.md")
+def test_the_unit_that_the_page_shows_is_sound(tmp_path, server):
+    (unit,) = code_of("own-units.md")
     (tmp_path / "mine_1.py").write_text(unit)
     found = load(str(tmp_path / "mine_1.py"))
     assert list(verify(found, server.run)) == []

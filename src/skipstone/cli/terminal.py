@@ -13,7 +13,7 @@ from typing import TextIO
 
 from skipstone.cli.boundary import tell
 
-_PLAIN = str.maketrans("╭╮╰╯├┤─│═▶◀→←×·−–—…≥≤", "++++++-|=><><x.---.><")
+_PLAIN = str.maketrans("╭╮╰╯├┤┬┴┼─│═▶◀→←×·−–—…≥≤‖", "+++++++++-|=><><x.---.><|") | {ord("±"): "+-", ord("²"): "^2"}
 _HANDLER = "skipstone-plain"
 
 

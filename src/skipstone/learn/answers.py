@@ -13,7 +13,7 @@ from skipstone.core.graph import Graph
 from skipstone.core.skip import Skip
 from skipstone.graphs.costs import batch_of, cost
 from skipstone.graphs.operations import has_role
-from skipstone.learn.asks import Calls, Network, Value
+from skipstone.learn.asks import Calls, KerasModel, Network, Value
 from skipstone.learn.gather import NOT_THERE
 from skipstone.learn.replay import ReplayError, replay, replayed
 from skipstone.learn.submission import Facts
@@ -142,7 +142,7 @@ class Answers:
             raise Wrong(f"what came back for {ask.name} is no list of results") from error
         return found
 
-    def network(self, ask: Network) -> Net:
+    def network(self, ask: Network | KerasModel) -> Net:
         """The network, run once here from its record; where it can't run, in the checker's words why."""
         answer = self._answer(ask, ask_trouble=False)
         findings = [f for f in answer.get("findings", []) if isinstance(f, dict)]
@@ -195,12 +195,15 @@ class Answers:
             raise Wrong(f"{ask.name}: {_failed(trouble)}", _line(trouble))
         return answer
 
-    def _not_running(self, ask: Network, answer: dict[str, Any], findings: list[dict[str, Any]]) -> Wrong:
-        made = f"{ask.name}({', '.join(map(repr, ask.arguments))})" if ask.arguments else ask.name
+    def _not_running(self, ask: Network | KerasModel, answer: dict[str, Any], findings: list[dict[str, Any]]) -> Wrong:
+        given = (["x"] if isinstance(ask, KerasModel) else []) + [*map(repr, ask.arguments)]
+        made = f"{ask.name}({', '.join(given)})" if given else ask.name
+        trouble = answer.get("trouble", {})
         found = next((f for f in findings if f.get("severity") == "error"), None)
         if found is not None:
-            return Wrong(f"{made} does not run on {ask.example}:\n{found.get('text', '')}", _line(found))
-        trouble = answer.get("trouble", {})
+            return Wrong(
+                f"{made} does not run on {ask.example}:\n{found.get('text', '')}", _line(found) or _line(trouble)
+            )
         return Wrong(f"{made} does not run on {ask.example}: {_failed(trouble)}", _line(trouble))
 
 

@@ -41,8 +41,21 @@ class Network:
     seed: int = 0
 
 
-Ask = Value | Calls | Network
-_KINDS: dict[str, type[Ask]] = {kind.__name__: kind for kind in (Value, Calls, Network)}
+@dataclass(frozen=True, slots=True)
+class KerasModel:
+    """The Keras model that the function `name` builds on an input `x` of shape `example`: `name(x, *arguments)`.
+
+    Recorded, as networks are, with its weights, which `seed` decides; Keras runs on torch.
+    """
+
+    name: str
+    example: Shape
+    arguments: tuple[object, ...] = ()
+    seed: int = 0
+
+
+Ask = Value | Calls | Network | KerasModel
+_KINDS: dict[str, type[Ask]] = {kind.__name__: kind for kind in (Value, Calls, Network, KerasModel)}
 
 
 def to_wire(asks: Sequence[Ask]) -> list[dict[str, Any]]:

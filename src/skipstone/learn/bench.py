@@ -3,8 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-DEPTHS = (8, 20, 56)
-
 
 def network(kind: str, depth: int, norm: str) -> nn.Module:
     """A network of 8x8 grey images, width 4, with PyTorch's own initialisation, the same at every call.

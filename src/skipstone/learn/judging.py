@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from skipstone.learn.answers import Answers
+from skipstone.learn.gather import source_text
 from skipstone.learn.submission import Facts, run_source
 from skipstone.learn.unit import Unit, load
 from skipstone.learn.verdict import Verdict, verdict_of
@@ -28,7 +29,10 @@ def judge_file(unit: Unit | str, path: str | Path) -> Verdict:
 def judge_source(unit: Unit, source: bytes, run: Runner = run_source) -> Verdict:
     """Judge a student's file given as bytes. The same bytes get the same verdict."""
     facts = run(source, unit.file_name, unit.asks, seconds=unit.seconds)
-    text = source.decode("utf-8-sig", "replace").replace("\r\n", "\n")
+    try:
+        text = source_text(source, unit.file_name)
+    except SyntaxError:  # which is what the student is told of the run
+        text = ""
     # What a grader draws is drawn from the submission itself: repeatable, and not one and the same for everybody.
     seed = int.from_bytes(hashlib.blake2b(source, digest_size=4).digest(), "little")
     return judge_facts(unit, facts, text, seed)

@@ -69,7 +69,7 @@ def attempted(folder: Path, unit: str, passed: bool, message: str) -> None:
 def _load(folder: Path) -> dict[str, Any]:
     path = folder / FILE
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return {"units": {}}
     except ValueError as error:

@@ -41,7 +41,7 @@ _PYTHON: dict[str, Callable[..., Any]] = {
     "contiguous": lambda tensor, *args, **kwargs: tensor.contiguous(),
     **{name: lambda input, name=name: getattr(input, name) for name in ("T", "mT", "H", "mH")},
 }
-_IN_PLACE = ("inplace",)
+_MEMORY_FORMATS = ("torch.channels_last", "torch.channels_last_3d", "torch.contiguous_format", "torch.preserve_format")
 _JOIN = "Make the parts and join them: torch.cat, or F.pad."
 
 
@@ -99,7 +99,8 @@ def _run(node: Node, values: Mapping[int, Tensor], graph: Graph) -> Tensor:
     """By the first of torch's functions of that name whose result has the shape that the record claims."""
     if node.op == "setitem" and not node.arguments:
         return _written_through(node, values, graph)
-    named = {name: _filled(value, values, node) for name, value in node.arguments.items() if name not in _IN_PLACE}
+    kept = ((name, value) for name, value in node.arguments.items() if not _is_about_memory(name, value))
+    named = {name: _filled(value, values, node) for name, value in kept}
     if node.op == "setitem" and node.overwrites != node.inputs[0] and "value" in named:
         named["input"] = values[node.overwrites or 0]  # what the value's own memory holds after the write
         named["index"] = ...
@@ -117,6 +118,11 @@ def _run(node: Node, values: Mapping[int, Tensor], graph: Graph) -> Tensor:
         shape = tuple(result.shape) if isinstance(result, Tensor) else "no tensor"
         troubles.append(f"its result is {shape}, and the record says {node.shape}")
     raise ReplayError(node, troubles[0])
+
+
+def _is_about_memory(name: str, value: Any) -> bool:
+    """Where the result stands in memory, which changes no number of it."""
+    return name == "inplace" or (isinstance(value, Unknown) and value.text in _MEMORY_FORMATS)
 
 
 def _called(function: Callable[..., Any], named: dict[str, Any]) -> Any:

@@ -8,8 +8,13 @@ that torch is imported once for a whole class; it runs nothing of a student's it
 import json
 import os
 import sys
+from collections.abc import Iterable
+from functools import cache
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skipstone.learn.asks import Ask
 
 Request = dict[str, Any]
 
@@ -31,7 +36,7 @@ def main(arguments: list[str]) -> None:
 def run(request: Request, answers: int, walls_up: tuple[str, ...]) -> None:
     """Run one student's file behind the walls; the answers go to the descriptor `answers`."""
     from skipstone.learn import walls
-    from skipstone.learn.asks import Network, from_wire
+    from skipstone.learn.asks import from_wire
     from skipstone.learn.gather import TimeUp, run_file
 
     def emit(answer: dict[str, Any]) -> None:
@@ -46,7 +51,8 @@ def run(request: Request, answers: int, walls_up: tuple[str, ...]) -> None:
 
     path, limits = request["path"], request["limits"]
     asks = from_wire(request["asks"])
-    _prepare(networks=any(isinstance(ask, Network) for ask in asks))
+    _prepare(asks)
+    _seed()
     emit({"walls": list(walls_up)})
     os.chdir(request["work"])
     walls.limit(**limits, when_up=time_is_up)
@@ -55,11 +61,11 @@ def run(request: Request, answers: int, walls_up: tuple[str, ...]) -> None:
     emit({"end": True})
 
 
-def _prepare(*, networks: bool) -> None:
+def _prepare(asks: "Iterable[Ask]" = ()) -> None:
     """What an answer needs is imported before the walls stand; one thread, for numbers that repeat.
 
-    With `networks` a small one is recorded and checked as an answer is: torch imports half of what that takes only
-    where it is first used, a quarter of a second that each process forked from a server would pay anew.
+    For networks a small one is recorded and checked as an answer is: torch imports half of what that takes only where
+    it is first used, a quarter of a second that each process forked from a server would pay anew. So does Keras.
     """
     from skipstone.tracing.startup import postpone_dynamo
 
@@ -67,21 +73,57 @@ def _prepare(*, networks: bool) -> None:
     import torch
 
     torch.set_num_threads(1)
-    if networks:
-        from skipstone.learn.asks import Network
-        from skipstone.learn.gather import gather
+    for kind in {type(ask) for ask in asks}:
+        _warm(kind)
+
+
+def _seed() -> None:
+    """What a student's code draws without a seed of its own is the same each time, and so is its grade."""
+    import random
+
+    import numpy as np
+    import torch
+
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+
+
+@cache
+def _warm(kind: "type[Ask]") -> None:
+    from skipstone.learn.asks import KerasModel, Network
+    from skipstone.learn.gather import gather
+
+    if kind is Network:
         from skipstone.models.tutorials.finished_cnn import FinishedCNN
 
-        warm = Network("warm", (2, 3, 8, 8))
-        gather({"warm": FinishedCNN(widths=(4, 8), blocks_per_stage=1)}, None, [warm], lambda answer: None)
+        gather({"any": FinishedCNN(widths=(4, 8), blocks_per_stage=1)}, None, [Network("any", (2, 3, 8, 8))], _ignore)
+    elif kind is KerasModel:
+        gather({"any": _small_keras_model}, None, [KerasModel("any", (2, 8, 8, 3))], _ignore)
+        if keras := sys.modules.get("keras"):
+            keras.utils.clear_session()  # layers are numbered from 1 again
+
+
+def _ignore(answer: dict[str, Any]) -> None:
+    pass
+
+
+def _small_keras_model(x: Any) -> Any:
+    from keras import layers
+
+    return layers.Add()([x, layers.Conv2D(x.shape[-1], 3, padding="same", activation="relu")(x)])
 
 
 def _serve(walls_up: tuple[str, ...]) -> None:
     """A process a request, until stdin ends. A line on stdout tells how each ended."""
-    _prepare(networks=True)
+    from skipstone.learn.asks import Network, from_wire
+
+    _prepare()
+    _warm(Network)
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
         request = json.loads(line)
+        _prepare(from_wire(request["asks"]))
         child = os.fork()
         if child == 0:
             _become(request, walls_up)

@@ -132,11 +132,12 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _environment() -> dict[str, str]:
-    """Nothing of the session's own but where Python finds its modules."""
+    """Nothing of the session's own but where Python finds its modules; of Keras not the user's settings either."""
     kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR") if name in os.environ}
     paths = os.pathsep.join(str(Path(path).resolve()) for path in sys.path if path)
     return {
-        **kept, "PYTHONPATH": paths, "PYTHONHASHSEED": "0", "PYTHONIOENCODING": "utf-8", "PYTHONDONTWRITEBYTECODE": "1",
+        **kept, "PYTHONPATH": paths, "KERAS_BACKEND": "torch", "KERAS_HOME": os.path.join(os.devnull, "keras"),
+        "PYTHONHASHSEED": "0", "PYTHONIOENCODING": "utf-8", "PYTHONDONTWRITEBYTECODE": "1",
         "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
     }  # fmt: skip
 

@@ -8,7 +8,7 @@ import importlib.util
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +84,7 @@ class Unit:
 
 
 def load(name: str) -> Unit:
-    """A unit by its name, or by its file's: `shapes-1`, `shapes_1`, `shapes_1.py`; or a unit file of your own, by path.
+    """A unit by its name, number or file: `shapes-1`, `1`, `.\\shapes_1.py`; or a unit file of your own, by its path.
 
     Raises:
         UnknownNameError: there is none of that name.
@@ -92,7 +92,7 @@ def load(name: str) -> Unit:
     """
     if name.endswith(".py") and Path(name).is_file() and name.removesuffix(".py").replace("_", "-") not in NAMES:
         return _from_file(Path(name))
-    wanted = Path(name).name.removesuffix(".py").replace("_", "-").lower()
+    wanted = PureWindowsPath(name).name.lower().removesuffix(".py").replace("_", "-")
     numbers = {known.rpartition("-")[2]: known for known in NAMES}
     wanted = numbers.get(wanted, wanted)
     if wanted not in NAMES:

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 
-RIGHT, WRONG = "right", "wrong"
+from skipstone.core.errors import printable
+
+_MARKS = {True: "right", False: "wrong", None: "-----"}
 
 
 class Wrong(Exception):  # noqa: N818 - nothing failed: it is a verdict
@@ -17,9 +19,12 @@ class Wrong(Exception):  # noqa: N818 - nothing failed: it is a verdict
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One thing that was judged: is it right, in words, where it stands (a line of the student's, from 1), a score."""
+    """One thing that was judged: is it right, in words, where it stands (a line of the student's, from 1), a score.
 
-    right: bool
+    `right` is None for what could not be judged here; it takes no part in the outcome.
+    """
+
+    right: bool | None
     text: str
     line: int | None = None
     score: float | None = None
@@ -31,6 +36,10 @@ def right(text: str) -> Point:
 
 def wrong(text: str, line: int | None = None) -> Point:
     return Point(False, text, line)
+
+
+def not_judged(text: str) -> Point:
+    return Point(None, text)
 
 
 @dataclass(frozen=True)
@@ -48,26 +57,27 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        return bool(self.points) and all(point.right for point in self.points)
+        judged = [point.right for point in self.points if point.right is not None]
+        return bool(judged) and all(judged)
 
     @property
     def message(self) -> str:
         """The first wrong point in one line; empty where all is right."""
-        first = next((point for point in self.points if not point.right), None)
+        first = next((point for point in self.points if point.right is False), None)
         if first is None:
             return ""
-        return self._where(first) + " ".join(first.text.split())
+        return self._where(first) + printable(" ".join(first.text.split()))
 
     def __str__(self) -> str:
-        num_right = sum(point.right for point in self.points)
-        lines = [f"{self.unit}: {'passed' if self.passed else 'not yet'}, {num_right} of {len(self.points)} right", ""]
-        for point in sorted(self.points, key=lambda point: not point.right):
-            where = "" if point.right else self._where(point)
-            mark = RIGHT if point.right else WRONG
-            first, *rest = f"{where}{point.text}".splitlines() or [""]
+        judged = [point.right for point in self.points if point.right is not None]
+        lines = [f"{self.unit}: {'passed' if self.passed else 'not yet'}, {sum(judged)} of {len(judged)} right", ""]
+        for point in sorted(self.points, key=lambda point: [True, None, False].index(point.right)):
+            where = self._where(point) if point.right is False else ""
+            mark = _MARKS[point.right]
+            first, *rest = printable(f"{where}{point.text}").splitlines() or [""]
             lines += [f"  {mark}  {first}", *(f"         {line}" for line in rest)]
         if self.printed.strip():
-            shown = self.printed.strip().splitlines()
+            shown = printable(self.printed.strip().replace("\r\n", "\n")).splitlines()
             lines += ["", "your code printed:", *(f"  | {line}" for line in shown[:20])]
             lines += [f"  | ... and {len(shown) - 20} lines more"] if len(shown) > 20 else []
         return "\n".join(lines)

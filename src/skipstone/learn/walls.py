@@ -10,6 +10,8 @@ stop.
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -65,24 +67,46 @@ def limit(
 
     When the time is up `when_up` is called with the frame that runs; two seconds later the system ends the process.
     """
-    with suppress(ImportError):
+    try:
         import resource
+    except ImportError:
+        _watch_the_time(seconds, when_up)
+        return
 
-        def at_most(what: int, value: int, hard: int | None = None) -> None:
-            top = resource.getrlimit(what)[1]
-            hard = value if hard is None else hard
-            resource.setrlimit(what, (value, hard if top == resource.RLIM_INFINITY else min(hard, top)))
+    def at_most(what: int, value: int, hard: int | None = None) -> None:
+        top = resource.getrlimit(what)[1]
+        hard = value if hard is None else hard
+        resource.setrlimit(what, (value, hard if top == resource.RLIM_INFINITY else min(hard, top)))
 
-        signal.signal(signal.SIGXCPU, lambda number, frame: when_up(frame))
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        used = int(sum(os.times()[:2]))
-        at_most(resource.RLIMIT_CPU, used + seconds, used + seconds + 2)
-        at_most(resource.RLIMIT_AS, _virtual_size() + memory)
-        at_most(resource.RLIMIT_FSIZE, file_size)
-        at_most(resource.RLIMIT_CORE, 0)
-        if hasattr(resource, "RLIMIT_NPROC"):
-            with suppress(ValueError, OSError):
-                at_most(resource.RLIMIT_NPROC, processes)
+    signal.signal(signal.SIGXCPU, lambda number, frame: when_up(frame))
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    used = int(sum(os.times()[:2]))
+    at_most(resource.RLIMIT_CPU, used + seconds, used + seconds + 2)
+    at_most(resource.RLIMIT_AS, _virtual_size() + memory)
+    at_most(resource.RLIMIT_FSIZE, file_size)
+    at_most(resource.RLIMIT_CORE, 0)
+    if hasattr(resource, "RLIMIT_NPROC"):
+        with suppress(ValueError, OSError):
+            at_most(resource.RLIMIT_NPROC, processes)
+
+
+def _watch_the_time(seconds: int, when_up: Callable[[FrameType | None], None]) -> None:
+    """Where the system sets no limit to the processor time (Windows), a thread looks at it, and ends the process.
+
+    What computes for long without letting another thread run is ended after the elapsed time, from outside.
+    """
+    now, sleep, end_process, frames = time.process_time, time.sleep, os._exit, sys._current_frames
+    main, end = threading.get_ident(), now() + seconds
+
+    def watch() -> None:
+        while now() < end:
+            sleep(0.02)
+        try:
+            when_up(frames().get(main))
+        finally:
+            end_process(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _virtual_size() -> int:
@@ -116,7 +140,7 @@ def forbid(work: str) -> None:
 def _guard(libraries: tuple[str, ...], units: str, writable: str) -> Callable[[str, tuple[Any, ...]], None]:
     """What decides of each path. All it calls is bound here: names that a student's code can't replace."""
     real, fsdecode, keep, tell, is_write = os.path.realpath, os.fsdecode, isinstance, PermissionError, _is_write
-    devices = (os.devnull, "/dev/urandom", "/dev/random")
+    devices = (real(os.devnull), "/dev/urandom", "/dev/random")
 
     def demand(event: str, args: tuple[Any, ...]) -> None:
         writes = event not in _READS or (event == "open" and is_write(args))

@@ -21,7 +21,12 @@ class KerasMissingError(SkipstoneError, ImportError):
     """Keras is not installed, or runs on another backend than torch."""
 
 
-def _keras() -> ModuleType:
+def keras_on_torch() -> ModuleType:
+    """Keras, imported on torch where nobody has imported it yet.
+
+    Raises:
+        KerasMissingError: it is not installed, or runs on another backend.
+    """
     os.environ.setdefault("KERAS_BACKEND", "torch")
     try:
         import keras
@@ -34,15 +39,16 @@ def _keras() -> ModuleType:
     return cast("ModuleType", keras)
 
 
-def keras_residual_block(filters: int = 64, *, in_channels: int = 64, size: int = 64) -> "nn.Module":
+def keras_residual_block(filters: int = 64, *, in_channels: int = 64, size: int | tuple[int, int] = 64) -> "nn.Module":
     """A Keras model of one block, which is a torch module too: (N, size, size, in_channels) to (N, size, size,
-    filters).
+    filters). A `size` of two is height and width.
 
     Unequal `filters` and `in_channels` raise Keras' own ValueError while the block is built; that is the tutorial's
     mistake.
     """
-    keras = _keras()
-    x = keras.Input((size, size, in_channels))
+    keras = keras_on_torch()
+    height, width = size if isinstance(size, tuple) else (size, size)
+    x = keras.Input((height, width, in_channels))
     y = keras.layers.Conv2D(filters, 3, padding="same", activation="relu", name="conv1")(x)
     y = keras.layers.Conv2D(filters, 3, padding="same", name="conv2")(y)
     y = keras.layers.Add(name="add")([x, y])
