@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from skipstone import cli
+from skipstone.learn import questions
 from skipstone.learn import quiz as paper
 from skipstone.learn.questions import quiz
 
@@ -43,6 +44,23 @@ def test_known_keys(first):
             assert said.startswith("nn.Dropout leaves x alone")
         if text.startswith("30 ReLU layers"):
             assert said == "without skips"
+
+
+@pytest.fixture
+def one_thread():
+    """Small steps in several threads wait for each other where other programs run."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_loss_curves_tell_which_has_skips_whichever_are_drawn(seed, one_thread):
+    plain, skipped = (questions._losses(seed, skip) for skip in (False, True))
+    assert min(plain) > 0.9
+    assert skipped[-1] < 0.75 < min(plain)
+    assert skipped[-1] < skipped[0]
 
 
 def test_all_right_and_one_wrong(first, capsys):

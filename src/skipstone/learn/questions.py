@@ -121,25 +121,47 @@ def gradient_of_residual(draw: Random) -> Question:
 
 
 def gradient_through_depth(draw: Random) -> Question:
-    w, layers = draw.choice((0.1, 0.5)), draw.choice((10, 20))
+    w, layers, skip = draw.choice((0.1, 0.5)), draw.choice((10, 20)), draw.choice((0, 1))
     x = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
     y = x
     for _ in range(layers):
-        y = y + w * y
+        y = skip * y + w * y
     (right,) = torch.autograd.grad(y, x)
-    return _ask(draw, f"{layers} layers y <- y + {w:g} y. How large is the gradient of the last y for the first?",
-                float(right), [w**layers, 1.0, 1 + layers * w], f"(1 + {w:g})^{layers}; without the skip {w:g}^{layers}.")  # fmt: skip
+    layer = f"y <- y + {w:g} y" if skip else f"y <- {w:g} y, no skips"
+    return _ask(draw, f"{layers} layers {layer}. How large is the gradient of the last y for the first?", float(right),
+                [w**layers, (1 + w) ** layers, w, 1 + layers * w],
+                f"a product: with skips (1 + {w:g})^{layers}, without {w:g}^{layers}.")  # fmt: skip
 
 
-def plain_through_depth(draw: Random) -> Question:
-    w, layers = draw.choice((0.5, 0.4)), draw.choice((10, 20))
-    x = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
-    y = x
-    for _ in range(layers):
-        y = w * y
-    (right,) = torch.autograd.grad(y, x)
-    return _ask(draw, f"{layers} layers y <- {w:g} y, no skips. How large is the gradient of the last y for the first?",
-                float(right), [(1 + w) ** layers, w, w / layers], f"a product: {w:g}^{layers}.")  # fmt: skip
+def loss_curves(draw: Random) -> Question:
+    seed, skips = draw.randrange(4), draw.sample((True, False), 2)
+    a, b = (", ".join(f"{loss:.2f}" for loss in _losses(seed, skip)) for skip in skips)
+    return _ask(draw, "Two networks of 20 ReLU layers, no norm, trained alike; one has a skip around each layer. Training loss "
+                f"as it goes, A: {a}; B: {b}. Which has the skips?", "A" if skips[0] else "B",
+                ["A", "B", "the curves don't tell"],
+                "without skips no gradient reaches the first layers, and the loss stands still.")  # fmt: skip
+
+
+def _losses(seed: int, skip: bool) -> list[float]:
+    """Of a network with or without skips, after every eighth of 40 steps."""
+    torch.manual_seed(seed)
+    layers, head = [nn.Linear(16, 16) for _ in range(20)], nn.Linear(16, 1)
+    x = torch.randn(128, 16)
+    target = x[:, :1] * x[:, 1:2] + x[:, 2:3]
+    weights = [weight for layer in (*layers, head) for weight in layer.parameters()]
+    optimizer = torch.optim.SGD(weights, lr=0.01, momentum=0.9)
+    losses = []
+    for _ in range(40):
+        y = x
+        for layer in layers:
+            y = y + 0.3 * F.relu(layer(y)) if skip else F.relu(layer(y))
+        loss = F.mse_loss(head(y), target / target.std())
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(weights, 1.0)
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    return losses[7::8]
 
 
 def inplace_identity(draw: Random) -> Question:
@@ -297,7 +319,7 @@ def zero_branch(draw: Random) -> Question:
 
 QUESTIONS: tuple[Callable[[Random], Question], ...] = (
     why_skips, same_padding, size_of_conv, size_of_pool, channel_mismatch, silent_broadcast, weights_of_1x1,
-    macs_of_order, gradient_of_residual, gradient_through_depth, plain_through_depth, inplace_identity,
+    macs_of_order, gradient_of_residual, gradient_through_depth, loss_curves, inplace_identity,
     dropout_in_evaluation, legal_sizes_of_block, channels_of_cat, channels_of_dense, features_for_linear, lost_update,
     sgd_and_adam, what_vanishes, error_of_snippet, what_ablating_means, channels_last, overfitting, zero_branch,
 )  # fmt: skip
@@ -305,5 +327,10 @@ QUESTIONS: tuple[Callable[[Random], Question], ...] = (
 
 def quiz(seed: int = 0) -> tuple[Question, ...]:
     """The 25 questions of this seed. Torch's generator is left as it was."""
-    with torch.random.fork_rng(devices=[]):
-        return tuple(make(Random(f"{seed} {make.__name__}")) for make in QUESTIONS)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            return tuple(make(Random(f"{seed} {make.__name__}")) for make in QUESTIONS)
+    finally:
+        torch.set_num_threads(threads)

@@ -73,7 +73,7 @@ def _prepare(asks: "Iterable[Ask]" = ()) -> None:
     import torch
 
     torch.set_num_threads(1)
-    for kind in {type(ask) for ask in asks}:
+    for kind in {type(ask).__name__ for ask in asks}:
         _warm(kind)
 
 
@@ -90,15 +90,15 @@ def _seed() -> None:
 
 
 @cache
-def _warm(kind: "type[Ask]") -> None:
+def _warm(kind: str) -> None:
     from skipstone.learn.asks import KerasModel, Network
     from skipstone.learn.gather import gather
 
-    if kind is Network:
+    if kind == Network.__name__:
         from skipstone.models.tutorials.finished_cnn import FinishedCNN
 
         gather({"any": FinishedCNN(widths=(4, 8), blocks_per_stage=1)}, None, [Network("any", (2, 3, 8, 8))], _ignore)
-    elif kind is KerasModel:
+    elif kind == KerasModel.__name__:
         gather({"any": _small_keras_model}, None, [KerasModel("any", (2, 8, 8, 3))], _ignore)
         if keras := sys.modules.get("keras"):
             keras.utils.clear_session()  # layers are numbered from 1 again
@@ -119,7 +119,7 @@ def _serve(walls_up: tuple[str, ...]) -> None:
     from skipstone.learn.asks import Network, from_wire
 
     _prepare()
-    _warm(Network)
+    _warm(Network.__name__)
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
         request = json.loads(line)
