@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from skipstone.checks.probes import (
+    kept_between_calls,
     never_called,
     no_gradient,
     not_finite,
@@ -114,6 +115,7 @@ MODULES: tuple[RuleModule, ...] = (
     never_called,
     same_object,
     not_finite,
+    kept_between_calls,
 )
 CODES: tuple[Rule, ...] = tuple(module.RULE for module in MODULES)
 BY_CODE: Mapping[str, Rule] = {rule.code: rule for rule in CODES}

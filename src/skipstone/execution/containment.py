@@ -33,8 +33,8 @@ class _Muted(io.TextIOBase):
 
 
 @contextmanager
-def contained(model: nn.Module, seed: int) -> Iterator[None]:
-    """Random numbers begin at `seed` and are the caller's again behind it; gradients are on; nothing is printed."""
+def contained(model: nn.Module) -> Iterator[None]:
+    """Random numbers drawn in it are the caller's again behind it; gradients are on; nothing is printed."""
     with ExitStack() as stack:
         stack.enter_context(undisturbed(model))
         stack.enter_context(real_numbers_kept())
@@ -43,11 +43,11 @@ def contained(model: nn.Module, seed: int) -> Iterator[None]:
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         stack.enter_context(torch.enable_grad())
-        _seed(seed)
         yield
 
 
-def _seed(seed: int) -> None:
+def begin_random_numbers(seed: int) -> None:
+    """Random numbers of torch, Python and NumPy begin at `seed`."""
     import random
 
     if torch.accelerator.is_available():

@@ -1,6 +1,6 @@
 """One pass of a copy, forward and perhaps backward: what it returned, or what was raised and where."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
@@ -11,8 +11,9 @@ import torch
 
 from skipstone.core.errors import text_of
 from skipstone.core.graph import Place
-from skipstone.execution.containment import contained
+from skipstone.execution.containment import begin_random_numbers, contained
 from skipstone.execution.copying import RealClone
+from skipstone.execution.held import tensors_held
 from skipstone.execution.inputs import Arguments
 from skipstone.execution.sketches import alike, sketch
 from skipstone.execution.watching import See, Watch
@@ -51,7 +52,8 @@ class Pass:
 
     `result` is what the model returned, `outputs` its tensors in flattened order; `clone` the copy that ran, with its
     gradients; `leaves` what the backward pass would give gradients to; `read` the parameters that were read, each with
-    whether that was inside a checkpoint; `registered` the ids of the weights that the copy knew of when it had run.
+    whether that was inside a checkpoint; `registered` the ids of the weights that the copy knew of when it had run;
+    `keeps_graph`: behind its backward pass an attribute held what was made in it.
     """
 
     clone: RealClone
@@ -62,6 +64,7 @@ class Pass:
     leaves: tuple[torch.Tensor, ...] = ()
     registered: frozenset[int] = frozenset()
     read: Mapping[str, bool] = field(default_factory=dict)
+    keeps_graph: bool = False
 
     @property
     def ran(self) -> bool:
@@ -78,6 +81,15 @@ class Pass:
         return any(output.requires_grad for output in self.outputs)
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a copy: what with, the seed of the random numbers drawn in it, what looks on."""
+
+    arguments: Arguments
+    seed: int = 0
+    see: See | None = None
+
+
 def execute(
     clone: RealClone,
     arguments: Arguments,
@@ -91,13 +103,46 @@ def execute(
 
     Whatever the network's code raises, `sys.exit()` included, ends in `Pass.raised`.
     """
-    watch = Watch(clone, see)
+    return execute_all(clone, [Call(arguments, seed, see)], backward=backward, seconds=seconds)[0]
+
+
+def execute_all(
+    clone: RealClone,
+    calls: Sequence[Call],
+    *,
+    backward: bool = False,
+    seconds: float = 60.0,
+    behind: Callable[[], None] = lambda: None,
+) -> list[Pass]:
+    """Run the copy again and again, as far as its passes end; what one leaves on it the next one meets.
+
+    The outputs of all but the last are copies, without a graph: the next call may write to what the model returned.
+    `behind` is called behind each.
+    """
+    passes: list[Pass] = []
     try:
-        with contained(clone.model, seed), time_limit(seconds):
-            done = _forward(watch, arguments, _collects(arguments) or backward)
-            return _backward(watch, done) if backward and done.ran and done.learns else done
+        with contained(clone.model), time_limit(seconds):
+            for number, call in enumerate(calls, 1):
+                begin_random_numbers(call.seed)
+                passes.append(_one(Watch(clone, call.see), call.arguments, backward))
+                if not passes[-1].ran:
+                    break
+                if number < len(calls):
+                    passes[-1] = _apart(passes[-1])
+                behind()
     except OutOfTime:
-        return Pass(clone, ended=False)
+        passes.append(Pass(clone, ended=False))
+    return passes
+
+
+def _one(watch: Watch, arguments: Arguments, backward: bool) -> Pass:
+    done = _forward(watch, arguments, _collects(arguments) or backward)
+    return _backward(watch, done) if backward and done.ran and done.learns else done
+
+
+def _apart(done: Pass) -> Pass:
+    with torch.no_grad():
+        return replace(done, outputs=tuple(output.detach().clone() for output in done.outputs))
 
 
 def _collects(arguments: Arguments) -> bool:
@@ -132,7 +177,7 @@ def _backward(watch: Watch, done: Pass) -> Pass:
         if is_interrupt(error):
             raise
         return replace(done, raised=_raised(error, watch, "backward"))
-    return done
+    return replace(done, keeps_graph=any(tensor.grad_fn is not None for tensor in tensors_held(watch.clone)))
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """What the run of one network tells, each pass made once and only where something asks for it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
@@ -9,15 +9,30 @@ from typing import TypeVar
 from torch import nn
 
 from skipstone.execution.backward import locate_backward
-from skipstone.execution.copying import copied
+from skipstone.execution.copying import RealClone, copied
+from skipstone.execution.held import Key, changed, held, restore
 from skipstone.execution.inputs import Arguments, real_inputs
-from skipstone.execution.passes import Pass, execute
+from skipstone.execution.passes import Call, Pass, execute_all
 from skipstone.execution.planning import Plan
 from skipstone.execution.watching import See
 from skipstone.tracing.nests import tensors_in
 from skipstone.tracing.session import asked_training
 
 Result = TypeVar("Result")
+_ANOTHER = 1  # the seed of a second evaluation pass
+
+
+@dataclass(frozen=True)
+class Twice:
+    """Two passes of one copy; `changed` is what the first one left otherwise than it was."""
+
+    one: Pass
+    two: Pass
+    changed: tuple[Key, ...]
+
+    @property
+    def steady(self) -> bool:
+        return self.one.ran and self.two.ran and self.one.equals(self.two)
 
 
 @dataclass
@@ -55,7 +70,42 @@ class Witness:
     @cached_property
     def evaluation(self) -> Pass:
         """Forward in evaluation mode, without gradients."""
-        return self.run(training=False)
+        return self._evaluations[0]
+
+    @property
+    def again(self) -> Pass:
+        """A second call of the copy that `evaluation` ran, on the same input and under other random numbers."""
+        return self._evaluations[-1]
+
+    @cached_property
+    def _evaluations(self) -> list[Pass]:
+        return self._calls([0, _ANOTHER], training=False)
+
+    def twice(
+        self,
+        *,
+        training: bool | None = None,
+        backward: bool = False,
+        put_back: Collection[Key] = (),
+        see: tuple[See | None, See | None] = (None, None),
+    ) -> Twice:
+        """Two passes of one fresh copy, on the same input and under the same random numbers.
+
+        Args:
+            put_back: what is as before the first pass when the second begins.
+            see: what looks on at either pass.
+        """
+        clone = copied(self.model)
+        before = held(clone)
+        left: list[Key] = []
+
+        def behind() -> None:
+            if not left:
+                left.extend(changed(before, held(clone)))
+                restore(clone, before, put_back)
+
+        one, *two = self._calls([0, 0], clone=clone, training=training, backward=backward, see=see, behind=behind)
+        return Twice(one, two[0] if two else one, tuple(left))
 
     def arguments(self, seed: int = 0, *, given: bool = True) -> Arguments:
         """The inputs of a run; another `seed` draws others, `given` = False also where the example brought values."""
@@ -71,16 +121,32 @@ class Witness:
         see: See | None = None,
     ) -> Pass:
         """One pass of a fresh copy. `seed`: of the random numbers drawn in it; `training`: the mode if not its own."""
-        given = self.arguments() if arguments is None else arguments
+        return self._calls([seed], arguments, training=training, backward=backward, see=[see])[0]
+
+    def _calls(
+        self,
+        seeds: Sequence[int],
+        arguments: Arguments | None = None,
+        *,
+        clone: RealClone | None = None,
+        training: bool | None = None,
+        backward: bool = False,
+        see: Sequence[See | None] = (),
+        behind: Callable[[], None] = lambda: None,
+    ) -> list[Pass]:
+        """Calls of one copy, one after another."""
         mode = asked_training() if training is None else training
 
-        def once() -> Pass:
-            clone = copied(self.model)
+        def work() -> list[Pass]:
+            on = copied(self.model) if clone is None else clone
             if mode is not None:
-                clone.model.train(mode)
-            return execute(clone, given, seed=seed, backward=backward, seconds=self._left, see=see)
+                on.model.train(mode)
+            looks = [*see, *[None] * len(seeds)]
+            given = [self.arguments() if arguments is None else arguments for _ in seeds]
+            calls = [Call(*call) for call in zip(given, seeds, looks, strict=False)]
+            return execute_all(on, calls, backward=backward, seconds=self._left, behind=behind)
 
-        return self._timed(once)
+        return self._timed(work)
 
     @property
     def _left(self) -> float:

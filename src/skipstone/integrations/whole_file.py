@@ -18,8 +18,10 @@ from skipstone.core.frameworks import other_backend
 from skipstone.integrations.guessing import guess_input
 from skipstone.integrations.settings import Job
 from skipstone.models.importing import (
+    EndlessCodeError,
     PartialImportWarning,
     TargetError,
+    built_in_time,
     ctrl_c,
     imported_file,
     one_line,
@@ -177,7 +179,9 @@ def _built(file: str, name: str, kind: object) -> nn.Module:
         samples = ", ".join(_sample(kind, argument) for argument in needed)
         raise TargetError(f"{name} needs {', '.join(needed)}: skipstone check '{file}:{name}({samples})'")
     try:
-        made = kind()
+        made = built_in_time(kind, file)
+    except EndlessCodeError as error:
+        raise TargetError(f"{name}() does not end: {error}") from error
     except BaseException as error:
         if ctrl_c(error):
             raise

@@ -19,6 +19,7 @@ from skipstone.core.frameworks import advice
 from skipstone.core.sources import SourceChange, read_source, rehearsal, rehearse, rehearsed
 
 SECONDS = 120.0  # what the import of a file of the user's may take
+BUILDING_SECONDS = 300.0  # ... and a constructor or factory of it: billions of weights take minutes to draw
 Result = TypeVar("Result")
 
 
@@ -68,7 +69,7 @@ def imported_module(name: str, target: str) -> Iterator[ModuleType]:
 def import_named(name: str, target: str) -> ModuleType:
     """`import name`, its failure in one line."""
     try:
-        return _in_time(name, lambda: import_module(name))
+        return _in_time(lambda: import_module(name), SECONDS)
     except BaseException as error:
         if ctrl_c(error):
             raise
@@ -85,20 +86,33 @@ def ctrl_c(error: BaseException) -> bool:
     return is_interrupt(error)
 
 
-class EndlessImportError(SkipstoneError):
-    """An import that was cut off."""
+class EndlessCodeError(SkipstoneError):
+    """Code of the user's, imported or called, that was cut off."""
 
 
-def _in_time(name: str, load: Callable[[], Result]) -> Result:
-    """An import of the user's code, cut off where it has run for `SECONDS`: a training script's loop may never end."""
+def _in_time(work: Callable[[], Result], seconds: float) -> Result:
+    """What code of the user's gives, cut off where it has run for so long: a training script's loop may never end."""
     from skipstone.tracing.deadline import OutOfTime, call_foreign, time_limit
 
     try:
-        with time_limit(SECONDS):
-            return call_foreign(load)  # type: ignore[no-any-return]
+        with time_limit(seconds):
+            return call_foreign(work)  # type: ignore[no-any-return]
     except OutOfTime as error:
-        told = EndlessImportError(f"it was cut off after {SECONDS:.0f} s")
+        told = EndlessCodeError(f"it was cut off after {seconds:.0f} s")
         raise told.with_traceback(error.__traceback__) from None
+
+
+def built_in_time(build: Callable[[], Result], file: str | None) -> Result:
+    """What a constructor or factory of a file gives, cut off where it has run for `BUILDING_SECONDS`.
+
+    Raises:
+        EndlessCodeError: it was, with the line of the file that it had come to.
+    """
+    try:
+        return _in_time(build, BUILDING_SECONDS)
+    except EndlessCodeError as error:
+        line = _line_in(error, Path(file).resolve(), -1) if file is not None else ""
+        raise EndlessCodeError(f"{error}{line}").with_traceback(error.__traceback__) from None
 
 
 def one_line(error: BaseException) -> str:
@@ -116,7 +130,7 @@ def _load(path: Path, target: str) -> ModuleType:
     sys.modules[name] = module
     try:
         loader = spec.loader
-        _in_time(path.name, lambda: loader.exec_module(module))
+        _in_time(lambda: loader.exec_module(module), SECONDS)
     except BaseException as error:
         if ctrl_c(error):
             raise
@@ -144,9 +158,10 @@ def why_stopped(module: ModuleType) -> str | None:
     return _STOPPED.get(module)
 
 
-def _line_in(error: BaseException, path: Path) -> str:
+def _line_in(error: BaseException, path: Path, which: int = 0) -> str:
+    """A line of a file that an exception came through, the first or the last (-1), as ` (line 3)`; "" for none."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    return f" (line {lines[0]})" if lines else ""
+    return f" (line {lines[which]})" if lines else ""
 
 
 @contextmanager

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 
 from skipstone.core.errors import SkipstoneError, UnknownNameError
 from skipstone.models.importing import (
+    EndlessCodeError,
     PartialImportWarning,
     TargetError,
+    built_in_time,
     ctrl_c,
     imported_file,
     imported_module,
@@ -183,7 +185,8 @@ def from_module(target: Target, module: ModuleType, kwargs: Mapping[str, object]
         raise TargetError(f"target {target.text!r}: {target.name} is {type(found).__name__}, {what}")
     if why := _no_factory(found):
         raise TargetError(f"target {target.text!r}: {target.name} is {why} and was not called; {_NAMES_WHAT}")
-    return _built(target, lambda: found(*target.args, **kwargs), on_meta=False)
+    build = partial(built_in_time, lambda: found(*target.args, **kwargs), getattr(module, "__file__", None))
+    return _built(target, build, on_meta=False)
 
 
 _NAMES_WHAT = "name a torch.nn.Module class, or a function of yours that returns one"
@@ -234,6 +237,8 @@ def _built(target: Target, build: Callable[[], object], on_meta: bool) -> "nn.Mo
     if network is None:
         try:
             network = build()
+        except EndlessCodeError as error:
+            raise TargetError(f"target {target.text!r}: {target.name} does not end: {error}") from error
         except SkipstoneError:
             raise
         except BaseException as error:

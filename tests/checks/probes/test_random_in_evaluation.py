@@ -44,12 +44,99 @@ def attend(x, p):
     return F.scaled_dot_product_attention(x, x, x, dropout_p=p).view(-1, 8)
 
 
+class Features(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.sigma, self.always = 0.1, True
+        self.first, self.last, self.size = nn.Linear(8, 8), nn.Linear(8, 8), nn.Parameter(torch.ones(1))
+        self.register_buffer("zero", torch.zeros(()))
+
+
+class Noise(Features):
+    """Adds a little of it."""
+
+    def forward(self, x):
+        x = self.first(x)
+        return self.last(x + torch.randn_like(x) * self.sigma)
+
+
+class InPlace(Features):
+    def forward(self, x):
+        x = self.first(x)
+        x += torch.randn(x.shape, device=x.device).mul(0.1)
+        return self.last(x)
+
+
+class Relative(Features):
+    def forward(self, x):
+        x = self.first(x)
+        return self.last(x + self.zero.expand_as(x).clone().normal_() * (self.sigma * x.detach()))
+
+
+class Distribution(Features):
+    def forward(self, x):
+        x = self.first(x)
+        return self.last(x + torch.distributions.Normal(0.0, 0.1).sample(x.shape))
+
+
+class Learned(Features):
+    def forward(self, x):
+        x = self.first(x)
+        return self.last(x + self.size * torch.randn_like(x))
+
+
+class Computed(Features):
+    def forward(self, x):
+        x = self.first(x)
+        return x + torch.randn_like(x) * (0.5 * self.last(x)).exp()
+
+
+class Returned(Features):
+    def forward(self, x):
+        noise = torch.randn_like(x)
+        return self.last(self.first(x) + 0.1 * noise), noise
+
+
+class Looped(Features):
+    def forward(self, x):
+        for _ in range(3):
+            x = self.first(x) + 0.1 * torch.randn_like(x)
+        return x
+
+
+class Switched(Features):
+    def forward(self, x):
+        x = self.first(x)
+        if self.always:
+            x = x + 0.1 * torch.randn_like(x)
+        return self.last(x)
+
+
+class InTraining(Features):
+    def forward(self, x):
+        x = self.first(x)
+        return self.last(x + 0.1 * torch.randn_like(x)) if self.training else self.last(x)
+
+
+class DenoisingNet(Noise):
+    pass
+
+
+class Corrupted(Noise):
+    """Learns to undo what a diffusion has done."""
+
+
 FOUND = {
     "functional dropout": (Of(drop), "training=self.training"),
     "dropout made in forward": (Of(lambda m, x: nn.Dropout(0.5)(x)), "training=self.training"),
     "two-dimensional dropout": (Of(lambda m, x: F.dropout1d(x[:, None], p=0.5)), "training=self.training"),
     "attention's dropout": (Of(lambda m, x: attend(x, 0.5)), "if self.training else 0.0"),
     "a mask of bernoulli": (Of(lambda m, x: x * torch.bernoulli(torch.full_like(x, 0.5))), "a mask drawn by bernoulli"),
+    "noise": (Noise(), "noise drawn by randn_like is added"),
+    "noise in place": (InPlace(), "add it only if self.training"),
+    "noise, relative": (Relative(), "noise drawn by normal is added"),
+    "noise of a distribution": (Distribution(), "noise drawn by normal is added"),
+    "noise of a layer": (nn.Sequential(nn.Linear(8, 8), Noise()), "noise drawn by randn_like"),
     "stochastic depth": (Of(drop_path, f=nn.Linear(8, 8)), "a mask drawn by rand"),
 }
 LEFT_ALONE = {
@@ -62,6 +149,14 @@ LEFT_ALONE = {
     "masking at random": Of(lambda m, x: x.gather(1, torch.rand(x.shape).argsort(1))[:, :4]),
     "attention without": Of(lambda m, x: attend(x, 0.5 if m.training else 0.0)),
     "stochastic depth in training alone": Of(lambda m, x: drop_path(m, x) if m.training else x, f=nn.Linear(8, 8)),
+    "noise of a learned size": Learned(),
+    "noise of a computed size": Computed(),
+    "noise that is returned too": Returned(),
+    "noise at every step": Looped(),
+    "noise under a switch": Switched(),
+    "noise in training": InTraining(),
+    "noise, by name": DenoisingNet(),
+    "noise, by docstring": Corrupted(),
     "nothing random": Of(lambda m, x: x),
 }
 

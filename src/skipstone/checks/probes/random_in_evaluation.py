@@ -2,15 +2,18 @@
 
 What it finds:
     A functional dropout without `training=self.training`, attention with a `dropout_p` that evaluation does not turn
-    off, a mask or a choice of path that is drawn in evaluation too. The run shows it: two passes with other random
-    numbers differ, and the first operation that does is named. Noise that a network samples on purpose (a variational
-    autoencoder, a masked autoencoder) is left alone, and so is a dropout called with `training=True` in so many words.
+    off, a mask or a choice of path that is drawn in evaluation too, normal noise of a fixed size that `forward` adds
+    whatever the mode. The run shows it: two passes with other random numbers differ, and the first operation that does
+    is named. What a network samples on purpose is left alone: noise of a size that it learns, computes or looks up
+    (variational autoencoders, diffusion, StyleGAN), that a switch guards, that the class's name or docstring tells of
+    (denoising, Langevin, a discriminator's), a masked autoencoder's mask, and a dropout called with `training=True`
+    in so many words.
 Why it matters:
     The trained network answers differently each time, and worse than it could.
 Example:
     `F.dropout(x, 0.5)`: its `training` is True unless told otherwise.
 Repair:
-    None is proposed: `training=self.training`, or an `nn.Dropout` made in `__init__`.
+    None is proposed: `training=self.training`, an `nn.Dropout` made in `__init__`, `if self.training:` around noise.
 Effect of the repair:
     Training stays as it is; evaluation gives one answer.
 References:
@@ -19,14 +22,18 @@ References:
 
 import ast
 import linecache
+import re
 from collections.abc import Iterator
 from itertools import zip_longest
+from math import prod
 
 from skipstone.checks.around import owner, recorded
+from skipstone.checks.meant import is_switched, text_about
 from skipstone.checks.rule import Fault, Rule, Where
 from skipstone.checks.subject import Subject
 from skipstone.core.graph import Graph, Node, Place
 from skipstone.execution import Step, Stream, Witness, alike
+from skipstone.graphs.ancestry import Ancestry
 from skipstone.graphs.operations import words
 
 RULE = Rule("SK403", "random-in-evaluation", "warning", "two evaluation passes on one input differ")
@@ -39,6 +46,15 @@ _COMPARED = words(
     "lt gt le ge floor round bernoulli to float bool type_as add div sub view unsqueeze expand logical_not"
 )
 _MASKS = words("mul div masked_fill where")
+_NORMAL = words("randn randn_like normal")
+_SCALED = words("mul div")
+_SAME = words("to float half double type_as view reshape unsqueeze expand expand_as detach clone contiguous")
+# Networks whose noise is what they are about; a discriminator's keeps a generator from winning (1610.04490).
+_ABOUT_NOISE = re.compile(
+    r"denois|diffus|vae|variation|bayes|langevin|sampl|gumbel|stochastic|monte|energy|score|corrupt|augment|dequant"
+    r"|generat|discriminat|critic|autoenc|auto_enc|explor|dae\b|ebm\b|ddpm|flow",
+    re.IGNORECASE,
+)
 _AGAIN = 1  # the seed of the second pass
 
 
@@ -46,7 +62,9 @@ def check(subject: Subject) -> Iterator[Fault]:
     witness = subject.witness
     if witness is None or not witness.evaluation.ran:
         return
-    again = witness.run(seed=_AGAIN, training=False)
+    if witness.again.ran and witness.evaluation.equals(witness.again):
+        return
+    again = witness.run(seed=_AGAIN, training=False)  # of a fresh copy: what a call leaves behind is no chance
     if not again.ran or witness.evaluation.equals(again):
         return
     step = _first_difference(witness)
@@ -93,7 +111,56 @@ def _reason(subject: Subject, graph: Graph, step: Step, node: Node | None) -> st
     if step.op in _DRAWN:
         masks = node is not None and _becomes_a_mask(graph, node)
         return f"a mask drawn by {step.op} is laid on in evaluation too" if masks else None
+    if step.op in _NORMAL and node is not None and _is_plain_noise(subject, graph, node):
+        return f"noise drawn by {step.op} is added in evaluation too; add it only if self.training"
     return None
+
+
+def _is_plain_noise(subject: Subject, graph: Graph, node: Node) -> bool:
+    """Is it noise of a fixed size that a forward adds, and that nothing in the source says is meant?"""
+    place, module = node.place, subject.module_at(owner(graph, node))
+    if place is None or place.function.rpartition(".")[2] != "forward" or is_switched(module, place.line):
+        return False
+    if any(_ABOUT_NOISE.search(text_about(type(known))) for known in (module, subject.model)):
+        return False
+    once = sum(other.op == node.op and other.place == place and other.call == node.call for other in graph) == 1
+    return once and _is_added(graph, node, Ancestry(graph))
+
+
+def _is_added(graph: Graph, node: Node, ancestry: Ancestry) -> bool:
+    """Does a tensor meet what is made of the input in a sum, and nothing else, multiplied by fixed numbers at most?
+
+    A size that is a share of the very tensor it is added to is fixed too.
+    """
+    if any(ancestry.active[i] for i in node.inputs if node.overwrites is None and node.op == "normal"):
+        return False
+    shares: list[int] = []
+    current = node
+    while len(graph.users[current.index]) == 1 and current.index not in graph.outputs:
+        user = graph[graph.users[current.index][0]]
+        others = [i for i in user.inputs if i != current.index]
+        if user.op in ("add", "sub"):
+            met = {_source(graph, i) for i in (*others, *shares)}
+            return len(others) == len(met) == 1 and ancestry.active[others[0]]
+        if user.op in _SCALED:
+            shares += [i for i in others if ancestry.active[i]]
+            if any(not ancestry.active[i] and not _is_number(graph[i]) for i in others):
+                return False
+        elif user.op not in _SAME or user.inputs[0] != current.index:
+            return False
+        current = user
+    return False
+
+
+def _is_number(node: Node) -> bool:
+    return node.kind == "constant" and not node.requires_grad and prod(node.shape) == 1
+
+
+def _source(graph: Graph, index: int) -> int:
+    """What a tensor is a fixed multiple of."""
+    while graph[index].op in _SCALED | _SAME | {"abs"} and len(graph[index].inputs) == 1:
+        index = graph[index].inputs[0]
+    return index
 
 
 def _says_training(place: Place | None) -> bool:
