@@ -134,6 +134,8 @@ CHECK = ["check", "net.py:Net", "-i", "3x8x8"]
         (["show", "net.py:Net", "-i", "3x8x8", "--svg", "."], "is a folder; give a file"),
         (["connect", "net.py:Net", "a", "b", "-i", "3x8x8", "--out", "no/net.pt"], "there is no folder no"),
         (["ablate", "net.py:Net"], "no example input; give one such as --input 3x32x32"),
+        (["ablate", "gone.py:Net"], "there is no file gone.py"),
+        (["flow", "gone.py:Net"], "there is no file gone.py"),
         (["ablate", "skipstone:plain8(num_classes=10)", "--each", "--weights", "net.py"], "no file of weights alone"),
         (["sizes", "net.py:Net", "-i", "3xHxW", "--range", "1:1000000000"], "at most 1,048,576 sizes"),
         (["sizes", "net.py:Net", "-i", "3xHxW", "--range", "1:" + "9" * 30], "is not understood; write FIRST:END"),

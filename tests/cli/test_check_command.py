@@ -72,6 +72,7 @@ def test_a_partial_record_exits_2_unless_it_found_something(folder, capsys):
         (["net.py:Nothing", "-i", "3x8x8"], "unknown name 'Nothing'"),
         (["other.py:Net", "-i", "3x8x8"], "other.py"),
         (["net.py:Clean"], "no example input"),
+        (["gone.py:Clean"], "there is no file gone.py; in its folder: net.py"),
         (["net.py:Clean", "-i", "3by8"], "input '3by8' is not understood"),
         (["net.py:Clean", "-i", "3x8x8:float3"], "unknown dtype 'float3'"),
         (["net.py:Clean", "-i", "3x0x8"], "size 0"),

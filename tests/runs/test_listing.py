@@ -1,8 +1,10 @@
 """Runs listed in every state they can be in, filtered, and deleted with care. No torch."""
 
 import csv
+import errno
 import io
 import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -128,3 +130,19 @@ def test_deleting_from_the_command_takes_a_second_word(runs, capsys):
 def test_an_empty_folder(tmp_path, capsys):
     assert run(["runs", str(tmp_path)]) == 0
     assert "no runs" in capsys.readouterr().out
+
+
+def test_a_folder_that_cannot_be_looked_into_is_told(runs, capsys, monkeypatch):
+    """Simulated: whoever runs the tests as root may look into every folder."""
+    plain = os.scandir
+
+    def scandir(path):
+        if os.path.basename(path) == "b_cut":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return plain(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert run(["runs", str(runs)]) == 2
+    told = capsys.readouterr()
+    assert "a_done" in told.out
+    assert f"passed over {runs / 'runs' / 'b_cut'}, which cannot be looked into: Permission denied" in told.err

@@ -74,7 +74,7 @@ def run(
     chosen = [int(text) if text.isdigit() else text for text in which]
     if each:
         return _worths(target, weights, chosen, (data, data_dir), retrain, seed, figure, as_json=format == "json")
-    example = arguments.examples(input)
+    example = arguments.examples(target, input)
     model = resolve(target) if out else outline(target)
     with output.aside():
         plan = surgery.plan_ablation(model, chosen, example, parameters=parameters, cat=cat, bridges=bridges)

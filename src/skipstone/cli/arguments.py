@@ -56,10 +56,12 @@ Patience = Annotated[
 ]
 
 
-def examples(texts: tuple[str, ...]) -> tuple["torch.Tensor", ...]:
-    """The example inputs as typed, one `--input` each."""
+def examples(target: str, texts: tuple[str, ...]) -> tuple["torch.Tensor", ...]:
+    """The example inputs of a target as typed, one `--input` each."""
+    from skipstone.models.target import demand_there
     from skipstone.tracing import parse_input_text
 
+    demand_there(target)
     if not texts:
         raise SkipstoneError("no example input; give one such as --input 3x32x32")
     return tuple(map(parse_input_text, texts))

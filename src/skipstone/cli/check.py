@@ -66,6 +66,10 @@ def run(
     write_baseline
         Accept the present findings: write them to this file.
     """
+    from skipstone.models.target import demand_there
+
+    if target is not None:
+        demand_there(target)
     prepare_to_record()
     from skipstone.integrations.jobs import check_job
     from skipstone.integrations.settings import Job, SettingsError, load_settings

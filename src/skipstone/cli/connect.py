@@ -47,7 +47,7 @@ def run(
     from skipstone.models.target import outline, resolve
 
     out = arguments.output_path(out)
-    example = arguments.examples(input)
+    example = arguments.examples(target, input)
     prepare_to_record()
     model = resolve(target) if out else outline(target)
     with output.aside():

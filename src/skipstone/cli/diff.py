@@ -40,7 +40,7 @@ def run(
 
     if after is None and revision is None:
         raise SkipstoneError("give a second network to compare with, or --revision for the first one's past")
-    example = arguments.examples(input)
+    example = arguments.examples(before if revision is None else after or before, input)
     prepare_to_record()
     with output.aside():
         old, folder = (outline(before), "") if revision is None else network_of_revision(before, revision)

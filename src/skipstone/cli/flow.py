@@ -74,7 +74,7 @@ def run(
     with output.aside(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if data is None:
-            model, example, labels = resolve(target), _example(input, batch), None
+            model, example, labels = resolve(target), _example(target, input, batch), None
         else:
             model, example, labels = _on_data(target, input, data, data_dir, batch or 64)
         model.train(mode == "train")
@@ -89,9 +89,9 @@ def run(
     return int(any(verdict.is_ill for verdict in seen.record.verdicts))
 
 
-def _example(texts: tuple[str, ...], batch: int | None) -> "tuple[Tensor, ...]":
+def _example(target: str, texts: tuple[str, ...], batch: int | None) -> "tuple[Tensor, ...]":
     """The example inputs, with the batch that was asked for."""
-    made = arguments.examples(texts)
+    made = arguments.examples(target, texts)
     _demand_batch(batch)
     return made if batch is None else tuple(t.new_empty((batch, *t.shape[1:])) for t in made)
 

@@ -27,7 +27,7 @@ def run(
     """List the runs in a folder and below it: network, state, accuracy, time.
 
     A run is finished, cut (`skipstone train --resume --out FOLDER` goes on with it), running, begun (no epoch was
-    finished), or unreadable. Exit status: 0 done, 2 could not.
+    finished), or unreadable. Exit status: 0 done, 2 could not, or a folder could not be looked into.
 
     Parameters
     ----------
@@ -43,7 +43,8 @@ def run(
         text, json, or csv.
     """
     wanted = {name: str(value) for name, value in map(arguments.assignment, where or [])}
-    found = find_runs(folder, wanted)
+    passed_over: list[OSError] = []
+    found = find_runs(folder, wanted, passed_over.append)
     if format == "json":
         print(json.dumps([line.to_dict() for line in found], indent=1))
     elif format == "csv":
@@ -57,7 +58,9 @@ def run(
         output.note(f"deleted: {len(found)} run{'s' * (len(found) != 1)}")
     elif delete:
         output.note(f"nothing deleted; to delete these {len(found)}, add --yes")
-    return 0
+    for error in passed_over:
+        output.note(f"passed over {error.filename}, which cannot be looked into: {error.strerror}")
+    return 2 if passed_over else 0
 
 
 _HEADS = ("folder", "network", "data", "seed", "epochs", "state", "validation", "test", "time")

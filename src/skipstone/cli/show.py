@@ -36,7 +36,7 @@ def run(
     from skipstone.tracing import trace
 
     svg = arguments.output_path(svg)
-    example = arguments.examples(input)
+    example = arguments.examples(target, input)
     prepare_to_record()
     with output.aside():
         graph = trace(outline(target), example)

@@ -35,11 +35,7 @@ def imported_file(file: str, target: str) -> Iterator[ModuleType]:
     file can be read in one process. The file's own module stays known, under a name made of its path, because
     pickling its classes needs it. A file in a package (beside an `__init__.py`) is imported by its dotted name.
     """
-    path = Path(file).resolve()
-    if path.is_dir():
-        raise TargetError(f"target {target!r}: {file} is a folder; name a Python file in it")
-    if not path.is_file():
-        raise TargetError(f"target {target!r}: there is no file {file}{_nearby(path)}")
+    path = source_path(file, target)
     folder, dotted = _package_of(path)
     before = set(sys.modules)
     sys.path.insert(0, str(folder))
@@ -51,6 +47,20 @@ def imported_file(file: str, target: str) -> Iterator[ModuleType]:
         if str(folder) in sys.path:
             sys.path.remove(str(folder))
         _forget(set(sys.modules) - before, folder)
+
+
+def source_path(file: str, target: str) -> Path:
+    """Where a target's Python file lies.
+
+    Raises:
+        TargetError: there is no such file.
+    """
+    path = Path(file).resolve()
+    if path.is_dir():
+        raise TargetError(f"target {target!r}: {file} is a folder; name a Python file in it")
+    if not path.is_file():
+        raise TargetError(f"target {target!r}: there is no file {file}{_nearby(path)}")
+    return path
 
 
 @contextmanager

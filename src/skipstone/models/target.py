@@ -24,6 +24,7 @@ from skipstone.models.importing import (
     imported_file,
     imported_module,
     one_line,
+    source_path,
     why_stopped,
 )
 from skipstone.models.zoos import ZOOS, zoo_builder
@@ -92,6 +93,17 @@ def parse_target(text: str) -> Target:
         args, kwargs = _arguments(text, tree)
         return Target(text, where, _dotted(text, tree.func), args, kwargs, called=True)
     return Target(text, where, _dotted(text, tree))
+
+
+def demand_there(text: str) -> None:
+    """Is there something to build the target from? Told before anything else is asked of whoever typed it.
+
+    Raises:
+        TargetError: the text has no known form, or its file is not there.
+    """
+    target = parse_target(text)
+    if target.where.endswith(".py"):
+        source_path(target.where, text)
 
 
 def _split(text: str) -> tuple[str, str, str]:

@@ -1,6 +1,7 @@
 """Runs found under a folder: one line each, whatever state they are in, without torch."""
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -39,8 +40,14 @@ class RunLine:
         return encode(self)
 
 
-def find_runs(under: str | Path, where: Mapping[str, str] | None = None) -> list[RunLine]:
+def find_runs(
+    under: str | Path,
+    where: Mapping[str, str] | None = None,
+    passed_over: Callable[[OSError], object] = lambda error: None,
+) -> list[RunLine]:
     """Every run in `under` or below it, by folder; `where` keeps those whose fields have these texts.
+
+    A folder that cannot be looked into is passed over, and `passed_over` told of it.
 
     Raises:
         SkipstoneError: there is no such folder, or no such field.
@@ -52,7 +59,8 @@ def find_runs(under: str | Path, where: Mapping[str, str] | None = None) -> list
     for name in where or {}:
         if name not in fields:
             raise UnknownNameError("field of a run", name, fields)
-    lines = [_line(path.parent) for path in sorted(root.rglob(SPEC_FILE))]
+    walk = os.walk(root, onerror=passed_over)
+    lines = [_line(folder) for folder in sorted(Path(path) for path, _, files in walk if SPEC_FILE in files)]
     return [line for line in lines if all(_text(getattr(line, key)) == text for key, text in (where or {}).items())]
 
 
@@ -81,6 +89,8 @@ def _line(path: Path) -> RunLine:
         record = read_run(path, flow=False)
     except RecordError as error:
         return RunLine(str(path), "unreadable", note=str(error))
+    except OSError as error:
+        return RunLine(str(path), "unreadable", note=f"{path}: {error.strerror}")
     spec, result, last = record.spec, record.result, record.epochs[-1] if record.epochs else None
     return RunLine(
         folder=str(path),
