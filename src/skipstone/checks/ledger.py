@@ -65,7 +65,8 @@ def _steps(graph: Graph, fork: int, path: Sequence[int]) -> tuple[LedgerStep, ..
         if node.shape[1:] != before[1:] and not (node.op in TRANSPARENT and len(node.shape) == 1):
             telling = next((one for one in group if one.op in LAYER), node)
             said = rounding(before, node) if len(group) == 1 else ""
-            steps.append(LedgerStep(label(graph, telling), node.module, node.place, before, node.shape, said))
+            line = graph.line_of(node.index)
+            steps.append(LedgerStep(label(graph, telling), node.module, line, before, node.shape, said))
         before = node.shape
     return tuple(steps)
 

@@ -1,12 +1,13 @@
 """Run the rules of the table over one recorded network."""
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from skipstone.checks.codes import CODES, MODULES
 from skipstone.checks.rule import Fault, Rule, RuleModule
 from skipstone.checks.subject import Subject
 from skipstone.core.finding import Finding, Repair, SizeSummary
+from skipstone.core.graph import Graph
 from skipstone.tracing.session import uncollected
 
 _MAX_NAMED = 4  # further places that a finding names
@@ -88,7 +89,14 @@ def _slip(found: Found) -> Hashable:
 def _found(subject: Subject, modules: Iterable[RuleModule]) -> Iterator[Found]:
     for module in modules:
         for fault in module.check(subject):
-            yield Found(module, fault)
+            yield Found(module, _placed(subject.graph, fault))
+
+
+def _placed(graph: Graph, fault: Fault) -> Fault:
+    """The fault at the line that built its layer, where the layer is called by none."""
+    where = fault.where
+    line = graph.line_of(where.node) if where.place is None else None
+    return fault if line is None else replace(fault, where=replace(where, place=line))
 
 
 def _is_disproved(subject: Subject, found: Found) -> bool:

@@ -108,12 +108,14 @@ def in_words(error: BaseException) -> str | None:
 def _told(error: BaseException) -> int:
     from skipstone.core.errors import InternalError, SkipstoneError
     from skipstone.core.faults import internal_error
+    from skipstone.models.importing import TargetError
 
     if isinstance(error, SystemExit):
         tell(f"the network's own code ended the program by SystemExit({error.code!r}); take its sys.exit out")
     elif isinstance(error, SkipstoneError | InternalError):
         tell(str(error))
-        _explain_building(error)
+        if isinstance(error, TargetError):
+            explain_building(error.__cause__)
     elif words := in_words(error):
         tell(words)
     elif place := _users_line(error):
@@ -123,15 +125,13 @@ def _told(error: BaseException) -> int:
     return COULD_NOT_RUN
 
 
-def _explain_building(error: BaseException) -> None:
+def explain_building(error: BaseException | None) -> None:
     """Below the line for a network that could not be built, what was wrong in it: one whose own call raised, or a model
     of Keras that refused a merge."""
-    from skipstone.models.importing import TargetError
-
-    if isinstance(error, TargetError) and error.__cause__ is not None and "torch" in sys.modules:
+    if error is not None and "torch" in sys.modules:
         from skipstone.programs.explanation import explain
 
-        explanation = explain(error.__cause__)
+        explanation = explain(error)
         if explanation is not None:
             print(f"\n{explanation}", file=sys.stderr, flush=True)
 

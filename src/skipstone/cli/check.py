@@ -1,7 +1,7 @@
 """`skipstone check their_file.py:TheirNet --input 3x32x32`."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from skipstone.cli import arguments, output, prepare_to_record
+from skipstone.cli.boundary import explain_building
 from skipstone.core.errors import printable
 
 if TYPE_CHECKING:
     from skipstone.checks import Report
-    from skipstone.integrations.settings import Job
+    from skipstone.integrations.settings import Job, Settings
     from skipstone.integrations.whole_file import FileNetwork
+
+    Networks = Mapping[Job, FileNetwork | None]
 
 
 def run(
@@ -66,58 +69,69 @@ def run(
     write_baseline
         Accept the present findings: write them to this file.
     """
-    from skipstone.models.target import demand_there
+    from skipstone.models.target import TargetError, demand_there
 
     if target is not None:
         demand_there(target)
     prepare_to_record()
-    from skipstone.integrations.jobs import check_job
     from skipstone.integrations.settings import Job, SettingsError, load_settings
 
     settings = load_settings()
-    built: Mapping[Job, FileNetwork] = {}
-    status = 0
-    if target is not None and target.strip().endswith(".py"):
-        built, status = _whole_file(target.strip(), input, mode, run=bool(run))
-        jobs = list(built)
-    else:
-        jobs = [Job(target, input, mode)] if target is not None else list(settings.jobs)
-        if not jobs:
-            raise SettingsError("nothing to check: give a target such as net.py:Net, or list targets in pyproject.toml")
-    guessed = {job: network.guessed for job, network in built.items()}
     settings = settings.with_flags(select, ignore, baseline).with_run(run, budget)
     if write_baseline is not None:
         settings = settings.without_baseline()  # what is accepted already is accepted again
-    if write:
-        _mend([partial(check_job, job, settings) for job in jobs], write=True)
-        built = {}  # made from the source as it was
-    with output.aside():
-        reports = [(job, check_job(job, settings, built[job].model if built else None)) for job in jobs]
-    _print(reports, format, guessed, skips=skips)
+    file = target.strip() if target is not None and target.strip().endswith(".py") else None
+    typed = [] if file else list(settings.jobs) if target is None else [Job(target, input, mode)]
+    if not file and not typed:
+        raise SettingsError("nothing to check: give a target such as net.py:Net, or list targets in pyproject.toml")
+    list_networks = partial(_networks, file, typed, input, mode, run=bool(run))
+    mend = partial(_mend, file, typed, list_networks, settings)
+    mended = write and mend(write=True)
+    try:
+        networks, status = list_networks()
+        reports = _reports(networks, settings)
+    except TargetError as error:
+        if mended and error.__cause__ is None:
+            output.note(f"{file} runs to its end now, and keeps no network to be checked")
+            return 0
+        if diff and not write:
+            mend(write=False)
+        raise
+    _print(reports, format, {job: found.guessed for job, found in networks.items() if found}, skips=skips)
     if write_baseline is not None:
         from skipstone.checks.baseline import write_baseline as write_accepted
 
         write_accepted(write_baseline, [finding for _, report in reports for finding in report.findings])
         return 0
     if diff and not write:
-        _mend([partial(check_job, job, settings) for job in jobs], write=False)
+        mend(write=False)
     return max((_status(report) for _, report in reports), default=0) or status
 
 
-def _whole_file(
-    file: str, inputs: tuple[str, ...], mode: str, *, run: bool
-) -> tuple[Mapping["Job", "FileNetwork"], int]:
-    """The networks of a file, and the status where nothing is found in them."""
+def _networks(
+    file: str | None, typed: Sequence["Job"], inputs: tuple[str, ...], mode: str, *, run: bool, say: bool = True
+) -> "tuple[Networks, int]":
+    """What is to be checked, of a file with the networks as built; the status where nothing is found in them."""
+    if file is None:
+        return dict.fromkeys(typed), 0
     from skipstone.integrations.whole_file import networks_of
 
     with output.aside():
         found = networks_of(file, inputs, mode, run=run)
-    if found.stopped:
+    if found.stopped and say:
         output.note(f"{found.stopped}; what the file defined before that line is checked")
-    for why in found.missing:
+        explain_building(found.error)
+    for why in found.missing if say else ():
         output.note(f"not checked: {why}")
     incomplete = bool(found.stopped) or not found.networks
     return {network.job: network for network in found.networks}, 2 if incomplete else 0
+
+
+def _reports(networks: "Networks", settings: "Settings") -> list[tuple["Job", "Report"]]:
+    from skipstone.integrations.jobs import check_job
+
+    with output.aside():
+        return [(job, check_job(job, settings, built.model if built else None)) for job, built in networks.items()]
 
 
 def _print(reports: list[tuple["Job", "Report"]], style: str, remarks: Mapping["Job", str], *, skips: bool) -> None:
@@ -152,11 +166,28 @@ def _skip_table(report: "Report"):  # type: ignore[no-untyped-def]  # rich is im
     return table
 
 
-def _mend(checks: list[Callable[[], "Report"]], *, write: bool) -> None:
+def _mend(
+    file: str | None,
+    typed: Sequence["Job"],
+    list_networks: Callable[..., "tuple[Networks, int]"],
+    settings: "Settings",
+    *,
+    write: bool,
+) -> bool:
+    """Write or show every certain repair; was there one?"""
     from skipstone.integrations.fixing import mend
+    from skipstone.integrations.jobs import check_job, error_of_job
+    from skipstone.models.target import TargetError, error_of
+
+    def checks() -> list[Callable[[], "Report"]]:
+        try:
+            networks, _ = list_networks(say=False)
+        except TargetError:  # told where they are listed to be checked
+            return []
+        return [partial(check_job, job, settings) for job in networks]
 
     with output.aside():
-        mending = mend(checks)
+        mending = mend(checks, [partial(error_of, file)] if file else [partial(error_of_job, job) for job in typed])
     if write:
         mending.write()
     else:
@@ -167,6 +198,7 @@ def _mend(checks: list[Callable[[], "Report"]], *, write: bool) -> None:
     for finding, words in mending.by_hand:
         output.note(f"{finding.code} {finding.module}: no one place in the source is certain. {words}")
     sys.stderr.flush()
+    return bool(mending.fixed)
 
 
 def _status(report: "Report") -> int:

@@ -134,7 +134,8 @@ class ModuleCall:
 
     `first` and `last` bound the nodes recorded while it ran (`last` excluded); `parent` is the call around it.
     `completed` is False where an error left it; `returned` is the type of what its forward returned, "" where it did
-    not. `place` is the line of the user's code that called it, `site` the call itself, which may lie inside torch.
+    not. `place` is the line of the user's code that called it, `site` the call itself, which may lie inside torch;
+    `built_at` the line that once put it into a functional Keras model, which calls it without any line of the user's.
     """
 
     index: int
@@ -149,6 +150,7 @@ class ModuleCall:
     place: Place | None = None
     returned: str = ""
     site: Place | None = None
+    built_at: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +226,11 @@ class Graph:
 
     def __getitem__(self, index: int) -> Node:
         return self.nodes[index]
+
+    def line_of(self, index: int) -> Place | None:
+        """The user's line that answers for a node: where it runs, or where its layer was put into the model."""
+        node = self.nodes[index]
+        return node.place if node.place is not None or node.call < 0 else self.calls[node.call].built_at
 
     @cached_property
     def users(self) -> tuple[tuple[int, ...], ...]:

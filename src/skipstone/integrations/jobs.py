@@ -12,7 +12,7 @@ from torch import nn
 from skipstone.checks import Report, check
 from skipstone.checks.baseline import new_findings, read_baseline
 from skipstone.integrations.settings import Job, Settings
-from skipstone.models.target import outline, parse_target, resolve
+from skipstone.models.target import error_of, outline, parse_target, resolve
 from skipstone.tracing import parse_input_text
 from skipstone.tracing.session import Mode
 
@@ -34,6 +34,12 @@ def check_job(job: Job, settings: Settings, model: nn.Module | None = None) -> R
     if accepted is not None:
         report = replace(report, findings=new_findings(report.findings, accepted))
     return report
+
+
+def error_of_job(job: Job) -> BaseException | None:
+    """What the user's own code raised where the job's network was built; None for nothing."""
+    with _on_path(job.folder):
+        return error_of(_from_folder(job))
 
 
 def _from_folder(job: Job) -> str:

@@ -25,6 +25,7 @@ from skipstone.models.importing import (
     ctrl_c,
     imported_file,
     one_line,
+    stopped_by,
     why_stopped,
 )
 from skipstone.models.target import from_module, parse_target, resolve
@@ -50,6 +51,7 @@ class FileNetworks:
     networks: tuple[FileNetwork, ...]
     missing: tuple[str, ...]
     stopped: str | None  # what ended the import half-way, with its line
+    error: BaseException | None = None  # and what that was
 
 
 def networks_of(file: str, inputs: tuple[str, ...], mode: str, *, run: bool = False) -> FileNetworks:
@@ -67,7 +69,7 @@ def networks_of(file: str, inputs: tuple[str, ...], mode: str, *, run: bool = Fa
     with ExitStack() as stack:
         with showing(_is_of(file)) as shown:
             module = stack.enter_context(imported_file(file, file))
-        stopped = why_stopped(module)
+        stopped, error = why_stopped(module), stopped_by(module)
         found = dict(_networks(module))
         for name, value in found.items():
             used = [seen for seen in shown.seen if seen.name == name and seen.inputs and isinstance(value, type)]
@@ -75,13 +77,13 @@ def networks_of(file: str, inputs: tuple[str, ...], mode: str, *, run: bool = Fa
                 networks += [_as_used(file, seen, module, inputs, mode) for seen in used] or [
                     _network(file, name, value, inputs, mode)
                 ]
-            except SkipstoneError as error:
-                missing[name] = str(error)
+            except SkipstoneError as refused:
+                missing[name] = str(refused)
     if not found:
         raise TargetError(stopped or _nothing_in(file))
     if run and missing:
         networks += _shown(file, missing, inputs, mode)
-    return FileNetworks(tuple(networks), tuple(missing.values()), stopped)
+    return FileNetworks(tuple(networks), tuple(missing.values()), stopped, error)
 
 
 def _is_of(file: str) -> Callable[[type], bool]:

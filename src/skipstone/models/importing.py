@@ -103,9 +103,10 @@ class EndlessCodeError(SkipstoneError):
 def _in_time(work: Callable[[], Result], seconds: float) -> Result:
     """What code of the user's gives, cut off where it has run for so long: a training script's loop may never end."""
     from skipstone.tracing.deadline import OutOfTime, call_foreign, time_limit
+    from skipstone.tracing.keras_places import noting_calls
 
     try:
-        with time_limit(seconds):
+        with noting_calls(), time_limit(seconds):
             return call_foreign(work)  # type: ignore[no-any-return]
     except OutOfTime as error:
         told = EndlessCodeError(f"it was cut off after {seconds:.0f} s")
@@ -148,7 +149,7 @@ def _load(path: Path, target: str) -> ModuleType:
         if not any(isinstance(value, type) and value.__module__ == name for value in vars(module).values()):
             del sys.modules[name]
             raise TargetError(f"target {target!r}: {told}") from error
-        _STOPPED[module] = told  # the script's own test call, say: what it defined before is whole
+        _STOPPED[module] = told, error  # the script's own test call, say: what it defined before is whole
     return module
 
 
@@ -160,12 +161,17 @@ class PartialImportWarning(UserWarning):
     """A file's import raised half-way, and what it had defined by then is used."""
 
 
-_STOPPED: WeakKeyDictionary[ModuleType, str] = WeakKeyDictionary()
+_STOPPED: WeakKeyDictionary[ModuleType, tuple[str, BaseException]] = WeakKeyDictionary()
 
 
 def why_stopped(module: ModuleType) -> str | None:
     """What ended the import of a file half-way, with its line; None where it came to its end."""
-    return _STOPPED.get(module)
+    return _STOPPED[module][0] if module in _STOPPED else None
+
+
+def stopped_by(module: ModuleType) -> BaseException | None:
+    """The error that ended the import of a file half-way; None where it came to its end."""
+    return _STOPPED[module][1] if module in _STOPPED else None
 
 
 def _line_in(error: BaseException, path: Path, which: int = 0) -> str:

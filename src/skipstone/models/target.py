@@ -25,6 +25,7 @@ from skipstone.models.importing import (
     imported_module,
     one_line,
     source_path,
+    stopped_by,
     why_stopped,
 )
 from skipstone.models.zoos import ZOOS, zoo_builder
@@ -71,6 +72,21 @@ def outline(target: str, /, **options: object) -> "nn.Module":
     packages are built as they are, because what their constructors do is not ours to bend.
     """
     return _resolve(target, options, on_meta=True)
+
+
+def error_of(target: str) -> BaseException | None:
+    """What the user's own code raised where the target's file was imported or its network built; None for nothing."""
+    parsed = parse_target(target)
+    try:
+        if parsed.name:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", PartialImportWarning)
+                outline(target)
+            return None
+        with imported_file(parsed.where, target) as module:
+            return stopped_by(module)
+    except TargetError as error:
+        return error.__cause__
 
 
 def parse_target(text: str) -> Target:

@@ -2,16 +2,18 @@
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
 
 import torch
 
 from skipstone.checks import Report, check
+from skipstone.checks.mending.symbolic import rewritings
 from skipstone.checks.repair import Repair
 from skipstone.core.errors import SkipstoneError, printable
 from skipstone.core.graph import shape_text
+from skipstone.core.sources import decode
 from skipstone.programs.calls import Watch
 from skipstone.programs.culprit import Culprit, culprit_of, freed_before
 from skipstone.programs.keras_building import Unfinished, culprit_of_building
@@ -106,9 +108,35 @@ def _explained(culprit: Culprit) -> Explanation:
             report = check(culprit.root, culprit.example)
         except SkipstoneError as refused:
             return Explanation(title, note=f"the call could not be recorded: {refused}")
+    if isinstance(culprit.root, Unfinished):
+        return _of_building(title, with_line(report, culprit.root))
     faults = report.errors or report.warnings
     diff = next((change for finding in faults for repair in finding.repairs[:1] if (change := _diff(repair))), None)
     return Explanation(title, report, diff=diff, note="" if report.errors else _place_note(culprit))
+
+
+def _of_building(title: str, report: Report) -> Explanation:
+    """What would mend this call is sure by its shapes; what it does to others, the changed program tells."""
+    found = (rewriting for finding in report.errors for rewriting in rewritings(finding, report.graph))
+    change = next((rewriting.change for rewriting in found), None)
+    diff = change.patch().decode(decode(change.before)[1]) if change is not None else None
+    return Explanation(title, report, diff=diff)
+
+
+def with_line(report: Report, unfinished: Unfinished) -> Report:
+    """The report of a model that could not be built, the merge that refused at its line."""
+    line = unfinished.line
+    return replace(report, findings=tuple(f if f.place else replace(f, place=line) for f in report.findings))
+
+
+def building_report(error: BaseException) -> Report | None:
+    """The report of the functional Keras model whose building an error ended; None for any other error."""
+    culprit = culprit_of_building(error)
+    if culprit is None or not isinstance(culprit.root, Unfinished):
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return with_line(check(culprit.root, culprit.example, run=False), culprit.root)
 
 
 def _diff(repair: object) -> str | None:

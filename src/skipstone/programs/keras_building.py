@@ -12,10 +12,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from skipstone.core.graph import Place
 from skipstone.programs.culprit import Culprit
-from skipstone.programs.frames import module_of, own_place
+from skipstone.programs.frames import Frames, is_own, module_of, own_place
 from skipstone.tracing import Example
 from skipstone.tracing.blame import pass_on
+from skipstone.tracing.position import raised_at
 
 _BATCH = 2
 
@@ -33,7 +35,18 @@ def culprit_of_building(error: BaseException) -> Culprit | None:
         merge = next((value for value in held if isinstance(value, keras.layers.Layer)), None)
         operands = [value for value in held if isinstance(value, keras.KerasTensor)]
         if merge is not None and len(operands) > 1:
-            return _culprit(keras, merge, operands, own_place(frames[:number]))
+            return _culprit(keras, merge, operands, own_place(frames[:number]), _line(error, frames[:number]))
+    return None
+
+
+def _line(error: BaseException, frames: Frames) -> Place | None:
+    """The user's own call among the outer frames, with its columns."""
+    own = [frame for frame, _ in frames if is_own(frame)]
+    link = error.__traceback__
+    while link is not None:
+        if own and link.tb_frame is own[-1]:
+            return raised_at(link.tb_frame, link.tb_lasti)
+        link = link.tb_next
     return None
 
 
@@ -45,10 +58,10 @@ def _flat(value: object) -> Iterator[object]:
         yield value
 
 
-def _culprit(keras: Any, merge: Any, operands: list[Any], place: str) -> Culprit | None:
+def _culprit(keras: Any, merge: Any, operands: list[Any], place: str, line: Place | None) -> Culprit | None:
     inputs = _inputs_of(operands)
     try:
-        network = Unfinished(keras.Model(inputs, operands), merge)
+        network = Unfinished(keras.Model(inputs, operands), merge, line)
     except ValueError:  # a name used twice, say: Keras has no model of it to record
         return None
     shapes = [tuple(_BATCH if size is None else size for size in tensor.shape) for tensor in inputs]
@@ -78,11 +91,11 @@ def _inputs_of(tensors: list[Any]) -> list[Any]:
 
 
 class Unfinished(nn.Module):
-    """The model as far as it was built, and the merge of its outputs."""
+    """The model as far as it was built, and the merge of its outputs, called at `line`."""
 
-    def __init__(self, model: Any, merge: Any) -> None:
+    def __init__(self, model: Any, merge: Any, line: Place | None) -> None:
         super().__init__()
-        self.model, self.merge = model, merge
+        self.model, self.merge, self.line = model, merge, line
 
     def forward(self, x: Any) -> Any:
         return pass_on(self.merge, (pass_on(self.model, (x,)),))  # what they raise is none of ours

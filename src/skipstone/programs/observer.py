@@ -12,6 +12,7 @@ from skipstone.programs.calls import Listener, RootCall, Watch
 from skipstone.programs.culprit import culprit_of, unwrapped
 from skipstone.programs.losses import ELEMENTWISE, MODULES, LossFault, fault_in_stack
 from skipstone.programs.saying import say
+from skipstone.tracing.keras_places import note_calls_when_loaded
 
 if TYPE_CHECKING:
     from skipstone.programs.explanation import Explanation
@@ -33,8 +34,9 @@ class Observer:
         self._show: Callable[..., Any] | None = None
 
     def start(self) -> None:
-        """Begin to watch calls and torch's own warnings of shapes that differ."""
+        """Begin to watch calls, where layers of Keras are called, and torch's own warnings of shapes that differ."""
         self.watch.start()
+        note_calls_when_loaded()
         if self._show is None:
             self._show, warnings.showwarning = warnings.showwarning, self._on_warning
 

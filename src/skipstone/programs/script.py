@@ -8,8 +8,8 @@ from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 
+from skipstone.core.arrival import when_arrived
 from skipstone.core.errors import SkipstoneError
-from skipstone.programs.arrival import when_torch_arrives
 from skipstone.programs.hooks import Hooks
 
 
@@ -33,7 +33,7 @@ def run_program(target: str, arguments: Sequence[str] = (), *, module: bool = Fa
     sys.argv = [str(main.__file__) if module else target, *arguments]
     sys.path[0:1] = [os.getcwd() if module else str(Path(target).resolve().parent)]
     sys.modules["__main__"] = main
-    when_torch_arrives(lambda: _observe(hooks, check))
+    when_arrived("torch", lambda: _observe(hooks, check))
     try:
         exec(code, main.__dict__)
     except SystemExit:

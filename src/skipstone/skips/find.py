@@ -141,6 +141,7 @@ def _between(
 
 def _skip(fork: Fork) -> Skip:
     node = fork.node
+    line = fork.graph.line_of(node.index)
     return Skip(
         index=-1,
         kind=kind_of(fork),
@@ -156,8 +157,8 @@ def _skip(fork: Fork) -> Skip:
         main=fork.main_path,
         shortcut=fork.short_path,
         shortcut_ops=tuple(fork.graph[i].op for i in fork.short_path if fork.graph[i].op not in TRANSPARENT),
-        file=node.place.file if node.place else None,
-        line=node.place.line if node.place else None,
+        file=line.file if line else None,
+        line=line.line if line else None,
         cost=_kept_bytes(fork),
     )
 

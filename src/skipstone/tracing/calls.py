@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from skipstone.core.graph import ModuleCall, Place
+from skipstone.tracing.keras_places import called_at
 from skipstone.tracing.nests import tensors_in
 from skipstone.tracing.position import places
 
@@ -24,6 +25,7 @@ class _Running:
     inputs: tuple[int, ...]
     place: Place | None
     site: Place | None
+    built_at: Place | None  # the line that put a Keras layer into its model
     handled: BaseException | None  # what the caller was handling when the call began
 
 
@@ -76,7 +78,18 @@ class Calls:
         place, site = places()
         handled = sys.exc_info()[1]
         self._stack.append(
-            _Running(self._begun, path, occurrence, self.current, self._count(), inputs, place, site, handled)
+            _Running(
+                self._begun,
+                path,
+                occurrence,
+                self.current,
+                self._count(),
+                inputs,
+                place,
+                site,
+                called_at(module),
+                handled,
+            )  # fmt: skip
         )
         self._begun += 1
 
@@ -107,5 +120,6 @@ class Calls:
                 call.place,
                 returned,
                 call.site,
+                call.built_at,
             )
         )
