@@ -216,6 +216,35 @@ def test_a_record_of_the_module_itself_within_its_record() -> None:
     assert [node.op for node in graph if node.kind == "op"] == ["conv2d", "relu", "conv2d", "add"]
 
 
+LAST: dict[str, object] = {"by": None, "within": False}
+
+
+class Remembers(Residual):
+    """Keeps in the file's own table who ran last, and reads it further on."""
+
+    def forward(self, x):
+        LAST["by"] = "this pass"
+        y = self.conv(x)
+        assert LAST["by"] == "this pass"
+        return x + y
+
+
+def look_again(module, args, output):
+    if not LAST["within"]:
+        LAST["within"] = True
+        skipstone.check(REMEMBERS, IMAGE)
+
+
+REMEMBERS = Remembers()
+REMEMBERS.conv.register_forward_hook(look_again)
+
+
+def test_what_a_pass_left_in_a_table_stays_while_it_looks_at_its_own_network() -> None:
+    graph = trace(REMEMBERS, IMAGE)
+    assert graph.stopped is None
+    assert LAST == {"by": None, "within": False}
+
+
 SURROUNDINGS = {
     "no_grad": torch.no_grad,
     "inference_mode": torch.inference_mode,

@@ -69,7 +69,8 @@ def run(
     write_baseline
         Accept the present findings: write them to this file.
     """
-    from skipstone.models.target import TargetError, demand_there
+    from skipstone.models.importing import TargetError
+    from skipstone.models.target import demand_there
 
     if target is not None:
         demand_there(target)
@@ -177,7 +178,8 @@ def _mend(
     """Write or show every certain repair; was there one?"""
     from skipstone.integrations.fixing import mend
     from skipstone.integrations.jobs import check_job, error_of_job
-    from skipstone.models.target import TargetError, error_of
+    from skipstone.models.importing import TargetError
+    from skipstone.models.target import error_of
 
     def checks() -> list[Callable[[], "Report"]]:
         try:

@@ -18,6 +18,7 @@ from skipstone.graphs.ancestry import Ancestry
 from skipstone.runs.flow import FlowRecord
 from skipstone.skips.find import skips_of
 from skipstone.tracing import trace
+from skipstone.tracing.deadline import call_foreign
 from skipstone.tracing.example import Example
 from skipstone.tracing.nests import map_tensors, tensors_in
 from skipstone.tracing.randomness import real_numbers_kept
@@ -99,7 +100,7 @@ def there_and_back(
     probe = Probe(clone.model)
     with probe.outputs():  # until the backward pass is over: a reentrant checkpoint runs its part there
         with looking.following() if looking else nullcontext(), around or nullcontext():
-            output = clone.model(*args, **kwargs)
+            output = call_foreign(clone.model, *args, **kwargs)
         send_back(output)
     probe.gradients()
     probe.stop_listening()

@@ -89,7 +89,7 @@ class Calls:
                 site,
                 called_at(module),
                 handled,
-            )  # fmt: skip
+            )
         )
         self._begun += 1
 

@@ -94,11 +94,18 @@ def demand_time() -> None:
 
 def call_foreign(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Call code of the user's: an exception from outside arrives before this returns, and never in code of ours."""
+    _local.calls = num_foreign_calls() + 1
     try:
         return function(*args, **kwargs)
     finally:
+        _local.calls -= 1
         for _ in range(2):  # an interpreter looks for such exceptions where a loop goes back
             pass
+
+
+def num_foreign_calls() -> int:
+    """How many such calls are under way in this thread: more than one where the user's code calls us in its turn."""
+    return getattr(_local, "calls", 0)
 
 
 def is_foreign(file: str) -> bool:

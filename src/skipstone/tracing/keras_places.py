@@ -7,6 +7,7 @@ stack. Keras keeps a node for every call on symbolic tensors; the line is kept w
 import functools
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -36,8 +37,9 @@ def called_at(module: nn.Module) -> Place | None:
     """The user's line that called a layer on symbolic tensors; None where there is not exactly one that was noted."""
     if PACKAGE not in sys.modules or not is_layer(module):
         return None
-    nodes = getattr(module, "_inbound_nodes", ())
-    return vars(nodes[0]).get(_ATTRIBUTE) if len(nodes) == 1 else None
+    nodes: Sequence[object] = getattr(module, "_inbound_nodes", ())
+    place = vars(nodes[0]).get(_ATTRIBUTE) if len(nodes) == 1 else None
+    return place if isinstance(place, Place) else None
 
 
 def _note_calls() -> None:

@@ -21,6 +21,7 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from skipstone.tracing.blame import is_library
+from skipstone.tracing.deadline import num_foreign_calls
 from skipstone.tracing.nests import tensors_in
 from skipstone.tracing.objects import filled
 from skipstone.tracing.position import is_ours
@@ -39,16 +40,18 @@ def outside_kept(model: nn.Module) -> Iterator[None]:
     """Within, code of the model's may write to what is not the twin's: afterwards it is as it was.
 
     So it is after each pass within a longer piece of work too: a table that one pass put into a cache of the file's has
-    no place in the next, whose tensors are of another kind.
+    no place in the next, whose tensors are of another kind. A pass that the model's own code asks for within a pass (a
+    check in a forward hook) leaves everything as that pass had it until then.
     """
-    kept: dict[int, _Outside] = _local.__dict__.setdefault("kept", {})
-    known = kept.get(id(model))
-    outside = kept.setdefault(id(model), known or _Outside(model))
+    kept: dict[tuple[int, int], _Outside] = _local.__dict__.setdefault("kept", {})
+    key = id(model), num_foreign_calls()
+    known = kept.get(key)
+    outside = kept.setdefault(key, known or _Outside(model))
     try:
         yield
     finally:
         if known is None:
-            del kept[id(model)]
+            del kept[key]
         outside.put_back()
 
 

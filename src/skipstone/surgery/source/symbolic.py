@@ -104,9 +104,9 @@ def _operands(merge: ast.expr, count: int) -> list[ast.expr]:
     if isinstance(merge, ast.BinOp) and count == 2:
         return [merge.left, merge.right]
     for argument in merge.args if isinstance(merge, ast.Call) else ():
-        if isinstance(argument, ast.List | ast.Tuple) and len(argument.elts) == count == 2:
-            if not any(isinstance(element, ast.Starred) for element in argument.elts):
-                return argument.elts
+        elements = argument.elts if isinstance(argument, ast.List | ast.Tuple) else []
+        if len(elements) == count == 2 and not any(isinstance(element, ast.Starred) for element in elements):
+            return elements
     raise UncertainError("the call does not show its two operands")
 
 
