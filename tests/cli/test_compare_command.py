@@ -79,6 +79,8 @@ def test_another_recipe_in_the_same_folder_is_refused(out, capsys):
         (["--models", "plain8", "--device", "nope"], "device 'nope' cannot be used"),
         (["--models", "plain8", "--vary", "nope=1,2"], "unknown option of plain8 'nope'"),
         (["--models", "plain8", "--data", "nope", "--plan"], "unknown data set 'nope'"),
+        (["--models", "plain8", "--budget", "2m"], "--epochs and --budget both say how long a run is"),
+        (["--models", "plain8", "--recipe", "he2016"], "unknown recipe 'he2016'; nearest: he2015"),
     ],
 )
 def test_what_no_run_could_be_is_refused_before_the_first(tmp_path, capfd, arguments, words):
@@ -87,6 +89,17 @@ def test_what_no_run_could_be_is_refused_before_the_first(tmp_path, capfd, argum
     assert told.err.startswith(f"skipstone: {words}")
     assert told.err.count("\n") == 1
     assert not list(tmp_path.glob("c/*"))
+
+
+def test_a_recipe_by_name_and_a_budget(tmp_path, capfd):
+    flags = ["--seeds", "1", "--option", "width=4", "--recipe", "he2015", "--batch-size", "64"]
+    assert run(["compare", "--models", "plain8", *flags, "--budget", "3s", "--out", str(tmp_path / "c")]) == 0
+    spec = read_run(tmp_path / "c" / "runs" / "plain8_seed0").spec
+    assert (spec.recipe.schedule, spec.recipe.padding, spec.recipe.batch_size) == ("step", "zeros", 64)
+    assert 1 <= spec.epochs != 164
+    assert "time" in (tmp_path / "c" / "report.html").read_text()
+    assert run(["compare", "--models", "plain8", *flags, "--budget", "soon", "--out", str(tmp_path / "e")]) == 2
+    assert "time 'soon' is not understood, expected as 90s, 10m or 2h" in capfd.readouterr().err
 
 
 BRACKETS = """

@@ -48,6 +48,19 @@ def test_crop_never_mirrors_and_none_changes_nothing():
         assert torch.equal(x, images.pixels[labels].float())
 
 
+def test_crops_may_reach_into_zeros():
+    images = counted()
+    rims = [
+        (image, images.pixels[label])
+        for x, labels in Batches(images, 3, augmentation="crop", padding="zeros", pixels=RAW).epoch(1)
+        for image, label in zip(x, labels, strict=True)
+    ]
+    for image, source in rims:
+        padded = torch.nn.functional.pad(source.float(), (2,) * 4)
+        assert any(torch.equal(padded[:, y : y + 16, x : x + 16], image) for y in range(5) for x in range(5))
+    assert any((image[:, 0] == 0).all() or (image[:, -1] == 0).all() for image, _ in rims)
+
+
 def test_an_epoch_is_a_shuffle_fixed_by_seed_and_number():
     def labels(seed: int, epoch: int) -> list[int]:
         return [int(i) for _, y in Batches(counted(50), 10, seed=seed, pixels=RAW).epoch(epoch) for i in y]

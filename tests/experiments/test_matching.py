@@ -1,6 +1,7 @@
 """Epochs by equal work or time. What a run costs is measured in test_forecast.py; here it is told."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -56,6 +57,22 @@ def test_what_was_measured_stands(told, tmp_path, monkeypatch):
     for changed in (plan(["plain8"], out=tmp_path, base=BASE, seeds=2), specs):
         with pytest.raises(SkipstoneError, match=r"matched otherwise \(time\); choose another folder"):
             matched(changed, "macs", tmp_path)
+
+
+def test_a_budget_has_room_for_whole_epochs(told, tmp_path):
+    specs = plan(["plain8", "resnet8"], out=tmp_path, base=BASE, seeds=2)
+    assert epochs(matched(specs, "time", tmp_path / "a", budget=2.1)) == [4, 3], "6 epochs take 3 and 4 seconds"
+    longer = [replace(spec, epochs=99) for spec in specs]
+    assert epochs(matched(longer, "time", tmp_path / "a", budget=2.1)) == [4, 3], "what was measured stands"
+    with pytest.raises(SkipstoneError, match="matched otherwise"):
+        matched(specs, "time", tmp_path / "a", budget=2.2)
+    with pytest.raises(SkipstoneError, match="matched otherwise"):
+        matched(specs, "time", tmp_path / "a")
+    with pytest.raises(SkipstoneError, match=r"budget of 0\.6 s has no room for an epoch of resnet8, which takes 1 s"):
+        matched(specs, "time", tmp_path / "b", budget=0.6)
+    with pytest.raises(SkipstoneError, match="a budget is of time, and the networks are matched by macs"):
+        matched(specs, "macs", tmp_path / "b", budget=2.1)
+    assert not (tmp_path / "b").exists()
 
 
 def test_what_cannot_be_matched_is_said(tmp_path, monkeypatch):

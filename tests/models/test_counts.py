@@ -11,6 +11,7 @@ from skipstone.tracing import trace
 
 # name, options, parameters, multiply-adds for one example (None: no closed form at hand)
 COUNTS = [
+    ("resnet9", {}, 6_573_120, 379_261_952),
     ("resnet164", {}, 1_704_154, None),
     ("resnet1001", {}, 10_328_602, None),
     ("preact110", {}, 1_727_962, None),

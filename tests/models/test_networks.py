@@ -12,6 +12,7 @@ from skipstone.models.repvgg import fold
 SMALL = {
     "plain8": {},
     "resnet8": {"shortcut": "B"},
+    "resnet9": {"width": 8},
     "resnet11": {"block": "bottleneck"},
     "preact8": {"dropout": 0.1},
     "preact11": {"block": "bottleneck"},

@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,10 +10,14 @@ import torch
 from torch import nn
 
 from skipstone.core.codec import RecordError
-from skipstone.core.errors import SkipstoneError
+from skipstone.core.errors import SkipstoneError, UnknownNameError
+from skipstone.data import Images, Pixels
 from skipstone.runs.environment import changed
+from skipstone.runs.recipe_file import named_recipes, read_setup, recipe_path
 from skipstone.runs.records import EpochRecord, Recipe
-from skipstone.training import override, read_recipe
+from skipstone.training import fabric, override, read_recipe
+from skipstone.training.evaluate import evaluate
+from skipstone.training.fabric import precision_on
 from skipstone.training.memory import keep_freed_memory
 from skipstone.training.optimizer import make_optimizer
 from skipstone.training.overfitting import best_epoch, turned_epoch
@@ -74,12 +79,63 @@ def test_recipe_file_missing(tmp_path):
         read_recipe(tmp_path / "no.toml")
 
 
+def test_recipes_by_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert named_recipes() == ("fast", "he2015", "huang2016")
+    assert all(read_recipe(recipe_path(name)) != Recipe() for name in named_recipes())
+    published = read_setup(recipe_path("he2015"))
+    assert published["epochs"] == 164
+    steps = 164 * (50_000 // 128)
+    rates = [learning_rate(published["recipe"], step, steps) for step in range(steps)]
+    # 390 whole batches an epoch: 63,960 steps for the paper's 64,000, the rate falling at half and three quarters.
+    assert [rates.count(rate) for rate in (0.1, 0.1 * 0.1, 0.1 * 0.01)] == [31_980, 15_990, 15_990]
+    with pytest.raises(UnknownNameError, match="unknown recipe 'he2016'; nearest: he2015"):
+        recipe_path("he2016")
+    (tmp_path / "fast").write_text("lr = 1")
+    assert recipe_path("fast") == Path("fast"), "a file of that name is meant"
+    assert recipe_path("no.toml") == Path("no.toml"), "told as a missing file, not as an unknown name"
+
+
+def test_precision_auto_is_what_the_device_computes_in(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert (precision_on("cpu", "bf16"), precision_on("cpu", "fp32")) == ("bf16", "fp32")
+    for has in (True, False):
+        monkeypatch.setattr(fabric, "_cpu_has_bf16", lambda has=has: has)
+        assert precision_on("cpu", "auto") == precision_on("auto", "auto") == ("bf16" if has else "fp32")
+    assert precision_on("mps", "auto") == "fp32"
+
+
+def test_flips_are_averaged():
+    """A network that answers by the left half alone: with its mirror image it answers by both."""
+
+    class LeftHalf(nn.Module):
+        def forward(self, x):
+            left = x[..., :2].mean((1, 2, 3))
+            return torch.stack([-left, left], 1)
+
+    pixels = torch.zeros(2, 1, 4, 4, dtype=torch.uint8)
+    pixels[0, ..., 2:] = 200  # bright on the right: class 1 by both halves, class 0 by the left
+    pixels[1, ..., 2:] = 80
+    images, plain = Images(pixels, torch.tensor([1, 0])), Pixels(torch.full((1, 1, 1, 1), 60.0), torch.ones(1, 1, 1, 1))
+    assert evaluate(LeftHalf(), images, plain)[1] == 0.5
+    assert evaluate(LeftHalf(), images, plain, flip_average=True)[1] == 1.0
+
+
+def test_maps_of_flips_are_flipped_back():
+    levels = torch.randint(0, 256, (3, 2, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    labels = (levels[:, 1] > levels[:, 0]).long()
+    images, plain = Images(levels, labels), Pixels(torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1))
+    assert evaluate(nn.Identity(), images, plain, flip_average=True)[1] == 1.0
+
+
 def test_weight_decay_spares_biases_and_norms():
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Linear(2, 2))
     decayed, spared = make_optimizer(model, Recipe(weight_decay=0.1)).param_groups
     assert [p.ndim for p in decayed["params"]] == [4, 2]
     assert (decayed["weight_decay"], spared["weight_decay"]) == (0.1, 0.0)
     assert len(spared["params"]) == 4
+    everything = make_optimizer(model, Recipe(weight_decay=0.1, decayed="all")).param_groups
+    assert [group["weight_decay"] for group in everything] == [0.1, 0.1]
     assert isinstance(make_optimizer(model, Recipe(optimizer="adamw")), torch.optim.AdamW)
     with pytest.raises(SkipstoneError, match="ReLU has no trainable parameter: nothing to train"):
         make_optimizer(nn.ReLU(), Recipe())

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.literals import literal, split
-from skipstone.runs.records import Optimizer, Precision, Recipe, RunSpec, Schedule
+from skipstone.runs.records import Decayed, Optimizer, Padding, Precision, Recipe, RunSpec, Schedule
 from skipstone.runs.stopping import StopRule
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ _INPUT = (
     "for each of the network's inputs."
 )
 
+_EPOCHS = 15
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 Target = Annotated[str, Parameter(help=_FORMS)]
@@ -45,6 +46,13 @@ DataFolder = Annotated[
     Path | None,
     Parameter(
         help="Where CIFAR's binary version lies, a folder or the archive; fetched from its official address otherwise."
+    ),
+]
+RecipeName = Annotated[
+    str | None,
+    Parameter(
+        help="A recipe by name (fast, he2015, huang2016), or a TOML file with the fields below (lr = 0.05), and "
+        "perhaps network and epochs, as skipstone search writes it; flags win over it."
     ),
 ]
 Patience = Annotated[
@@ -94,6 +102,7 @@ class RecipeFlags:
     momentum: Annotated[float | None, _help("SGD's momentum. Default 0.9.")] = None
     nesterov: Annotated[bool | None, _help("Nesterov's form of it. On by default.", "--no-nesterov")] = None
     weight_decay: Annotated[float | None, _help("Not on biases and normalisation. Default 5e-4.")] = None
+    decayed: Annotated[Decayed | None, _help("weights (default), or all: biases and normalisation too.")] = None
     schedule: Annotated[Schedule | None, _help("one-cycle (default), cosine, step or constant.")] = None
     warmup: Annotated[float | None, _help("Share of all steps in which the rate rises. Default 0.2.")] = None
     batch_size: Annotated[int | None, _help("Images a step. Default 128.")] = None
@@ -102,8 +111,14 @@ class RecipeFlags:
         Literal["auto", "none", "crop", "crop-flip"] | None,
         _help("auto (default: crop-flip on CIFAR, none on digits), none, crop or crop-flip."),
     ] = None
+    padding: Annotated[Padding | None, _help("Around crops: reflect (default) or zeros.")] = None
+    flip_average: Annotated[
+        bool | None, _help("Test each image with its mirror image. Off by default.", "--no-flip-average")
+    ] = None
     clip: Annotated[float | None, _help("Largest norm of the whole gradient. Default: none.")] = None
-    precision: Annotated[Precision | None, _help("fp32 (default) or bf16 (autocast).")] = None
+    precision: Annotated[
+        Precision | None, _help("fp32 (default), bf16 (autocast), or auto: bf16 where the device computes in it.")
+    ] = None
 
     def given(self) -> dict[str, Any]:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -111,12 +126,29 @@ class RecipeFlags:
 
 
 def base_spec(
-    flags: RecipeFlags | None, options: list[str] | None, data_dir: Path | None, patience: int | None, **fields: Any
+    flags: RecipeFlags | None,
+    options: list[str] | None,
+    data_dir: Path | None,
+    patience: int | None,
+    recipe: str | None = None,
+    *,
+    epochs: int | None,
+    **fields: Any,
 ) -> RunSpec:
-    """What the runs of a command have in common, from its flags; `fields` are the spec's own."""
+    """What the runs of a command have in common, from its flags; `fields` are the spec's own.
+
+    Of a recipe its settings and its epochs are taken: which networks are trained, the command says.
+    """
+    from skipstone.runs.recipe_file import read_setup, recipe_path
+
+    given = (flags or RecipeFlags()).given()
+    setup: dict[str, Any] = {"recipe": replace(Recipe(), **given)}
+    if recipe:
+        setup = read_setup(recipe_path(recipe), given)
     return RunSpec(
         data_dir=str(data_dir) if data_dir else None,
-        recipe=replace(Recipe(), **(flags or RecipeFlags()).given()),
+        recipe=setup["recipe"],
+        epochs=setup.get("epochs", _EPOCHS) if epochs is None else epochs,
         options=dict(map(assignment, options or [])),
         stop=StopRule(patience),
         **fields,

@@ -2,14 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from skipstone.cli import arguments, output
 from skipstone.core.codec import encode
-from skipstone.core.errors import printable
+from skipstone.core.errors import SkipstoneError, printable
 from skipstone.core.literals import split
+from skipstone.experiments.comparison import Match
 from skipstone.runs.variants import parse_variant
 
 
@@ -20,12 +21,14 @@ def run(
     data: arguments.Data = "digits",
     data_dir: arguments.DataFolder = None,
     seeds: int = 3,
-    epochs: int = 15,
+    epochs: int | None = None,
     options: Annotated[list[str] | None, Parameter(name=["--option", "--options"], negative="")] = None,
     vary: Annotated[list[str] | None, Parameter(negative="")] = None,
     variant: Annotated[list[str] | None, Parameter(negative="", consume_multiple=False)] = None,
     against: str = "",
-    match: Literal["epochs", "macs", "time"] = "epochs",
+    match: Match | None = None,
+    budget: str | None = None,
+    recipe: arguments.RecipeName = None,
     plan_only: Annotated[bool, Parameter(name="--plan")] = False,
     workers: int | None = None,
     device: str = "cpu",
@@ -52,7 +55,7 @@ def run(
     seeds
         How many seeds a network, counted from 0.
     epochs
-        Epochs a run.
+        Epochs a run. Default: those of the recipe, if it has any, or 15.
     options
         An argument of every network, as name=value (width=8); may be repeated.
     vary
@@ -66,7 +69,9 @@ def run(
         before the results are seen.
     match
         What the networks get equally much of: epochs, macs (training multiply-adds) or time. --epochs are then the
-        first network's, and the others' are chosen to match, by a few measured steps.
+        first network's, and the others' are chosen to match, by a few measured steps. Default: epochs.
+    budget
+        What a run may take, as 90s, 10m or 2h, in place of --epochs: each network gets as many epochs as fit.
     plan_only
         Train nothing: print the runs, their time and memory measured by a few steps, and what difference the seeds
         could resolve.
@@ -89,7 +94,7 @@ def run(
 
     runner = (where or arguments.RunnerFlags()).make(workers)
     base = arguments.base_spec(
-        flags, options, data_dir, patience,
+        flags, options, data_dir, patience, recipe,
         data=data, epochs=epochs, device=device, val_fraction=val_fraction, split_seed=split_seed,
     )  # fmt: skip
     names = [name for text in models for name in split(text)]
@@ -97,7 +102,8 @@ def run(
     specs = plan(names, out=out, base=base, seeds=seeds, vary=varied, variants=list(map(parse_variant, variant or [])))
     if against:
         demand_known(specs, against)
-    specs = matched(specs, match, out, keep=not plan_only)
+    by, seconds = _fairness(match, budget, epochs)
+    specs = matched(specs, by, out, budget=seconds, keep=not plan_only)
     if plan_only:
         found = forecast(specs, workers=workers)
         print(json.dumps(encode(found), indent=1) if format == "json" else forecast_text(found))
@@ -105,7 +111,7 @@ def run(
     counts = sorted({spec.epochs for spec in specs})
     title = f"{len(specs)} runs of {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} epochs on {data}"
     with watched(specs, title, (logs or arguments.LoggingFlags()).logging()) as watch:
-        comparison = compare(specs, out, against=against, match=match, runner=runner, watch=watch)
+        comparison = compare(specs, out, against=against, match=by, runner=runner, watch=watch)
     if any(outcome.status == "interrupted" for outcome in comparison.outcomes):
         raise KeyboardInterrupt
     report = write_report(out)
@@ -115,3 +121,12 @@ def run(
         output.show_comparison(comparison)
         print(printable(f"report: {report}"))
     return 0 if comparison.complete else 1
+
+
+def _fairness(match: Match | None, budget: str | None, epochs: int | None) -> tuple[Match, float | None]:
+    """What the networks get equally much of, and how many seconds of it, if a budget says so."""
+    if budget is None:
+        return match or "epochs", None
+    if epochs is not None:
+        raise SkipstoneError("--epochs and --budget both say how long a run is; give one of them")
+    return match or "time", arguments.seconds(budget)

@@ -33,7 +33,7 @@ def run(
     val_fraction: float | None = None,
     split_seed: int | None = None,
     patience: arguments.Patience = None,
-    recipe: Path | None = None,
+    recipe: arguments.RecipeName = None,
     flags: Annotated[arguments.RecipeFlags | None, Parameter(name="*")] = None,
     logs: Annotated[arguments.LoggingFlags | None, Parameter(name="*")] = None,
     resume: Annotated[bool, Parameter(negative="")] = False,
@@ -73,9 +73,6 @@ def run(
         Share of the training images held out for validation. Default 0.1.
     split_seed
         Which images those are. Default 0.
-    recipe
-        A TOML file with the fields below (lr = 0.05), and perhaps the network, as skipstone search writes it; flags
-        win over it.
     resume
         Go on with the run in --out. Other flags are not needed, and if given must be those of the run.
     format
@@ -131,12 +128,14 @@ def summary(spec: RunSpec, result: RunResult) -> str:
     return "\n".join(lines)
 
 
-def _spec(out: str, given: dict[str, Any], recipe: Path | None, flags: arguments.RecipeFlags, resume: bool) -> RunSpec:
+def _spec(out: str, given: dict[str, Any], recipe: str | None, flags: arguments.RecipeFlags, resume: bool) -> RunSpec:
     """What flags say, over what the recipe's file says, over what the run to resume was asked for."""
-    from skipstone.runs.recipe_file import override, read_setup
+    from skipstone.runs.recipe_file import override, read_setup, recipe_path
 
     base = replace(read_asked(Path(out)), out=out) if resume else RunSpec(out=out)
-    filed = read_setup(recipe, flags.given()) if recipe else {"recipe": override(base.recipe, flags.given())}
+    filed = (
+        read_setup(recipe_path(recipe), flags.given()) if recipe else {"recipe": override(base.recipe, flags.given())}
+    )
     if "model" in given:  # another network than the file's has other options
         filed = {"recipe": filed["recipe"]}
     if not resume and "model" not in {**filed, **given}:

@@ -59,8 +59,9 @@ class Batches:
     smaller than `batch_size` is one batch. `part` (k, n) gives the k-th of n parts of every batch, counted from 0, as
     equal as they can be: n processes that take one each see what a single one sees.
 
-    Augmentation: the set is held once, padded by reflection (by an eighth of the height: 4 at 32, 1 at 8), and once
-    more mirrored; a window view over both then makes any crop of any image an index, so that a batch is one gather.
+    Augmentation: the set is held once, padded (by an eighth of the height: 4 at 32, 1 at 8; by reflection, or with
+    zeros, which are black and not the mean), and once more mirrored; a window view over both then makes any crop of any
+    image an index, so that a batch is one gather.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Batches:
         batch_size: int,
         *,
         augmentation: Literal["none", "crop", "crop-flip"] = "none",
+        padding: Literal["reflect", "zeros"] = "reflect",
         pixels: Pixels | None = None,
         seed: int = 0,
         device: torch.device | str = "cpu",
@@ -92,7 +94,7 @@ class Batches:
         elif len(self._shape) != 3:
             raise DataError(f"augmentation {augmentation!r} is of images (C, H, W), and these inputs are {self._shape}")
         else:
-            self._windows = _windows(images.pixels, self._padding, self._flip, device)
+            self._windows = _windows(images.pixels, self._padding, padding, self._flip, device)
 
     def lay_out(self, *, channels_last: bool) -> None:
         """Choose the memory layout of what `epoch` gives."""
@@ -127,12 +129,14 @@ def mixed_seed(*words: int) -> int:
     return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def _windows(pixels_NCHW: Tensor, padding: int, flip: bool, device: torch.device) -> Tensor:
+def _windows(pixels_NCHW: Tensor, padding: int, mode: str, flip: bool, device: torch.device) -> Tensor:
     """A view (N or 2N, 2P+1, 2P+1, H, W*C): entry [i, y, x] is image i's crop whose corner is (y, x)."""
     _, channels, height, width = pixels_NCHW.shape
     source = pixels_NCHW.permute(0, 2, 3, 1).numpy()
     sides = (padding, padding)
-    padded = torch.from_numpy(np.pad(source, ((0, 0), sides, sides, (0, 0)), mode="reflect"))
+    around = ((0, 0), sides, sides, (0, 0))
+    # Constant means black.
+    padded = torch.from_numpy(np.pad(source, around, mode="reflect" if mode == "reflect" else "constant"))
     buffer = torch.cat([padded, padded.flip(2)]) if flip else padded.contiguous()
     buffer = buffer.to(device)
     row = (width + 2 * padding) * channels

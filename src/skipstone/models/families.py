@@ -34,6 +34,14 @@ FAMILIES: tuple[Family, ...] = (
         summary="three stages of 3x3 convolutions without skips, depth 6n+2",
         paper="He 2015, arXiv 1512.03385, section 4.2",
     ),
+    Family(  # before the family below, whose pattern its name would fit too
+        form="resnet9",
+        pattern=r"resnet9",
+        builder=f"{_HERE}.resnet9:resnet9",
+        names=("resnet9",),
+        summary="few and wide layers for fast training, two residual units",
+        paper="Page 2018, How to train your ResNet",
+    ),
     Family(
         form="resnet{depth}",
         pattern=r"resnet(\d+)",

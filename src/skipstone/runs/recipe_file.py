@@ -1,7 +1,7 @@
 """Recipes as TOML files: the keys are the fields of `Recipe`, whatever is left out keeps its default.
 
 A file may say besides, in a table `[network]`, which network it is for: `model`, `edits`, and its `options`; and in
-`[run]` for how many `epochs`. `skipstone search` writes such files.
+`[run]` for how many `epochs`. `skipstone search` writes such files; those in `recipes/` go by their names.
 """
 
 import json
@@ -17,6 +17,25 @@ from skipstone.runs.records import Recipe, RunSpec
 
 _NETWORK = ("model", "options", "edits")
 _RUN = ("epochs",)
+_SHIPPED = Path(__file__).parent / "recipes"
+
+
+def named_recipes() -> tuple[str, ...]:
+    """The recipes that come with the package: our own fast one, and papers' by author and year."""
+    return tuple(sorted(file.stem for file in _SHIPPED.glob("*.toml")))
+
+
+def recipe_path(text: str) -> Path:
+    """The file of a recipe that is named by its path, or by one of `named_recipes`.
+
+    Raises:
+        UnknownNameError: there is no such file, and no such name.
+    """
+    if (path := Path(text)).exists() or path.suffix == ".toml" or len(path.parts) > 1:
+        return path
+    if text not in named_recipes():
+        raise UnknownNameError("recipe", text, named_recipes())
+    return _SHIPPED / f"{text}.toml"
 
 
 def read_recipe(path: str | Path, overrides: Mapping[str, object] | None = None) -> Recipe:

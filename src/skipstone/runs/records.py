@@ -42,7 +42,9 @@ RESULT_FILE = "result.json"
 Optimizer = Literal["sgd", "adamw"]
 Schedule = Literal["one-cycle", "cosine", "step", "constant"]
 Augmentation = Literal["auto", "none", "crop", "crop-flip"]
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "bf16", "auto"]
+Padding = Literal["reflect", "zeros"]
+Decayed = Literal["weights", "all"]
 R = TypeVar("R")
 
 
@@ -54,7 +56,9 @@ class Recipe:
     zero, `cosine` along half a cosine, `step` by 10 after half and after three quarters of all steps, `constant` not
     at all. `augmentation` "auto" is crop-flip on CIFAR and none on digits, where a mirrored 2 is no digit. `clip`
     bounds the norm of the whole gradient. `momentum` and `nesterov` are SGD's; AdamW takes torch's own betas.
-    Weight decay leaves biases and normalisation parameters alone.
+    Weight decay leaves biases and normalisation parameters alone, unless `decayed` is "all". `padding` is what crops
+    are taken from beyond the edge. `precision` "auto" is bf16 where the device computes in it, else fp32.
+    `flip_average` tests each image with its mirror image: the mean of their logits; validation is without.
     """
 
     optimizer: Optimizer = "sgd"
@@ -62,11 +66,14 @@ class Recipe:
     momentum: float = 0.9
     nesterov: bool = True
     weight_decay: float = 5e-4
+    decayed: Decayed = "weights"
     schedule: Schedule = "one-cycle"
     warmup: float = 0.2
     batch_size: int = 128
     label_smoothing: float = 0.0
     augmentation: Augmentation = "auto"
+    padding: Padding = "reflect"
+    flip_average: bool = False
     clip: float | None = None
     precision: Precision = "fp32"
 

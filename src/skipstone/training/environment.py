@@ -13,8 +13,8 @@ from skipstone.core.codec import Json
 _PACKAGES = ("skipstone", "torch", "numpy", "lightning-fabric", "scikit-learn")
 
 
-def describe(device: torch.device, augmentation: str) -> Json:
-    """Versions, processor, threads and device, and what the recipe's "auto" augmentation came to."""
+def describe(device: torch.device, augmentation: str, precision: str) -> Json:
+    """Versions, processor, threads and device, and what the recipe's "auto" augmentation and precision came to."""
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
@@ -27,6 +27,7 @@ def describe(device: torch.device, augmentation: str) -> Json:
         "device": str(device),
         "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
         "augmentation": augmentation,
+        "precision": precision,
     }
 
 

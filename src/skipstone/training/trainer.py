@@ -20,7 +20,7 @@ from skipstone.runs.stopping import ending, lowest_loss_epoch
 from skipstone.training.checkpoint import CheckpointError, pack, unpack
 from skipstone.training.environment import describe
 from skipstone.training.evaluate import evaluate
-from skipstone.training.fabric import make_fabric
+from skipstone.training.fabric import make_fabric, precision_on
 from skipstone.training.loop import Loop, StepWatch
 from skipstone.training.memory import keep_freed_memory
 from skipstone.training.model import Builder, build_model
@@ -29,7 +29,7 @@ from skipstone.training.progress import Progress, Silent
 from skipstone.training.ranks import ALONE, Ranks, joined
 from skipstone.training.synced_norm import sync_norms
 from skipstone.training.torchrun import launch
-from skipstone.training.trial import Bench, lay_out, seeded_build
+from skipstone.training.trial import Bench, fit_whitening, lay_out, seeded_build
 
 
 def train(
@@ -110,21 +110,27 @@ class Run:
         shape, classes = self.data.shape, self.data.num_classes
         if build is build_model:
             build = partial(build_model, label_shape=self.data.label_shape)
-        self.build: Callable[[], nn.Module] = lambda: seeded_build(lambda: build(spec, shape, classes), spec.seed)
+        pixels = Pixels.of(self.data.train)
+        self.build: Callable[[], nn.Module] = lambda: fit_whitening(
+            seeded_build(lambda: build(spec, shape, classes), spec.seed), pixels, self.data.train
+        )
         self.network = self.build()
         augmentation = self.data.augmentation_for(spec.recipe.augmentation)
         self.batches = Batches(
             self.data.train,
             spec.recipe.batch_size,
             augmentation=augmentation,
-            pixels=Pixels.of(self.data.train),
+            padding=spec.recipe.padding,
+            pixels=pixels,
             seed=spec.seed,
             device=device,
             part=ranks.part,
         )
         sample = permutation(len(self.data.train), spec.split_seed)[: len(self.data.val)]
         self.train_sample = self.data.train[sample]
-        self.environment = describe(device, augmentation) | {"data": self.data.digest()}
+        self.environment = describe(device, augmentation, precision_on(device.type, spec.recipe.precision)) | {
+            "data": self.data.digest()
+        }
         self.epochs: list[EpochRecord] = []
         self._best: bytes | memoryview = b""
 
@@ -254,8 +260,11 @@ class Run:
         # Measured sums may round otherwise in another process, and what ends a run must end it in all of them.
         return self.ranks.from_first(lambda: record), flow
 
-    def _measure(self, images: Images) -> tuple[float, float]:
-        return evaluate(self.loop.model, images, self.batches.pixels, self.ranks)
+    def _measure(self, images: Images, *, flip_average: bool = False) -> tuple[float, float]:
+        return evaluate(self.loop.model, images, self.batches.pixels, self.ranks, flip_average=flip_average)
+
+    def _tested(self) -> tuple[float, float]:
+        return self._measure(self.data.test, flip_average=self.spec.recipe.flip_average)
 
     def _recorded(self, step: int) -> list[int]:
         """For which epochs' flow records this step stands: 0 for the first of all, k for the last of epoch k."""
@@ -267,7 +276,7 @@ class Run:
     def _result(self) -> RunResult:
         began = time.perf_counter()
         tested = self._take_best() if self.spec.test else None
-        test_loss, test_accuracy = self._measure(self.data.test) if self.spec.test else (math.nan, math.nan)
+        test_loss, test_accuracy = self._tested() if self.spec.test else (math.nan, math.nan)
         best, last = best_epoch(self.epochs), self.epochs[-1]
         losses = [
             *([test_loss] if self.spec.test else []),

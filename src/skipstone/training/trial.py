@@ -14,8 +14,9 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
+from skipstone.blocks.parts.whitening import PATCH_IMAGES, Whitening
 from skipstone.core.errors import SkipstoneError
-from skipstone.data import Batches, Splits
+from skipstone.data import Batches, Images, Pixels, Splits
 from skipstone.data.batches import mixed_seed
 from skipstone.models.importing import ctrl_c, one_line
 from skipstone.runs.records import RunSpec
@@ -143,6 +144,14 @@ def seeded_build(build: Rebuild, seed: int) -> nn.Module:
     """The network as the run's seed initialises it."""
     with seeded(mixed_seed(seed, 0, MODEL_STREAM)):
         return build()
+
+
+def fit_whitening(network: nn.Module, pixels: Pixels, images: Images) -> nn.Module:
+    """The network, each `Whitening` in it fitted to the first training images as they are without augmentation."""
+    for module in network.modules():
+        if isinstance(module, Whitening):
+            module.fit(pixels.normalise(images.pixels[:PATCH_IMAGES]))
+    return network
 
 
 def _likes_channels_last(model: nn.Module) -> bool:

@@ -82,8 +82,11 @@ def avg_pool(kernel: int = 2, stride: int | None = None, *, round_up: bool = Tru
     return made
 
 
-def max_pool(kernel: int = 2, stride: int | None = None, *, padding: int = 0, dims: int = 2) -> nn.Module:
-    return _MAX_POOL[check_dims(dims)](kernel, stride, padding)
+def max_pool(
+    kernel: int = 2, stride: int | None = None, *, padding: int = 0, round_up: bool = False, dims: int = 2
+) -> nn.Module:
+    """Max pooling; odd sizes lose their last position, unless they are rounded up."""
+    return _MAX_POOL[check_dims(dims)](kernel, stride, padding, ceil_mode=round_up)
 
 
 def global_avg_pool(dims: int = 2) -> nn.Module:
