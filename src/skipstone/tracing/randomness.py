@@ -19,8 +19,12 @@ from torch import Tensor
 
 from skipstone.tracing.interpreter import hidden_generators
 
-# Whose threads draw nothing: our watchdog, what runs in every notebook, debuggers, progress bars.
-_SERVICES = ("skipstone.", "ipykernel", "IPython", "zmq", "tornado", "debugpy", "pydevd", "_pydev", "tqdm")
+# Whose threads draw nothing: our watchdog and what tells of a wait, torch's that hears from its compilers' processes
+# (to the end of the program, in torch 2.6), what runs in every notebook, debuggers, progress bars.
+_SERVICES = (
+    "skipstone.", "torch._inductor", "ipykernel", "IPython", "zmq", "tornado", "debugpy", "pydevd", "_pydev", "tqdm",
+    "rich",
+)  # fmt: skip
 
 
 @contextmanager
@@ -78,7 +82,9 @@ def alone() -> bool:
 
 
 def _may_draw(thread: threading.Thread) -> bool:
-    service = type(thread).__module__.startswith(_SERVICES) or thread.name == "IOPub"
+    # A thread of a class of theirs, or one that runs a function or a method of theirs.
+    makers = (type(thread).__module__, getattr(getattr(thread, "_target", None), "__module__", None) or "")
+    service = any(maker.startswith(_SERVICES) for maker in makers) or thread.name == "IOPub"
     return not service and thread is not threading.current_thread()
 
 
