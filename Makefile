@@ -44,7 +44,7 @@ zoo: $(INSTALLED)
 	$(BIN)/python -m pytest -q -m zoo
 
 ray: $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt ".[ray]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[train,ray]"
 	$(BIN)/python -m pytest -q -n 0 -o faulthandler_timeout=1200 -m ray
 
 extras: $(INSTALLED)
