@@ -1,12 +1,15 @@
 """Many small tensors as a few long ones, so that what a step did is read by few operations and not by a few a layer."""
 
 from collections.abc import Hashable, Iterator, Sequence
+from itertools import accumulate
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-_LONG = 1 << 20  # elements: beyond it an operation's own cost is nothing beside reading them
+from skipstone.flow.norms import Number
+
+_LONG = 1 << 18  # elements: what is read again and again is still in a core's own cache
 
 
 def buckets(tensors: Sequence[Tensor], kinds: Sequence[Hashable]) -> Iterator[list[int]]:
@@ -28,9 +31,15 @@ def joined(tensors: Sequence[Tensor]) -> Tensor:
     return torch.cat([tensor.detach().reshape(-1) for tensor in dense])
 
 
-def counts(flags: Tensor, sizes: Sequence[int]) -> Tensor:
-    """How many of each part's flags are set: (sum of sizes,) bool -> (parts,) int64, on the flags' device."""
-    parts = torch.split(flags, list(sizes))
+def counts(flags: Tensor, sizes: Sequence[int]) -> list[Number]:
+    """How many of each part's flags are set: (sum of sizes,) bool -> (parts,), off the CPU without waiting for it."""
     if flags.device.type == "cpu":  # NumPy counts the flags of a small layer in half the time
-        return torch.tensor([np.count_nonzero(part.numpy()) for part in parts])
-    return torch.stack([part.count_nonzero() for part in parts])
+        return [float(np.count_nonzero(part.numpy())) for part in torch.split(flags, list(sizes))]
+    return differences(flags, sizes)
+
+
+def differences(flags: Tensor, sizes: Sequence[int]) -> list[Number]:
+    """The same by a running count of all flags, few operations however many parts there are."""
+    running = nn.functional.pad(flags.cumsum(0), (1, 0))
+    ends = torch.stack([running[end] for end in accumulate(sizes, initial=0)])
+    return list(ends.diff().double().unbind())

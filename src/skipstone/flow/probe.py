@@ -1,7 +1,7 @@
 """A probe on a network: what one training step does to each layer, read at three moments of that step."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, distributed, nn
 
 from skipstone.flow.buckets import buckets, counts, joined
-from skipstone.flow.layers import find_layers
-from skipstone.flow.norms import norm_of, read, square_of, underflow, underflows
+from skipstone.flow.layers import Layer, find_layers
+from skipstone.flow.norms import Number, norm_at_once, norms_at_once, underflow, underflows
+from skipstone.flow.readings import Readings
 from skipstone.runs.flow import FlowRecord, LayerFlow
 
 Handle = torch.utils.hooks.RemovableHandle
@@ -43,11 +44,8 @@ class Probe:
 
     def _clear(self) -> None:
         self._deaf = False
-        self._squares: dict[int, float | Tensor] = {}
-        self._sizes: dict[int, list[float | Tensor]] = {}
-        self._under: dict[int, Tensor] = {}
-        self._norms: list[tuple[list[int], Tensor, Tensor]] = []  # of layers: their gradients' and their weights'
-        self._changes: list[tuple[list[int], Tensor, Tensor]] = []  # lengths; stayed, with a gradient, both
+        self._readings = Readings()
+        self._elements: dict[int, list[int]] = {}  # of each output of a layer
         self._before: list[_Weights] = []
 
     # ---- the forward and the backward pass
@@ -81,7 +79,19 @@ class Probe:
 
     def output_norms(self, scale: float = 1.0) -> dict[str, float]:
         """The norm of the gradient that came back to each layer's output so far, divided by `scale`."""
-        return {self.layers[index].name: float(square) ** 0.5 / scale for index, square in self._squares.items()}
+        return {self.layers[index].name: norm / scale for index, norm in self._arrived().items()}
+
+    def _arrived(self) -> dict[int, float]:
+        """The norm of the gradient at a layer's output; at all its outputs together where it was called again."""
+        return {index: math.hypot(*norms) for index, norms in self._readings.of("gradient at output").items()}
+
+    def _output_rms(self) -> dict[int, float]:
+        """The root mean square of a layer's output; of several, that of their mean square."""
+        return {
+            index: math.hypot(*(norm / size**0.5 for norm, size in zip(norms, self._elements[index], strict=True)))
+            / len(norms) ** 0.5
+            for index, norms in self._readings.of("output").items()
+        }
 
     def stop_listening(self) -> None:
         """Whatever goes back from here on (another pass over the same graph) is no part of the step."""
@@ -91,15 +101,17 @@ class Probe:
         def add(gradient: Tensor) -> None:
             if self._deaf:
                 return
-            self._squares[index] = self._squares.get(index, 0.0) + square_of(gradient)
+            self._readings.add("gradient at output", index, norm_at_once(gradient))
             if underflows(gradient):
-                self._under[index] = underflow(gradient)
+                self._readings.add("underflow", index, underflow(gradient))
 
         def on_output(module: nn.Module, inputs: object, output: object) -> None:
             if torch.compiler.is_compiling() or not isinstance(output, Tensor) or not output.requires_grad:
                 return
             real = 2 if output.is_complex() else 1
-            self._sizes.setdefault(index, []).append(square_of(output) / max(1, real * output.numel()))
+            self._elements.setdefault(index, []).append(max(1, real * output.numel()))
+            # Not later: the next operation may overwrite it, and what was just written is read fastest.
+            self._readings.add("output", index, norm_at_once(output))
             output.register_hook(add)  # type: ignore[no-untyped-call]
 
         return on_output
@@ -107,23 +119,27 @@ class Probe:
     @property
     def went_back(self) -> bool:
         """Did a gradient arrive at an output since the step began?"""
-        return bool(self._squares)
+        return self._readings.has("gradient at output")
 
     @property
     def has_no_gradients(self) -> bool:
         """Has no weight a gradient at present?"""
         return all(layer.weight.grad is None for layer in self.layers)
 
-    def gradients(self, only: Iterable[nn.Parameter] | None = None, *, scale: float = 1.0) -> None:
+    def gradients(self, only: Iterable[nn.Parameter] | None = None, *, scale: Number = 1.0) -> None:
         """Read the weights' gradients, divided by `scale`, and the weights; call after the backward pass.
 
         Those of `only` alone, if given: the parameters of one optimizer of several.
         """
         self.close()
         chosen = self._chosen(only)
-        grads = norm_of([self.layers[index].weight.grad for index in chosen]) / scale
-        weights = norm_of([self.layers[index].weight for index in chosen])
-        self._norms.append((chosen, grads, weights))
+        layers = [self.layers[index] for index in chosen]
+        self._add_gradients(chosen, norms_at_once([layer.weight.grad for layer in layers]), scale)
+        self._readings.add_all("weight", chosen, norms_at_once([layer.weight for layer in layers]))
+
+    def _add_gradients(self, indices: Sequence[int], found: Sequence[Number], scale: Number) -> None:
+        self._readings.add_all("gradient", indices, found)
+        self._readings.add_all("scale", indices, [scale] * len(indices))
 
     def _chosen(self, only: Iterable[nn.Parameter] | None) -> list[int]:
         wanted = None if only is None else set(map(id, only))
@@ -134,13 +150,16 @@ class Probe:
 
         The loss is the mean over ranks, whose gradients at outputs are 1 / ranks of what a rank by itself sees.
         """
-        if not self._squares or not distributed.is_available() or not distributed.is_initialized():
+        if not self._watches_outputs or not distributed.is_available() or not distributed.is_initialized():
             return
-        ranks = distributed.get_world_size()
-        for index in sorted(self._squares):
-            square = torch.as_tensor(self._squares[index], dtype=torch.float64).clone()
-            distributed.all_reduce(square)
-            self._squares[index] = square / ranks**2
+        ranks, own = distributed.get_world_size(), self._arrived()
+        device = self.layers[0].weight.device if self.layers else torch.device("cpu")
+        # Of all layers, in one go: what one rank did not call another may have.
+        seen = [[own.get(index, 0.0) ** 2, float(index in own)] for index in range(len(self.layers))]
+        sums = torch.tensor(seen, dtype=torch.float64, device=device)
+        distributed.all_reduce(sums)
+        rows = {k: square**0.5 / ranks for k, (square, count) in enumerate(sums.tolist()) if count}
+        self._readings.put("gradient at output", rows)
 
     # ---- the optimizer's step
 
@@ -151,84 +170,86 @@ class Probe:
         yield
         self.after_step()
 
-    def before_step(self, only: Iterable[nn.Parameter] | None = None, *, closure: bool = False) -> None:
-        """Keep a copy of the weights; of those of `only` alone, if given.
+    def before_step(
+        self, only: Iterable[nn.Parameter] | None = None, *, closure: bool = False, scale: Number = 1.0
+    ) -> None:
+        """Keep a copy of the weights; of those of `only` alone, if given. What `gradients` has not read, this does.
 
         With `closure` the step makes its gradients itself, and they are read behind it.
         """
+        self.close()
         chosen = self._chosen(only)
         weights = [self.layers[index].weight for index in chosen]
         # A fused or user-made optimizer may write into .grad, so what counts is read now.
         grads = [None if closure else weight.grad for weight in weights]
         for places in buckets(weights, [grad is None for grad in grads]):
-            own = [grad for k in places if (grad := grads[k]) is not None]
-            meant = joined(own).bool() if own else None
-            self._before.append(_Weights([chosen[k] for k in places], joined([weights[k] for k in places]), meant))
+            indices, own = [chosen[k] for k in places], [grad for k in places if (grad := grads[k]) is not None]
+            values, sizes = joined([weights[k] for k in places]), [weights[k].numel() for k in places]
+            unread = not closure and not self._readings.has("gradient", indices[0])
+            if unread:
+                self._readings.add_all("weight", indices, norms_at_once(torch.split(values, sizes)))
+            meant = None
+            if own:
+                gradient = joined(own)
+                meant = gradient.bool()
+            if unread:
+                found = norms_at_once(torch.split(gradient, sizes)) if own else [0.0] * len(indices)
+                self._add_gradients(indices, found, scale)
+            self._before.append(_Weights(indices, values, meant))
 
     def after_step(self) -> None:
         """Read what the step did to the weights of `before_step`, and let their copies go."""
         for held in self._before:
             weights = [self.layers[index].weight for index in held.indices]
             sizes, change = [weight.numel() for weight in weights], _difference(held.values, joined(weights))
-            lengths = norm_of(torch.split(change, sizes))
+            self._readings.add_all("change", held.indices, norms_at_once(torch.split(change, sizes)))
             grads = [grad for weight in weights if (grad := weight.grad) is not None]
             if held.meant is None and len(grads) == len(weights):
                 held.meant = joined(grads).bool()
             moved = change.bool()
-            rows = [~moved] if held.meant is None else [~moved, held.meant, held.meant > moved]
-            self._changes.append((held.indices, lengths, torch.stack([counts(row, sizes) for row in rows])))
+            rows = {"stayed": ~moved}
+            if held.meant is not None:
+                rows |= {"meant": held.meant, "lost": held.meant > moved}
+            for name, row in rows.items():
+                self._readings.add_all(name, held.indices, counts(row, sizes))
         self._before = []
 
     # ---- what was read
 
     def record(self, *, epoch: int = 0, step: int = 0, output_scale: float = 1.0) -> FlowRecord:
         """What was read. The gradients at outputs are divided by `output_scale`."""
-        seen = {index for indices, _, _ in self._norms for index in indices}
-        if missing := [layer.weight for index, layer in enumerate(self.layers) if index not in seen]:
-            self.gradients(missing)
-        norms = {
-            index: pair
-            for indices, grads, weights in self._norms
-            for index, pair in zip(indices, zip(*read([grads, weights]), strict=True), strict=True)
-        }
-        changes = {
-            index: (length, shares)
-            for indices, lengths, found in self._changes
-            for index, length, shares in zip(indices, lengths.tolist(), found.T.tolist(), strict=True)
-        }
-        rows = [self._row(i, norms[i], changes.get(i, (None, None)), output_scale) for i in range(len(self.layers))]
+        unread = [layer.weight for k, layer in enumerate(self.layers) if not self._readings.has("gradient", k)]
+        if unread:
+            self.gradients(unread)
+        columns = {name: self._readings.of(name) for name in _ROW}
+        arrived, sizes = self._arrived(), self._output_rms()
+        rows = []
+        for index, layer in enumerate(self.layers):
+            read = {name: column[index][-1] for name, column in columns.items() if index in column}
+            came = arrived.get(index, 0.0 if index in sizes else None)  # 0 where it ran and nothing came back
+            rows.append(_row(layer, read, None if came is None else came / output_scale, sizes.get(index)))
         return FlowRecord(epoch, step, tuple(rows), frozen=self.frozen)
 
-    def _row(
-        self, index: int, norms: tuple[float, float], change: tuple[float, list[int]] | tuple[None, None], scale: float
-    ) -> LayerFlow:
-        layer, (grad, weight), (update, counted) = self.layers[index], norms, change
-        elements = layer.weight.numel()
-        sizes, under = self._sizes.get(index), self._under.get(index)
-        lost, stayed = _shares(counted, elements)
-        return LayerFlow(
-            layer.name, layer.kind, grad, weight, lost,
-            _output_norm(self._squares.get(index), sizes, scale),
-            elements, str(layer.weight.dtype).removeprefix("torch."),
-            update, stayed,
-            None if sizes is None else (sum(map(float, sizes)) / len(sizes)) ** 0.5,
-            None if under is None or bool(under.isnan()) else float(under),
-        )  # fmt: skip
+
+_ROW = ("gradient", "scale", "weight", "change", "stayed", "meant", "lost", "underflow")
 
 
-def _output_norm(square: float | Tensor | None, sizes: list[float | Tensor] | None, scale: float) -> float | None:
-    """0 where the layer ran and nothing came back to it, None where it was not seen to run."""
-    if square is None:
-        return None if sizes is None else 0.0
-    return math.sqrt(square) / scale
-
-
-def _shares(counted: list[int] | None, elements: int) -> tuple[float | None, float | None]:
-    """(lost updates, unmoved) of a weight."""
-    if counted is None:
-        return None, None
-    stayed, *rest = counted
-    return (rest[1] / rest[0] if rest and rest[0] else None), stayed / max(1, elements)
+def _row(layer: Layer, read: Mapping[str, float], arrived: float | None, rms: float | None) -> LayerFlow:
+    elements, under = layer.weight.numel(), read.get("underflow", math.nan)
+    return LayerFlow(
+        layer.name,
+        layer.kind,
+        read["gradient"] / read["scale"],
+        read["weight"],
+        read["lost"] / read["meant"] if read.get("meant") else None,
+        arrived,
+        elements,
+        str(layer.weight.dtype).removeprefix("torch."),
+        read.get("change"),
+        read["stayed"] / max(1, elements) if "stayed" in read else None,
+        rms,
+        None if math.isnan(under) else under,
+    )
 
 
 def _difference(before: Tensor, after: Tensor) -> Tensor:

@@ -125,10 +125,12 @@ class Watch:
             self._rerun.keep(args, kwargs, [*self._hooks, *self._probe.handles])
 
     def _watched_now(self, module: nn.Module) -> bool:
-        compiling = torch.compiler.is_compiling()
-        return not compiling and self._due and module.training and torch.is_grad_enabled() and not at_work()
+        not_run = torch.compiler.is_compiling() or _is_captured()
+        return not not_run and self._due and module.training and torch.is_grad_enabled() and not at_work()
 
     def _before_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        if _is_captured():
+            return
         if id(optimizer) in self._stepped:
             self._finish_step()  # others were not asked to step this time
         if not self._due:
@@ -137,23 +139,20 @@ class Watch:
             self._probe.open(outputs=False)
         self._begun = True
         own = [p for group in optimizer.param_groups for p in group["params"]]
-        if not _closure(args, kwargs):  # else the gradients of this step are yet to come
-            self._read(optimizer, own)
-        self._probe.before_step(own, closure=bool(_closure(args, kwargs)))
+        # With a closure the gradients of this step are yet to come.
+        self._probe.before_step(own, closure=bool(_closure(args, kwargs)), scale=_scale_of(optimizer))
 
     def _after_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        if _is_captured():
+            return
         if self._due and self._begun:
             if _closure(args, kwargs):
-                self._read(optimizer, [p for group in optimizer.param_groups for p in group["params"]])
+                own = [p for group in optimizer.param_groups for p in group["params"]]
+                self._probe.gradients(own, scale=_scale_of(optimizer))
             self._probe.after_step()
         self._stepped.add(id(optimizer))
         if len(self._stepped) == len(self._optimizers):
             self._finish_step()
-
-    def _read(self, optimizer: torch.optim.Optimizer, own: Sequence[nn.Parameter]) -> None:
-        """The gradients as the step will take them. A fused optimizer under a scaler unscales them itself."""
-        scale = getattr(optimizer, "grad_scale", None)
-        self._probe.gradients(own, scale=1.0 if scale is None else float(scale))
 
     def _finish_step(self) -> None:
         if self._due and self._begun:
@@ -243,6 +242,18 @@ def watch(
         for handle in handles:
             handle.remove()
         seen.finish()
+
+
+def _scale_of(optimizer: torch.optim.Optimizer) -> float | torch.Tensor:
+    """By what the gradients are to be divided: a fused optimizer under a scaler unscales them itself."""
+    scale: torch.Tensor | None = getattr(optimizer, "grad_scale", None)
+    return 1.0 if scale is None else scale
+
+
+def _is_captured() -> bool:
+    """Is a CUDA graph being captured? Nothing runs then, and waiting for the device would break it."""
+    started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    return started and torch.cuda.is_current_stream_capturing()
 
 
 def _closure(args: Any, kwargs: Any) -> Callable[[], object] | None:
