@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import skipstone.flow.rounding as rounding
 from skipstone.core.errors import UnknownNameError
-from skipstone.flow import FORMATS, is_lost, largest_movable, threshold, update_example
+from skipstone.flow import FORMATS, is_lost, largest_movable, round_stochastically, threshold, update_example
 
 BOUND = 2.0**-39  # 1.819e-12
 
@@ -98,19 +98,96 @@ def test_largest_movable_parts_the_weights(dtype, update):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "ratio", "expected", "slack"),
+    ("dtype", "ratio", "expected"),
     [
-        (torch.bfloat16, 1e-3, 1.0, 0), (torch.bfloat16, 2.0**-9 * 0.999, 1.0, 0), (torch.bfloat16, 2e-3, 0.967, 0.01),
-        (torch.bfloat16, 4e-3, 0.0, 0), (torch.float16, 3e-4, 0.70, 0.02), (torch.float16, 1e-3, 0.0, 1e-3),
-        (torch.float32, 1e-3, 0.0, 0),
+        (torch.bfloat16, 1e-3, 1.0), (torch.bfloat16, 2.0**-9 * 0.999, 1.0), (torch.bfloat16, 2e-3, 0.967),
+        (torch.bfloat16, 2.0**-8 * 1.001, 0.0), (torch.bfloat16, 4e-3, 0.0), (torch.float16, 3e-4, 0.70),
+        (torch.float16, 1e-3, 0.0), (torch.float32, 1e-3, 0.0),
     ],
 )  # fmt: skip
-def test_share_of_relative_updates_lost(dtype, ratio, expected, slack):
+def test_share_of_relative_updates_lost(dtype, ratio, expected):
+    """The sheet's shares, of weights whose logarithms are spread evenly; 0 and 1 are exact, the others to a point.
+
+    Weighing every mantissa alike would not do: an update of 2e-3 is lost at 123 of bfloat16's 128, .961 of them, but
+    these hold .972 of the numbers (log2 of 1 + 122.5/128, and those that round up to the next power of two).
+    """
     generator = torch.Generator().manual_seed(0)
-    weights = torch.rand(20_000, generator=generator).exp2().to(dtype)  # logarithms evenly spread
+    weights = torch.rand(100_000, generator=generator).exp2().to(dtype)
     weights = weights * torch.randint(0, 2, weights.shape, generator=generator).mul(2).sub(1).to(dtype)
     updated = (weights.double() * (1 + ratio)).to(dtype)
-    assert float((updated == weights).double().mean()) == pytest.approx(expected, abs=slack)
+    lost = float((updated == weights).double().mean())
+    assert lost == pytest.approx(expected, abs=0 if expected in (0, 1) else 0.01)
+
+
+def test_every_mantissa_of_bfloat16():
+    """A step of 2e-3 of the weight is lost up to a mantissa of 1.953 = 2**-8 / 2e-3: the first 123 of 128."""
+    weights = (1 + torch.arange(128) / 128).bfloat16()
+    assert ((weights.double() * (1 + 2e-3)).bfloat16() == weights).tolist() == [True] * 123 + [False] * 5
+
+
+@pytest.mark.parametrize(("dtype", "share"), [(torch.bfloat16, 0.776), (torch.float16, 0.216), (torch.float32, 0.0)])
+def test_normal_weights_freeze_under_everyday_steps(dtype, share):
+    """Weights and steps normal, a thousandth in root mean square: Karpathy's rule of 1e-3 stagnates in bfloat16."""
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.randn(400_000, generator=generator).to(dtype)
+    steps = (torch.randn(400_000, generator=generator) * 1e-3).to(dtype)
+    assert float((weights + steps == weights).double().mean()) == pytest.approx(share, abs=2e-3)
+
+
+def test_a_thousand_small_steps_round_to_none_or_add_up():
+    """1 + 1000 steps of 1e-3: bfloat16 stays at 1, float32 ends at 2.000047, stochastic rounding at 2 on average."""
+    nearest, single = torch.ones((), dtype=torch.bfloat16), torch.ones(())
+    for _ in range(1000):
+        nearest, single = nearest + 1e-3, single + 1e-3
+    assert float(nearest) == 1.0
+    assert float(single) == pytest.approx(2.000047, abs=5e-7)
+
+    random, runs = torch.Generator().manual_seed(0), 1000
+    values = torch.ones(runs, dtype=torch.float64)
+    for _ in range(1000):
+        values = round_stochastically(values + 1e-3, random=random).double()
+    spread = float(values.std())
+    assert spread == pytest.approx(0.084, rel=0.05)
+    assert float(values.mean()) == pytest.approx(2, abs=3 * spread / runs**0.5)  # +-.008; the sheet has 1.9999
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+def test_one_stochastic_rounding(dtype):
+    """To one of the two neighbours, right on average, with the deviation gap * sqrt(f (1 - f)): .00261 at 1 + 1e-3."""
+    value, random = 1 + 2.0**-10, torch.Generator().manual_seed(0)
+    form = FORMATS[dtype]
+    values = torch.full((200_000,), value, dtype=torch.float64)
+    rounded = round_stochastically(values, dtype, random=random)
+    assert rounded.dtype == form.dtype
+    gap = 2.0 ** (1 - form.bits)
+    f = (value - 1) / gap % 1
+    spread = gap * math.sqrt(f * (1 - f))
+    assert set(rounded.double().tolist()) == ({value} if f == 0 else {1.0, 1.0 + gap})
+    assert float(rounded.double().mean()) == pytest.approx(value, abs=4 * spread / 200_000**0.5)
+    assert float(rounded.double().std()) == pytest.approx(spread, rel=0.01)
+    assert 2.0**-7 * math.sqrt(0.128 * 0.872) == pytest.approx(0.00261, abs=5e-6)
+
+
+@pytest.mark.parametrize("value", [0.0, -0.0, 1.5, -(2.0**-133), 3.3895313892515355e38, float("inf"), float("-inf")])
+def test_what_the_format_holds_is_not_rounded(value):
+    values = torch.full((100,), value, dtype=torch.float64)
+    assert torch.equal(round_stochastically(values).double(), values)
+
+
+def test_float16_flushes_what_bfloat16_holds():
+    """Up to 2**-25 a number is 0 in float16; the gradient behind 50 layers, 3.5e-20, is 3.49e-20 in bfloat16."""
+    edge = torch.tensor(2.0**-25)
+    assert edge.half() == 0
+    assert float(torch.nextafter(edge, edge + 1).half()) == 2.0**-24 == pytest.approx(5.96e-8, abs=5e-11)
+    vanished = torch.tensor(3.5e-20)
+    assert vanished.half() == 0
+    assert float(vanished.bfloat16()) == pytest.approx(3.49e-20, abs=5e-23)
+
+
+def test_squares_of_adam_underflow_below_1e_23():
+    """With the tiny eps that rescues it, Adam's g² is 0 in float32 for gradients below some 1e-23."""
+    assert torch.tensor(1e-22).square() > 0
+    assert torch.tensor(1e-23).square() == 0
 
 
 def test_adam_rescues_only_with_a_tiny_eps():

@@ -4,7 +4,16 @@ from skipstone.flow.layers import Layer, find_layers
 from skipstone.flow.measure import flow_of, gradient_flow
 from skipstone.flow.norms import lost_updates, norms, underflow, unmoved
 from skipstone.flow.probe import Probe
-from skipstone.flow.rounding import FORMATS, Format, UpdateExample, is_lost, largest_movable, threshold, update_example
+from skipstone.flow.rounding import (
+    FORMATS,
+    Format,
+    UpdateExample,
+    is_lost,
+    largest_movable,
+    round_stochastically,
+    threshold,
+    update_example,
+)
 from skipstone.flow.watching import Watch, watch
 
 __all__ = [
@@ -21,6 +30,7 @@ __all__ = [
     "largest_movable",
     "lost_updates",
     "norms",
+    "round_stochastically",
     "threshold",
     "underflow",
     "unmoved",

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from skipstone.core.errors import UnknownNameError
 
@@ -74,6 +75,25 @@ def largest_movable(update: float, dtype: str = "float32") -> float:
     # All |w| in [2**e, 2**(e+1)) move iff 2**(e-p) < held; the largest such e gives the bound 2**(e+1).
     mantissa, exponent = math.frexp(held)
     return math.ldexp(1.0, exponent - (mantissa == 0.5) + form.bits)
+
+
+def round_stochastically(values: Tensor, dtype: str = "bfloat16", *, random: torch.Generator | None = None) -> Tensor:
+    """`values` (any shape) in `dtype`, each up or down to a neighbour, up with the share of the gap that it is above.
+
+    Right on average, so that updates far below `threshold` add up where rounding to nearest loses every one of them
+    (Gupta et al. 2015, 1502.02551, section 3); one rounding has a standard deviation of gap * sqrt(f (1 - f)). For
+    studies: whether weights could be kept in 16 bits without a float32 copy. Costs about ten operations of torch.
+
+    >>> round_stochastically(torch.tensor([1.0, 0.5])).tolist()  # what the format holds stays
+    [1.0, 0.5]
+    """
+    form = _format(dtype)
+    exact = values.double()
+    exponent = (torch.frexp(exact).exponent - 1).clamp_min(form.smallest_exponent)
+    gap = torch.ldexp(torch.ones_like(exact), exponent - form.bits + 1)
+    below = (exact / gap).floor()
+    drawn = torch.rand(exact.shape, generator=random, dtype=exact.dtype, device=exact.device)
+    return ((below + (drawn < exact / gap - below)) * gap).to(form.dtype)
 
 
 @dataclass(frozen=True, slots=True)
