@@ -158,3 +158,15 @@ def test_a_loss_that_the_file_made_is_no_network(tmp_path, monkeypatch, capsys):
     out, err = capsys.readouterr()
     assert "train.py:Net" in out + err
     assert "criterion" not in out + err
+
+
+def test_what_ended_the_file_is_told_once_where_its_networks_are_checked(tmp_path, capsys):
+    (tmp_path / "net.py").write_text(
+        "import torch\nfrom torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self, width):\n"
+        "        super().__init__()\n        self.conv = nn.Conv2d(3, width, 1)\n\n    def forward(self, x):\n"
+        "        return x + self.conv(x)\n\n\nNet(4)(torch.zeros(1, 3, 8, 8))\n"
+    )
+    assert run(["check", str(tmp_path / "net.py")]) == 1
+    told = capsys.readouterr()
+    assert told.out.count("cannot add") == 1
+    assert "cannot add" not in told.err

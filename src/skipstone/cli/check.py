@@ -116,12 +116,14 @@ def _networks(
     if file is None:
         return dict.fromkeys(typed), 0
     from skipstone.integrations.whole_file import networks_of
+    from skipstone.programs.keras_building import culprit_of_building
 
     with output.aside():
         found = networks_of(file, inputs, mode, run=run)
     if found.stopped and say:
         output.note(f"{found.stopped}; what the file defined before that line is checked")
-        explain_building(found.error)
+        if found.error is not None and culprit_of_building(found.error) is not None:
+            explain_building(found.error)  # a network that was called is among those checked below
     for why in found.missing if say else ():
         output.note(f"not checked: {why}")
     incomplete = bool(found.stopped) or not found.networks
