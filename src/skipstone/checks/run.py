@@ -61,6 +61,8 @@ def faults_of(subject: Subject, select: Iterable[str] | None = None, ignore: Ite
         told = [found for found in told if found.fault.explains_all or found.rule.severity != "error"]
     names = {found.rule.name for found in told}
     told = [found for found in told if not names & _TOLD_BY_RULE.get(found.rule.name, frozenset())]
+    wrong = {found.fault.where.node for found in told if found.rule.severity == "error"}
+    told = [found for found in told if found.rule.severity != "warning" or found.fault.where.node not in wrong]
     told.sort(key=lambda found: (_ORDER[found.rule.severity], found.fault.where.node))
     return tuple(_slips(told))
 

@@ -53,7 +53,7 @@ class Pass:
     `result` is what the model returned, `outputs` its tensors in flattened order; `clone` the copy that ran, with its
     gradients; `leaves` what the backward pass would give gradients to; `read` the parameters that were read, each with
     whether that was inside a checkpoint; `registered` the ids of the weights that the copy knew of when it had run;
-    `keeps_graph`: behind its backward pass an attribute held what was made in it.
+    `keeps_graph`: behind its backward pass an attribute held what was made in it; `ops`: the operations that ran.
     """
 
     clone: RealClone
@@ -65,6 +65,7 @@ class Pass:
     registered: frozenset[int] = frozenset()
     read: Mapping[str, bool] = field(default_factory=dict)
     keeps_graph: bool = False
+    ops: frozenset[str] = frozenset()
 
     @property
     def ran(self) -> bool:
@@ -164,7 +165,15 @@ def _forward(watch: Watch, arguments: Arguments, gradients: bool) -> Pass:
     leaves = tuple(_leaves(outputs)) if gradients else ()
     # Now: a layer that made its weights in this pass (Keras builds a layer at its first call) is put back behind it.
     registered = frozenset(map(id, watch.clone.model.parameters()))
-    return Pass(watch.clone, result, outputs, leaves=leaves, registered=registered, read=watch.read)
+    return Pass(
+        watch.clone,
+        result,
+        outputs,
+        leaves=leaves,
+        registered=registered,
+        read=watch.read,
+        ops=frozenset(op for op, _ in watch.counts),
+    )
 
 
 def _backward(watch: Watch, done: Pass) -> Pass:

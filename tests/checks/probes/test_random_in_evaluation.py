@@ -182,6 +182,16 @@ def test_leaves_alone(name):
     assert warned(LEFT_ALONE[name]) == []
 
 
+def test_a_path_that_is_seldom_dropped_is_seen_too():
+    def rarely(m, x):
+        keep = torch.floor(0.8 + torch.rand(x.shape[0], 1))
+        return x + m.f(x) * keep / 0.8
+
+    model = Of(rarely, f=nn.Linear(8, 8))
+    (finding,) = [f for f in check(model, (2, 8), repairs=False, sizes=False).findings if f.code == "SK403"]
+    assert "a mask drawn by rand" in finding.message
+
+
 def test_a_state_of_the_networks_own_is_no_chance():
     class Counts(nn.Module):
         def __init__(self):

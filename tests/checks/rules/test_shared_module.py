@@ -123,17 +123,57 @@ class SharedPool(nn.Module):
         return self.p(self.r(self.b(x)))
 
 
+class LoopedBn(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.convs = nn.ModuleList(conv(8, 8) for _ in range(3))
+        self.bn = nn.BatchNorm2d(8)
+
+    def forward(self, x):
+        for layer in self.convs:
+            x = x + F.relu(self.bn(layer(x)))
+        return x
+
+
+class LoopedTied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.bn = conv(8, 8), nn.BatchNorm2d(8)
+
+    def forward(self, x):
+        for _ in range(3):
+            x = x + F.relu(self.bn(self.conv(x)))
+        return x
+
+
+class TiedTurns(nn.Module):
+    """Two turns of one step in front of which, and behind which, other layers stand."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.step, self.bn, self.head = conv(8, 8), conv(8, 8), nn.BatchNorm2d(8), conv(8, 8)
+
+    def forward(self, x):
+        x = self.stem(x)
+        for _ in range(2):
+            x = self.step(F.relu(self.bn(x)))
+        return self.head(x)
+
+
 FOUND = [
     (ConvTypo, MAP),
     (SharedBn, MAP),
     (SharedBnParallel, MAP),
     (SharedLn, TOKENS),
+    (LoopedBn, MAP),
 ]
 LEFT_ALONE = [
     (SharedHead, MAP),
     (Siamese, (2, 8, 8, 8)),
     (Tied, (2, 10, 16)),
     (SharedPool, MAP),
+    (LoopedTied, MAP),
+    (TiedTurns, MAP),
 ]
 
 

@@ -68,6 +68,67 @@ def test_the_stream_of_the_first_input_keeps_its_size():
     assert out.shape == (2, 8, 8, 8)
 
 
+def test_the_branch_is_cut_where_the_shortcut_has_the_size_of_what_both_come_from():
+    longer = nn.Conv1d(3, 8, 3, padding=2)
+
+    class Causal(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.branch, self.short = longer, nn.Conv1d(3, 8, 1)
+
+        def forward(self, x):
+            return self.branch(x) + self.short(x)
+
+    repair, out = first(Causal(), (2, 3, 20))
+    assert repair.title == "crop the branch (22) to the size of the shortcut (20)"
+    assert out.shape == (2, 8, 20)
+
+
+def test_what_was_resampled_is_resampled_to_the_size_it_meets():
+    class Pyramid(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lateral, self.down = conv(3, 8), conv(3, 8, stride=2)
+
+        def forward(self, x):
+            return self.lateral(x) + nn.functional.interpolate(self.down(x), scale_factor=2)
+
+    repair, out = first(Pyramid(), (2, 3, 15, 15))
+    assert repair.title == "resample the branch (16x16) to the size of the shortcut (15x15)"
+    assert out.shape == (2, 8, 15, 15)
+
+
+def test_a_transposed_convolution_gives_back_what_it_rounded_away():
+    class Generator(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.up, self.res = nn.ConvTranspose2d(3, 3, 3, stride=2, padding=1), nn.Upsample(scale_factor=2)
+
+        def forward(self, x):
+            return torch.relu(self.up(x)) + self.res(x)
+
+    repair, out = first(Generator(), (2, 3, 8, 8))
+    assert repair.title == "ConvTranspose2d up: output_padding=(1, 1)"
+    assert out.shape == (2, 3, 16, 16)
+
+
+def test_a_repair_leaves_alone_a_turn_that_begins_with_a_number():
+    class Skips(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.blocks = nn.ModuleList(nn.Conv1d(3, 3, 2) for _ in range(2))
+
+        def forward(self, x):
+            total = 0
+            for block in self.blocks:
+                x = block(x)
+                total = total + x
+            return total
+
+    _, out = first(Skips(), (2, 3, 20))
+    assert out.shape[:2] == (2, 3)
+
+
 def test_nothing_is_resampled_along_the_batch():
     class Folded(nn.Module):
         def __init__(self):

@@ -93,3 +93,18 @@ def test_two_slips_of_one_design_are_two_findings():
     first, second = check(model, (2, 16, 8, 8), sizes=False, repairs=False).errors
     assert "the same in 1.b" in first.notes
     assert second.module == "2.b"
+
+
+def test_a_decoder_tied_to_its_encoder_reads_the_weight_the_other_way_round():
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encoder = nn.Linear(12, 5)
+
+        def forward(self, x):
+            return nn.functional.linear(self.encoder(x), self.encoder.weight)
+
+    (finding,) = check(Tied(), (2, 12)).errors
+    assert finding.repairs[0].title == "encoder.weight.t() as the weight"
+    assert not any("encoder = " in repair.title for repair in finding.repairs)
+    run(finding.repairs[0].apply(Tied()), (2, 12))

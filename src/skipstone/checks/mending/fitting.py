@@ -7,8 +7,10 @@ from skipstone.checks.mending.operands import Operands
 from skipstone.checks.rule import Proposal
 from skipstone.checks.subject import Subject
 from skipstone.core.edit import MapOperand, Transform, TransformKind
+from skipstone.graphs.operations import words
 from skipstone.surgery import site_of
 
+_INTERPOLATED = words("interpolate upsample")
 _EFFECTS: dict[TransformKind, tuple[str, str]] = {
     "pad-like": ("pad", "zeros fill the missing border"),
     "crop-like": ("crop", "the border that has no partner is cut off"),
@@ -26,11 +28,11 @@ def fitted(subject: Subject, met: Operands) -> Iterator[Proposal]:
         return
     others = [k for k in range(count) if met.sizes(k) != met.sizes(met.stream)]
     for target in (met.stream, *others):
-        for kind in _kinds(met, target):
+        for kind in _kinds(subject, met, target):
             yield _proposal(subject, met, target, kind)
 
 
-def _kinds(met: Operands, target: int) -> list[TransformKind]:
+def _kinds(subject: Subject, met: Operands, target: int) -> list[TransformKind]:
     """Which changes keep the meaning, likeliest first: a border of a map half as large is no border."""
     sizes = met.sizes(target)
     others = [met.sizes(k) for k in range(len(met.shapes)) if met.sizes(k) != sizes]
@@ -43,8 +45,23 @@ def _kinds(met: Operands, target: int) -> list[TransformKind]:
         border = ["pad-like"]
     elif all(a <= b for other in others for a, b in zip(sizes, other, strict=True)):
         border = ["crop-like"]
-    # Maps of different inputs have no common corner to be aligned at.
-    return ["interpolate-like", *border] if met.fork < 0 else [*border, "interpolate-like"]
+    # Maps of different inputs have no common corner to be aligned at; what was resampled is to be so to another size.
+    changed = [k for k in range(len(met.shapes)) if met.sizes(k) != sizes]
+    resampled = met.fork < 0 or all(_was_resampled(subject, met, k) for k in changed)
+    return ["interpolate-like", *border] if resampled else [*border, "interpolate-like"]
+
+
+def _was_resampled(subject: Subject, met: Operands, operand: int) -> bool:
+    """Has an operand got its size by interpolation?"""
+    graph, index = subject.graph, met.node.inputs[operand]
+    while graph[index].inputs and graph[index].kind == "op":
+        if graph[index].op in _INTERPOLATED:
+            return True
+        source = graph[graph[index].inputs[0]].shape
+        if len(source) != len(graph[index].shape) or any(source[a] != graph[index].shape[a] for a in met.spatial):
+            return False
+        index = graph[index].inputs[0]
+    return False
 
 
 def _proposal(subject: Subject, met: Operands, target: int, kind: TransformKind) -> Proposal:

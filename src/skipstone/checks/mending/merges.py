@@ -38,6 +38,7 @@ def mismatch(subject: Subject, fault: Fault) -> Iterator[Proposal]:
         return
     yield from geometry.same_rounding(subject, met)
     yield from geometry.same_size(subject, met)
+    yield from geometry.same_growth(subject, met)
     yield from geometry.same_stride(subject, met)
     yield from unpooling.sized(subject)
     if len(set(node.inputs)) > 2 or node.op == "cat":
@@ -139,12 +140,16 @@ def _windows(graph: Graph, node: Node, axes: int) -> Sequence[FloorMap] | None:
 
 
 def _linear(subject: Subject, node: Node, main: int, short: int) -> Iterator[Proposal]:
-    """A linear projection where features come last."""
+    """A linear projection where features come last: of the shortcut, or of the branch back to the stream's width."""
     graph = subject.graph
     source, target = graph[node.inputs[short]].shape, graph[node.inputs[main]].shape
     last = len(source) - 1
     if len(source) < 3 or subject.layout.feature_axis(node.inputs[short]) != last or source[:-1] != target[:-1]:
         return
-    spec = ModuleSpec("Linear", {"in_features": source[-1], "out_features": target[-1]})
-    edit = MapOperand(site_of(graph, node.index), short, Transform("module", spec))
-    yield Proposal(f"{spec} on the shortcut", (edit,), "a learned projection of the features")
+    for operand, name, wide, wanted in (
+        (short, "shortcut", source[-1], target[-1]),
+        (main, "branch", target[-1], source[-1]),
+    ):
+        spec = ModuleSpec("Linear", {"in_features": wide, "out_features": wanted})
+        edit = MapOperand(site_of(graph, node.index), operand, Transform("module", spec))
+        yield Proposal(f"{spec} on the {name}", (edit,), "a learned projection of the features")

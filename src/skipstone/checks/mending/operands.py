@@ -1,6 +1,6 @@
 """The operands of a merge: which is the stream, whose size stays, which the branch, and what to call them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from skipstone.checks.ledger import branches
 from skipstone.checks.subject import Subject
@@ -23,6 +23,7 @@ class Operands:
     fork: int
     features: int | None
     labels: tuple[str, ...]  # as the ledger calls them
+    fork_sizes: tuple[int, ...] = ()  # of the fork, on the same axes; () where it has other axes
 
     @classmethod
     def of(cls, subject: Subject, node: Node) -> "Operands":
@@ -32,7 +33,11 @@ class Operands:
             fork = _common(subject, fork, index)
         main, short = _ends(subject, node)
         labels = tuple(branch.label for branch in branches(subject.graph, subject.ancestry, node))
-        return cls(node, shapes, main, short, fork, subject.layout.feature_axis(node.inputs[0]), labels)
+        features = subject.layout.feature_axis(node.inputs[0])
+        met = cls(node, shapes, main, short, fork, features, labels)
+        if fork < 0 or len(subject.graph[fork].shape) != len(shapes[0]):
+            return met
+        return replace(met, fork_sizes=tuple(subject.graph[fork].shape[axis] for axis in met.spatial))
 
     @property
     def spatial(self) -> tuple[int, ...]:
@@ -53,7 +58,8 @@ class Operands:
         """The operand whose size the result is to keep.
 
         Maps far apart meet at the larger one's size, for what is sampled down is lost. Of close ones it is the one that
-        the others were made from; where they come from different inputs, the first one's.
+        the others were made from, or that alone still has the size of what all were made from; where they come from
+        different inputs, the first one's.
         """
         count = len(self.shapes)
         if not self.are_close:
@@ -62,6 +68,9 @@ class Operands:
             return self.node.inputs.index(self.fork)
         if self.fork < 0:
             return 0
+        same = [k for k in range(count) if self.fork_sizes and self.sizes(k) == self.fork_sizes]
+        if len({self.sizes(k) for k in range(count)}) > 1 and len(same) == 1:
+            return same[0]
         whole = [k for k in range(count) if all(_covers(self.sizes(k), self.sizes(j)) for j in range(count))]
         return whole[-1] if whole else count - 1
 

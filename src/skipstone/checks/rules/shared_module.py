@@ -4,7 +4,8 @@ What it finds:
     A module with weights called from two places of one forward, on its own output behind other work, where the code
     itself shows that two were meant: its twin of the same make is never called; the two calls see maps of different
     sizes, as levels do; or it is a norm whose neighbours are not shared along with it. A loop calls from one place:
-    weight-tied blocks, recurrent steps, shared heads and siamese towers are left alone.
+    weight-tied blocks, recurrent steps, shared heads and siamese towers are left alone, but for a batch norm that a
+    loop runs behind another layer in each turn.
 Why it matters:
     Two levels learn one set of weights, and a shared batch norm mixes the statistics of both places.
 Example:
@@ -23,10 +24,12 @@ from itertools import pairwise
 from skipstone.checks.around import met
 from skipstone.checks.rule import Fault, Rule, at
 from skipstone.checks.subject import Subject
-from skipstone.core.graph import Graph, ModuleCall, Node
+from skipstone.core.graph import Graph, ModuleCall, Node, Place
+from skipstone.graphs.operations import names
 from skipstone.graphs.roles import CONV, LAYER, NORM, TRANSPARENT
 
 RULE = Rule("SK214", "shared-module", "warning", "one module stands where two were meant")
+_RECTIFIERS = names("rectifier")
 _UNSHARED = "the layers around it are not shared along with it"
 
 
@@ -35,7 +38,7 @@ def check(subject: Subject) -> Iterator[Fault]:
     if graph.stopped is not None:
         return
     told: list[ModuleCall] = []
-    for calls in _repeated(graph).values():
+    for calls in (*_repeated(graph).values(), *_looped_norms(graph)):
         for first, second in pairwise(calls):
             reason = _reason(subject, first, second)
             if reason is None or any(_inside(graph, second, outer) for outer in told):
@@ -57,6 +60,23 @@ def _repeated(graph: Graph) -> dict[tuple[str, int], list[ModuleCall]]:
             if all(call.place != other.place for other in calls):
                 calls.append(call)
     return {key: calls for key, calls in found.items() if len(calls) > 1}
+
+
+def _looped_norms(graph: Graph) -> Iterator[list[ModuleCall]]:
+    """The calls of each batch norm by a loop in one run of a forward, where each turn has layers of its own."""
+    found: dict[tuple[str, int, Place | None], list[ModuleCall]] = {}
+    for call in graph.calls:
+        if call.completed and call.inputs and call.outputs and graph[call.outputs[0]].op == "batch_norm":
+            found.setdefault((call.path, call.parent, call.place), []).append(call)
+    for calls in found.values():
+        before = [_weights_before(graph, call.inputs[0]) for call in calls]
+        behind = [_weights_behind(graph, call.outputs[0], TRANSPARENT | _RECTIFIERS) for call in calls]
+        if len(calls) > 1 and all(before) and _are_apart(before) and _are_apart(behind):
+            yield calls
+
+
+def _are_apart(sets: list[set[int]]) -> bool:
+    return len(set().union(*sets)) == sum(map(len, sets))
 
 
 def _inside(graph: Graph, call: ModuleCall, outer: ModuleCall) -> bool:
@@ -129,8 +149,8 @@ def _weights_before(graph: Graph, index: int) -> set[int]:
     return _weights(graph, graph[index])
 
 
-def _weights_behind(graph: Graph, index: int) -> set[int]:
-    """The weights of the layers that read a tensor, seen through views."""
+def _weights_behind(graph: Graph, index: int, through: frozenset[str] = TRANSPARENT) -> set[int]:
+    """The weights of the layers that read a tensor, seen through views, or what else is named."""
     found: set[int] = set()
     pending, seen = list(graph.users[index]), {index}
     while pending:
@@ -138,7 +158,7 @@ def _weights_behind(graph: Graph, index: int) -> set[int]:
         if user in seen:
             continue
         seen.add(user)
-        if graph[user].op in TRANSPARENT:
+        if graph[user].op in through:
             pending.extend(graph.users[user])
         else:
             found |= _weights(graph, graph[user])
@@ -152,7 +172,9 @@ def _weights(graph: Graph, node: Node) -> set[int]:
 def _fault(subject: Subject, first: ModuleCall, second: ModuleCall, reason: str) -> Fault:
     graph, ancestry = subject.graph, subject.ancestry
     parent = graph.calls[second.parent] if second.parent >= 0 else None
-    message = f"{second.path} serves two places ({first.place} and {second.place}): {reason}"
+    looped = first.place == second.place
+    where = f"turns of a loop ({first.place})" if looped else f"places ({first.place} and {second.place})"
+    message = f"{second.path} serves two {where}: {reason}"
     merges = (skip for skip in subject.skips if skip.merge in ("add", "cat") and skip.kind != "trivial")
     for skip in merges:
         merge = graph[skip.merge_node]

@@ -128,6 +128,7 @@ def repairs(subject: Subject, fault: Fault) -> Iterator[Proposal]:
     if isinstance(fault, Misjoined):
         yield from _rejoined(subject, fault)
     elif isinstance(fault, Width):
+        yield from _transposed(subject, fault)
         single = len({subject.graph[reader.layer].module for reader in fault.readers}) == 1
         if not single:
             yield from _remade(subject, fault)
@@ -137,11 +138,25 @@ def repairs(subject: Subject, fault: Fault) -> Iterator[Proposal]:
             yield from _remade(subject, fault)
 
 
+def _transposed(subject: Subject, fault: Width) -> Iterator[Proposal]:
+    """The weight of another layer, read the other way round: a decoder tied to its encoder."""
+    graph = subject.graph
+    for reader in fault.readers:
+        node = graph[reader.layer]
+        weight = graph[node.inputs[1]]
+        if node.op != "linear" or weight.name.rpartition(".")[0] == node.module or weight.shape[0] != reader.got:
+            return
+        edit = MapOperand(site_of(graph, node.index), 1, Transform("permute", arguments={"dims": (1, 0)}))
+        yield Proposal(f"{weight.name}.t() as the weight", (edit,), "the layer it is tied to, the other way round")
+
+
 def _remade(subject: Subject, fault: Width) -> Iterator[Proposal]:
     """The one layer that made the features, with as many as its readers want."""
     if len(fault.makers) != 1:
         return
     first, maker = fault.readers[0], subject.graph[next(iter(fault.makers))]
+    if {i for reader in fault.readers for i in subject.graph[reader.layer].inputs[1:]} & {*maker.inputs[1:]}:
+        return  # a reader tied to it would change with it
     width = maker.shape[_features_out(maker)] + first.wanted - first.got
     spec = layer_of_output(subject.module_at(maker.module), width)
     if spec is not None:

@@ -178,7 +178,8 @@ def _edited(edits: Stages, module: nn.Module, function: Any, args: Any, kwargs: 
     if edits.maps:
         operands = tensors_of((args, kwargs))
         for change in edits.maps:
-            operands[change.operand] = _changed(change, module, operands)
+            if max(change.operand, change.like or 0) < len(operands):  # `total + s` begins with a number
+                operands[change.operand] = _changed(change, module, operands)
         args, kwargs = _with_tensors((args, kwargs), operands, [])
     for name, value in edits.sets:
         args, kwargs = _with_argument(edits, args, kwargs, name, value)
