@@ -3,6 +3,7 @@
 Needs Ray (`make ray`). A node is a raylet and the processes it started, all of which SIGKILL takes at once.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from skipstone.experiments.search import read_found
 from skipstone.runs.records import read_run
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -22,6 +24,10 @@ EPOCHS, SEEDS = 30, 3
 COMPARE = [
     sys.executable, "-m", "skipstone.cli", "compare", "--models", "plain8", "--option", "width=4", "--seeds",
     str(SEEDS), "--epochs", str(EPOCHS),
+]  # fmt: skip
+SEARCH = [
+    sys.executable, "-m", "skipstone.cli", "search", "--model", "plain8", "--option", "width=4", "--epochs", "2",
+    "--runs", "4", "--seeds", "2", "--finalists", "1", "--space", "lr=0.01..0.5:log", "--workers", "2",
 ]  # fmt: skip
 
 
@@ -149,3 +155,21 @@ def test_a_token_that_is_not_the_clusters_is_one_line(cluster, tmp_path, monkeyp
         f"skipstone: the Ray cluster at {address} refuses our token: set RAY"
     )
     assert time.monotonic() - began < 60
+
+
+def test_a_search_whose_driver_is_killed_finds_what_it_finds_locally(cluster, tmp_path):
+    address, _, _ = cluster
+    here, there = tmp_path / "here", tmp_path / "there"
+    subprocess.run([*SEARCH, "--out", str(here)], check=True, capture_output=True, timeout=300)
+    command = [*SEARCH, "--out", str(there), "--runner", "ray", "--address", address]
+    driver = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until(lambda: bool(list(there.glob("trials/*/result.json"))), 120)
+    driver.kill()
+    driver.wait()
+    again = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert again.returncode == 0, again.stderr
+    ours, theirs = read_found(there), read_found(here)
+    assert ours.finalists == theirs.finalists
+    assert (ours.default_test, ours.importance) == (theirs.default_test, theirs.importance)
+    trials = [json.loads((folder / "trials.json").read_text())["trials"] for folder in (here, there)]
+    assert trials[0] == trials[1]

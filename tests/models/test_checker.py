@@ -19,6 +19,8 @@ def remarks(name: str) -> set[str]:
     """The notes that a published design deserves."""
     if name.startswith(("dense", "imagenet_dense")):  # transitions pool after the 1x1; before it is equal and cheaper
         return {"pool-after-pointwise"}
+    if name == "resnet9":  # its units add what was rectified
+        return {"relu-before-add"}
     if "plain" in name:
         return {"long-chain"}
     return set()

@@ -119,7 +119,7 @@ def test_losses_count_only_without_an_epoch_in_between():
         ({"devices": 2, "out": None}, "a run on 2 devices needs a folder"),
         ({"devices": 2, "recipe": Recipe(batch_size=1)}, "devices is 2, more than the 1 images of a batch"),
         ({"devices": 0}, "devices is 0, expected at least 1"),
-        ({"devices": 2, "model": "skipstone:resnet9"}, "no resnet of depth 9"),
+        ({"devices": 2, "model": "skipstone:resnet10"}, "no resnet of depth 10"),
     ],
 )
 def test_what_cannot_be_is_said_before_a_process_is_started(fields, text, tmp_path, monkeypatch):

@@ -18,11 +18,12 @@ import torch
 from torch import Tensor
 
 from skipstone.tracing.interpreter import hidden_generators
+from skipstone.tracing.torch_internals import COMPILERS
 
 # Whose threads draw nothing: our watchdog and what tells of a wait, torch's that hears from its compilers' processes
 # (to the end of the program, in torch 2.6), what runs in every notebook, debuggers, progress bars.
 _SERVICES = (
-    "skipstone.", "torch._inductor", "ipykernel", "IPython", "zmq", "tornado", "debugpy", "pydevd", "_pydev", "tqdm",
+    "skipstone.", COMPILERS, "ipykernel", "IPython", "zmq", "tornado", "debugpy", "pydevd", "_pydev", "tqdm",
     "rich",
 )  # fmt: skip
 

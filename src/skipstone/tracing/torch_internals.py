@@ -80,6 +80,10 @@ DATA_DEPENDENT = (DataDependentOutputException, DynamicOutputShapeException, Uns
 # 2.6 to 2.14. Loggers that complain while a record is made. Without one: its complaints are seen, nothing else.
 LOGGERS = ("torch._subclasses.fake_tensor", "torch.fx.experimental.symbolic_shapes", "torch.fx.experimental.recording")
 
+# 2.6. Whose thread listens to its compilers' processes, to the end of the program. Without it: once something was
+# compiled in a process, a record there is as one beside a thread that may draw random numbers.
+COMPILERS = "torch._inductor"
+
 # ---- fake tensors
 
 
