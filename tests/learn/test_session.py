@@ -26,7 +26,7 @@ def test_from_an_empty_folder_to_the_first_pass(desk, capsys):
     assert cli.run(["learn", "check"]) == 1
     assert "shapes_1.py:4: conv1 is not filled in yet" in capsys.readouterr().out
     assert cli.run(["learn", "hint"]) == 0
-    assert capsys.readouterr().out.startswith("hint 1 of 3")
+    assert capsys.readouterr().out.startswith("shapes-1, hint 1 of 3")
     (desk / "shapes_1.py").write_bytes(load("shapes-1").solution.replace("\n", "\r\n").encode("utf-8-sig"))
     assert cli.run(["learn", "check"]) == 0
     assert "passed, 6 of 6 right" in capsys.readouterr().out
@@ -75,3 +75,24 @@ def test_watch_judges_each_save_and_goes_on(desk):
     unit, verdict = next(seen)
     assert (unit.name, verdict.passed) == ("wire-2", False)
     assert (desk / "wire_2.py").exists()
+
+
+def test_a_drawn_unit_is_another_one_for_each_and_a_seed_gives_its_own(tmp_path, desk, capsys):
+    files = []
+    for name in ("ada", "bob"):
+        (tmp_path / name).mkdir()
+        session.Session(tmp_path / name).begin(load("silent-10"))
+        files.append((tmp_path / name / "silent_10.py").read_text())
+    assert files[0] != files[1]
+    assert cli.run(["learn", "reset", "silent-10", "--seed", "7"]) == 0
+    assert (desk / "silent_10.py").read_text() == load("silent-10").starter_of(7)
+    assert cli.run(["learn", "reset", "wire-2", "--seed", "7"]) == 2
+    assert "wire-2 is the same for all: it takes no --seed" in capsys.readouterr().err
+
+
+def test_the_last_hint_says_so(desk, capsys):
+    for _ in range(3):
+        assert cli.run(["learn", "hint", "shapes-1"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("That was the last one. A solution: skipstone learn solution shapes-1 --give-up") == 1
+    assert shown.rstrip().endswith("--give-up")

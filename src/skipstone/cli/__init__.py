@@ -39,7 +39,7 @@ COMMANDS = {
     "runs": "list what was trained: state, accuracy, time; as a table, JSON or CSV; delete",
     "models": "list the reference networks, with their costs",
     "blocks": "list the catalogue of skip designs",
-    "learn": "lessons on skip connections, with exercises whose answers are really checked, and a quiz",
+    "learn": "lessons on skip connections, exercises that are really checked, a quiz; begin: skipstone learn next",
     "demo": "check the tutorials' networks, train plain / residual / dense, write a report",
 }
 

@@ -60,7 +60,8 @@ def check(unit: UnitName = None, /) -> int:
     from skipstone.learn.session import Session
 
     session = Session()
-    verdict = session.check(session.current(unit))
+    with output.waiting("judging your answer"):
+        verdict = session.check(session.current(unit))
     print(verdict)
     print("\nnext: skipstone learn next" if verdict.passed else "\nstuck? skipstone learn hint")
     return 0 if verdict.passed else 1

@@ -200,11 +200,10 @@ class Answers:
         made = f"{ask.name}({', '.join(given)})" if given else ask.name
         trouble = answer.get("trouble", {})
         found = next((f for f in findings if f.get("severity") == "error"), None)
+        line = (_line(found) if found else None) or _line(trouble) or self.line(ask.name)
         if found is not None:
-            return Wrong(
-                f"{made} does not run on {ask.example}:\n{found.get('text', '')}", _line(found) or _line(trouble)
-            )
-        return Wrong(f"{made} does not run on {ask.example}: {_failed(trouble)}", _line(trouble))
+            return Wrong(f"{made} does not run on {ask.example}:\n{found.get('text', '')}", line)
+        return Wrong(f"{made} does not run on {ask.example}: {_failed(trouble)}", line)
 
 
 def _failed(trouble: Mapping[str, Any]) -> str:

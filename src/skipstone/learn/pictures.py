@@ -69,7 +69,7 @@ def curves(series: Mapping[str, Sequence[float]], *, height: int = 10, log: bool
     lines = []
     for k, cells in enumerate(grid):
         at = high - span * k / (height - 1)
-        label = f"1e{at:+.1f}" if log else f"{at:.3g}"
+        label = f"{10**at:.0e}" if log else f"{at:.3g}"
         lines.append(f"{label:>8} |{''.join(cells).rstrip()}")
     lines.append(f"{'':>8} +{'-' * (3 * width)}")
     lines += [f"{'':>9} {marks[name]} = {name}" for name in series]

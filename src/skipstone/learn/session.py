@@ -1,5 +1,6 @@
 """What a student does in a folder: begin, read, check, ask for a hint, begin anew, give up. Texts for a terminal."""
 
+import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -36,10 +37,14 @@ class Session:
         return self.folder / unit.file_name
 
     def begin(self, unit: Unit, seed: int | None = None) -> bool:
-        """Put the starter file there, unless there is a file already; whether it was put."""
+        """Put the starter file there, unless there is a file already; whether it was put.
+
+        Of a unit that is drawn everybody gets another one, unless a `seed` is given.
+        """
         if self.path(unit).exists():
             return False
-        write_atomically(self.path(unit), unit.starter_of(seed).encode())
+        drawn = secrets.randbelow(1_000_000) if unit.start is not None and seed is None else seed
+        write_atomically(self.path(unit), unit.starter_of(drawn).encode())
         return True
 
     def check(self, unit: Unit) -> Verdict:
@@ -61,11 +66,19 @@ class Session:
         with progress.changing(self.folder, unit.name) as box:
             count = min(box[0].hints + 1, len(unit.hints))
             box[0] = replace(box[0], hints=count)
-        shown = [f"hint {i} of {len(unit.hints)}: {text}" for i, text in enumerate(unit.hints[:count], start=1)]
-        return "\n".join(shown)
+        total = len(unit.hints)
+        shown = [f"{unit.name}, hint {i} of {total}: {text}" for i, text in enumerate(unit.hints[:count], start=1)]
+        end = f"That was the last one. A solution: skipstone learn solution {unit.name} --give-up"
+        return "\n".join([*shown, *[end] * (count == total)])
 
     def reset(self, unit: Unit, seed: int | None = None) -> Path | None:
-        """The starter file anew; where the student's own was put, None if there was none."""
+        """The starter file anew; where the student's own was put, None if there was none.
+
+        Raises:
+            SkipstoneError: a seed for a unit that is the same for all.
+        """
+        if seed is not None and unit.start is None:
+            raise SkipstoneError(f"{unit.name} is the same for all: it takes no --seed; silent-10 does")
         kept = None
         if self.path(unit).exists():
             kept = next(

@@ -1,16 +1,20 @@
 """What a grader says: points right and points wrong, each in words, a wrong one with the student's own line."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from html import escape
+from typing import TYPE_CHECKING
 
 from skipstone.core.errors import printable
+
+if TYPE_CHECKING:
+    from skipstone.learn.answers import Answers
 
 _MARKS = {True: "right", False: "wrong", None: "-----"}
 
 
 class Wrong(Exception):  # noqa: N818 - nothing failed: it is a verdict
-    """Ends a grader: nothing behind this point can be judged. `line` is the student's."""
+    """Ends a grader, or its part (`in_parts`): nothing behind can be judged. `line` is the student's."""
 
     def __init__(self, text: str, line: int | None = None) -> None:
         super().__init__(text)
@@ -87,6 +91,16 @@ class Verdict:
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(str(self))}</pre>"
+
+
+def in_parts(answers: "Answers", *parts: "Callable[[Answers], Point | Iterable[Point]]") -> Iterator[Point]:
+    """The points of several parts of an exercise: one that can't be judged to its end takes nothing from the others."""
+    for part in parts:
+        try:
+            found = part(answers)
+            yield from (found,) if isinstance(found, Point) else found
+        except Wrong as end:
+            yield wrong(end.text, end.line)
 
 
 def verdict_of(unit: str, file: str, points: Iterable[Point], printed: str = "") -> Verdict:

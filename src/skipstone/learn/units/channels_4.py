@@ -11,12 +11,12 @@ and its gradient passes unchanged.
 """
 
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from skipstone.learn.asks import Network, Value
 from skipstone.learn.pictures import drawing
-from skipstone.learn.verdict import Point, right, wrong
+from skipstone.learn.verdict import Point, in_parts, right, wrong
 
 if TYPE_CHECKING:
     from skipstone.learn.answers import Answers
@@ -143,6 +143,10 @@ def truth() -> tuple[str, frozenset[int]]:
 
 
 def judge(answers: "Answers") -> Iterator[Point]:
+    return in_parts(answers, _prediction, partial(_block, ask=WIDER), partial(_block, ask=EQUAL))
+
+
+def _prediction(answers: "Answers") -> Iterator[Point]:
     fails_at, meet = truth()
     given = answers.value(FAILS_AT)
     line = answers.line(FAILS_AT.name)
@@ -160,8 +164,6 @@ def judge(answers: "Answers") -> Iterator[Point]:
         yield right(f"there {' and '.join(map(str, sorted(meet)))} channels meet")
     else:
         yield wrong(f"channels_that_meet is not {given!r}: x has 64, and what conv2 makes has 128", line)
-    for ask in (WIDER, EQUAL):
-        yield from _block(answers, ask)
 
 
 def _block(answers: "Answers", ask: Network) -> Iterator[Point]:

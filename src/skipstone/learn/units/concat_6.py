@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from skipstone.learn.asks import Calls, Network, Value
 from skipstone.learn.pictures import drawing
-from skipstone.learn.verdict import Point, right, wrong
+from skipstone.learn.verdict import Point, in_parts, right, wrong
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -157,6 +157,15 @@ def picture() -> str:
 
 
 def judge(answers: "Answers") -> Iterator[Point]:
+    return in_parts(answers, _counting, _blocks, _costs)
+
+
+def _blocks(answers: "Answers") -> Iterator[Point]:
+    for ask in (BLOCK, SHORT):
+        yield _block(answers.network(ask), ask)
+
+
+def _counting(answers: "Answers") -> Point:
     line = answers.line("channels_after")
     for case, given in zip(CHANNELS.cases, answers.calls(CHANNELS), strict=True):
         k0, k, layers = case
@@ -165,14 +174,10 @@ def judge(answers: "Answers") -> Iterator[Point]:
         assert isinstance(layers, int)
         expected = _truth(k0, k, layers)
         if given != expected:
-            why = f"{k0} come in and each of {layers} layers puts {k} beside them"
-            yield wrong(f"channels_after{case} is not {given!r}: {why}, which makes {expected}", line)
-            break
-    else:
-        yield right("channels_after counts k0 + k for each layer")
-    for ask in (BLOCK, SHORT):
-        yield _block(answers.network(ask), ask)
-    yield from _costs(answers)
+            each = f"each of the {layers} layers puts" if layers > 1 else "the layer puts"
+            why = f"{k0} come in and {each} {k} beside them" if layers else f"{k0} come in, and there is no layer"
+            return wrong(f"channels_after{case} is not {given!r}: {why}, which makes {expected}", line)
+    return right("channels_after counts k0 + k for each layer")
 
 
 def _truth(k0: int, k: int, layers: int) -> int:

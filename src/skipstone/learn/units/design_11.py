@@ -59,7 +59,7 @@ class Net(nn.Module):
 '''
 
 HINTS = (
-    "x = x + F.relu(conv(x)) in the loop is one character more, and a skip around every convolution.",
+    "x = x + F.relu(conv(x)) in the loop is a small change, and a skip around every convolution.",
     "If the sums grow too large for the rate, make the branch small: x + 0.5 * ..., or normalise it.",
 )
 

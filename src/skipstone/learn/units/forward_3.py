@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from skipstone.learn.asks import Network, Value
 from skipstone.learn.pictures import drawing
-from skipstone.learn.verdict import Point, right, wrong
+from skipstone.learn.verdict import Point, in_parts, right, wrong
 
 if TYPE_CHECKING:
     from skipstone.learn.answers import Answers, Net
@@ -150,25 +150,30 @@ def picture() -> str:
 
 
 def judge(answers: "Answers") -> Iterator[Point]:
-    net = answers.network(BLOCK)
-    yield _forward(net, net.line() or answers.line("Block"))
+    return in_parts(answers, _forward, _size_at_32, _sizes, _repairs)
+
+
+def _size_at_32(answers: "Answers") -> Point:
     given, expected = answers.value(AT_32), 11
     if given == expected:
-        yield right("32 becomes 18 and then 11, which can't be added to 32")
-    else:
-        why = "18 is what the first convolution makes; go on" if given == 18 else "32 becomes floor(34 / 2) + 1, ..."
-        said = f"is not {given!r}: {why}" if given is not None else "is not filled in yet"
-        yield wrong(f"{AT_32.name} {said}", answers.line(AT_32.name))
-    yield from _sizes(answers)
+        return right("32 becomes 18 and then 11, which can't be added to 32")
+    why = "18 is what the first convolution makes; go on" if given == 18 else "32 becomes floor(34 / 2) + 1, ..."
+    said = f"is not {given!r}: {why}" if given is not None else "is not filled in yet"
+    return wrong(f"{AT_32.name} {said}", answers.line(AT_32.name))
+
+
+def _repairs(answers: "Answers") -> Iterator[Point]:
     for ask in REPAIRED:
         yield _repair(answers.network(ask), ask)
 
 
-def _forward(net: "Net", line: int | None) -> Point:
+def _forward(answers: "Answers") -> Point:
     """By numbers: what the student's record gives, against the formula with the student's own weights."""
     import torch
     from torch.nn import functional as F
 
+    net = answers.network(BLOCK)
+    line = net.line() or answers.line("Block")
     convs = net.nodes("conv")
     if len(convs) != 2:
         return wrong(f"Block runs {len(convs)} convolution{'s' * (len(convs) != 1)} on its way, expected 2", line)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from skipstone.learn.asks import Calls, Value
 from skipstone.learn.pictures import curves
-from skipstone.learn.verdict import Point, right, wrong
+from skipstone.learn.verdict import Point, in_parts, right, wrong
 
 if TYPE_CHECKING:
     from skipstone.learn.answers import Answers
@@ -199,14 +199,12 @@ def picture() -> str:
     for kind, norm in FOUR[:2]:
         model = bench.network(kind, 20, norm).train()
         layers = [layer for layer in gradient_flow(model, bench.batch()).layers if layer.kind == "conv"]
-        rows[f"{kind}, norm: {norm}"] = [layer.grad_norm for layer in layers]
+        rows[f"{kind}, {'no' if norm == 'none' else norm} norm"] = [layer.grad_norm for layer in layers]
     return curves(rows, log=True, note="norm of each convolution's gradient at depth 20, first layer on the left:")
 
 
 def judge(answers: "Answers") -> Iterator[Point]:
-    yield from _predictions(answers)
-    yield _measurements(answers)
-    yield from _moves(answers)
+    return in_parts(answers, _predictions, _measurements, _moves)
 
 
 def _predictions(answers: "Answers") -> Iterator[Point]:
@@ -237,6 +235,8 @@ def _outcome(ratio: float) -> str:
 def _measurements(answers: "Answers") -> Point:
     line = answers.line(MEASURED.name)
     results = answers.calls(MEASURED)
+    if all(given == 1 for given in results):
+        return wrong("first_over_last returns 1 for each network: it is still to be written", line)
     for case, given in zip(MEASURED.cases, results, strict=True):
         kind, depth, norm = case
         assert isinstance(depth, int)
@@ -269,4 +269,4 @@ def _moves(answers: "Answers") -> Iterator[Point]:
                 yield wrong(f"moves: {optimizer} in {dtype} is not {row[dtype]!r}: the step, really made, {what}", line)
                 break
         else:
-            yield right(f"{optimizer}: {', '.join(d for d in FORMATS if row[d]) or 'no format'} moves")
+            yield right(f"{optimizer} moves the weight in {', '.join(d for d in FORMATS if row[d]) or 'no format'}")

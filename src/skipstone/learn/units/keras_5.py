@@ -1,4 +1,4 @@
-"""The same block in Keras:
+"""The residual block again, now in Keras:
 
     y = Conv2D(64, 3, padding="same", activation="relu")(x)
     y = Conv2D(64, 3, padding="same")(y)
@@ -16,13 +16,13 @@ wrong: it keeps the numbers in their order and mixes channels with places.
 """
 
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
 
 from skipstone.learn.asks import KerasModel, Network, Value
 from skipstone.learn.pictures import drawing
-from skipstone.learn.verdict import Point, Wrong, not_judged, right, wrong
+from skipstone.learn.verdict import Point, in_parts, not_judged, right, wrong
 
 if TYPE_CHECKING:
     from skipstone.learn.answers import Answers, Net
@@ -213,15 +213,27 @@ WRONG = {
 
 
 def picture() -> str:
-    from skipstone.models.tutorials.residual_block import ResidualBlock
+    from skipstone.models.tutorials.keras_block import keras_residual_block
 
-    return drawing(ResidualBlock(64, 64), (2, 64, 8, 8), "the block as PyTorch has it, channels second:")
+    return drawing(
+        keras_residual_block(64, size=8), (2, 8, 8, 64), "the block in Keras, recorded; the channels stand last:"
+    )
 
 
 def judge(answers: "Answers") -> Iterator[Point]:
+    in_keras = [partial(_block, ask=model, made=f"keras_block(x, {model.arguments[0]})") for model in IN_KERAS]
+    blocks = [partial(_block, ask=block, made=f"Block{block.arguments}") for block in (SAME, OTHER)]
+    return in_parts(answers, _shapes, *blocks, *([_not_in_keras] if keras_output()[1] else in_keras))
+
+
+def _not_in_keras(answers: "Answers") -> Point:
+    return not_judged(f"keras_block is not judged, since Keras can't run here: {keras_output()[1]}")
+
+
+def _shapes(answers: "Answers") -> Iterator[Point]:
     import torch
 
-    made, missing = keras_output()
+    made, _ = keras_output()
     in_torch = tuple(torch.empty(made, device="meta").permute(0, 3, 1, 2).shape)
     for ask, expected, why in (
         (KERAS, made, "Keras has the channels last, 'same' keeps height and width, and 64 filters make 64 channels"),
@@ -234,12 +246,6 @@ def judge(answers: "Answers") -> Iterator[Point]:
             yield right(f"{ask.name} is {expected}")
         else:
             yield wrong(f"{ask.name} is not {given!r}: {why}", line)
-    for block in (SAME, OTHER):
-        yield _block(answers, block, f"Block{block.arguments}")
-    for model in () if missing else IN_KERAS:
-        yield _block(answers, model, f"keras_block(x, {model.arguments[0]})")
-    if missing:
-        yield not_judged(f"keras_block is not judged, since Keras can't run here: {missing}")
 
 
 @cache
@@ -256,10 +262,7 @@ def keras_output() -> tuple[tuple[int, ...], str]:
 
 def _block(answers: "Answers", ask: Network | KerasModel, made: str) -> Point:
     expected = (*ask.example[:3], ask.arguments[-1])
-    try:
-        net = answers.network(ask)
-    except Wrong as end:  # the other block is judged all the same
-        return wrong(end.text, end.line or answers.line(ask.name))
+    net = answers.network(ask)
     line = net.line() or answers.line(ask.name)
     if net.output != expected:
         return wrong(f"{made} gives {net.output}, expected {expected}", line)

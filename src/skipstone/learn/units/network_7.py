@@ -1,6 +1,6 @@
 """Three layers that a finished network has and a block does not. Batch normalisation, behind each convolution, brings
 every channel to mean 0 and variance 1 over the batch; it keeps signals from growing from block to block. Dropout sets
-a share of the numbers to zero while the network trains, and does nothing when it is used: a network must be told by
+a share of the numbers to zero while the network trains, and does nothing afterwards: a network must be told by
 model.train() and model.eval(). And a linear layer at the end, which must know how many numbers it is given.
 
 A tutorial's network has one 2x2 pooling and Linear(32 * 8 * 8, 10): on 32x32 images that is a mistake, because 32 is
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from skipstone.learn.asks import Network, Value
 from skipstone.learn.pictures import shape_ledger
-from skipstone.learn.verdict import Point, right, wrong
+from skipstone.learn.verdict import Point, in_parts, right, wrong
 
 if TYPE_CHECKING:
     from skipstone.learn.answers import Answers, Net
@@ -123,18 +123,26 @@ WRONG = {
 def picture() -> str:
     from skipstone.models.tutorials.deep_cnn import DeepCNNRepaired
 
-    return shape_ledger(DeepCNNRepaired(), (2, 3, 32, 32), note="the tutorial's network, its last layer put right:")
+    return shape_ledger(
+        DeepCNNRepaired(), (2, 3, 32, 32), until="pool", note="the tutorial's network, up to its linear layer:"
+    )
 
 
 def judge(answers: "Answers") -> Iterator[Point]:
+    return in_parts(answers, _features, _net_is_finished)
+
+
+def _features(answers: "Answers") -> Point:
     given, expected = answers.value(FEATURES), 32 * 16 * 16
     line = answers.line(FEATURES.name)
     if given is None:
-        yield wrong(f"{FEATURES.name} is not filled in yet", line)
-    elif given == expected:
-        yield right(f"{expected:,} numbers: 32 channels of 16x16")
-    else:
-        yield wrong(f"{FEATURES.name} is not {given!r}: 32 is halved once, so there are 32 channels of 16x16", line)
+        return wrong(f"{FEATURES.name} is not filled in yet", line)
+    if given == expected:
+        return right(f"{expected:,} numbers: 32 channels of 16x16")
+    return wrong(f"{FEATURES.name} is not {given!r}: 32 is halved once, so there are 32 channels of 16x16", line)
+
+
+def _net_is_finished(answers: "Answers") -> Iterator[Point]:
     used, trained = answers.network(EVAL), answers.network(TRAIN)
     line = used.line() or answers.line("Net")
     if used.output != (2, 10):

@@ -119,7 +119,12 @@ def picture() -> str:
     """What each layer does to the shape, as the recorder sees it."""
     from skipstone.models.tutorials.layer_one_to_three import LayerOneToThree
 
-    return shape_ledger(LayerOneToThree(), (2, 3, 32, 32), until="conv2", note="its beginning, for a batch of 2:")
+    return shape_ledger(
+        LayerOneToThree(),
+        (2, 3, 32, 32),
+        until="conv2",
+        note="the first layers of such a network, for a batch of 2 (halve is a 2x2 pooling):",
+    )
 
 
 @cache

@@ -6,7 +6,7 @@ are joined along the wrong axis, or meet by a broadcast.
 Read such code slowly, one line at a time, and ask of each tensor: whose memory is this, who reads it, and does a
 gradient come back through it?
 
-`skipstone check` finds the ten below as well. Find them yourself first. `skipstone explain SK202` prints the page of a
+`skipstone check` finds the ten in your file as well. Find them yourself first. `skipstone explain SK202` prints the page of a
 code.
 """
 
@@ -153,9 +153,9 @@ class Residual(nn.Module):  # this one is right
 '''
 
 STATEMENT = """
-The file holds ten networks, Net0 to Net9, drawn anew from SEED. Each takes (N, channels, H, W), runs, and is wrong in
+The file holds ten networks, Net0 to Net9, drawn for you from SEED. Each takes (N, channels, H, W), runs, and is wrong in
 one way. For each, write the line where it goes wrong and the code of the cause, from the list at the end of the file.
-Your own ten: skipstone learn reset silent-10 --seed 7
+Another ten: skipstone learn reset silent-10. The ten of a seed: skipstone learn reset silent-10 --seed 7
 """
 HINTS = (
     "An in-place operation ends in an underscore, or says inplace=True. Whose memory does it write into?",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from skipstone.learn.asks import Calls, Value
 from skipstone.learn.pictures import curves
-from skipstone.learn.verdict import Point, right, wrong
+from skipstone.learn.verdict import Point, in_parts, right, wrong
 
 if TYPE_CHECKING:
     from skipstone.learn.answers import Answers
@@ -223,14 +223,11 @@ WRONG = {
 
 def picture() -> str:
     losses = {"training": [0.9, 0.62, 0.45, 0.33, 0.24, 0.17], "validation": list(_CURVES[0][0])}
-    return curves(losses, note="overfitting from the fourth epoch on (losses of the first example below):")
+    return curves(losses, note="losses of a training that overfits from the fourth epoch on:")
 
 
 def judge(answers: "Answers") -> Iterator[Point]:
-    yield from _reached(answers)
-    yield from _chosen_by_validation(answers)
-    yield _epochs(answers)
-    yield _chosen(answers)
+    return in_parts(answers, _reached, _chosen_by_validation, _epochs, _chosen)
 
 
 def _reached(answers: "Answers") -> Iterator[Point]:

@@ -9,7 +9,7 @@ mixes the channels at each place, and so gives any number of channels without to
 stride, gives any smaller size without touching the channels. Or no weights at all: pool, then fill up with zero
 channels, as the first ResNets did.
 
-The order of the two counts. A 1x1 convolution costs (channels in) x (channels out) multiply-adds at each place: it is
+Which of the two comes first matters. A 1x1 convolution costs (channels in) x (channels out) multiply-adds at each place: it is
 cheap on 4x4 places and dear on 16x16. With average pooling both orders give the very same numbers, because a mean of
 sums is a sum of means. With max pooling they do not: the largest of the sums is not the sum of the largest.
 """
@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING
 from skipstone.graphs.costs import cost
 from skipstone.learn.asks import Network, Value
 from skipstone.learn.pictures import drawing
-from skipstone.learn.verdict import Point, right, wrong
+from skipstone.learn.verdict import Point, in_parts, right, wrong
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from skipstone.learn.answers import Answers, Net
+    from skipstone.learn.answers import Answers
 
 TITLE = "wire layer 1 to layer 3"
 NET = Network("Net", (2, 3, 32, 32))
@@ -142,9 +142,12 @@ def picture() -> str:
 
 
 def judge(answers: "Answers") -> Iterator[Point]:
+    return in_parts(answers, _skip, _orders)
+
+
+def _orders(answers: "Answers") -> Iterator[Point]:
     from torch import nn
 
-    yield from _skip(answers.network(NET), answers)
     for ask, places, words in (
         (PROJECT_FIRST, 16, "the 1x1 convolution works on 16x16 places, since it comes first"),
         (POOL_FIRST, 4, "the 1x1 convolution works on 4x4 places, since the pooling comes first"),
@@ -154,7 +157,8 @@ def judge(answers: "Answers") -> Iterator[Point]:
     yield _same(answers, SAME_AVERAGE, nn.AvgPool2d(4), "a mean of sums is the sum of the means")
 
 
-def _skip(net: "Net", answers: "Answers") -> Iterator[Point]:
+def _skip(answers: "Answers") -> Iterator[Point]:
+    net = answers.network(NET)
     convs = [net.settings(node) for node in net.nodes("conv")]
     if net.output != A3:
         yield wrong(f"forward returns {net.output}, expected {A3} for a batch of 2", net.line())
