@@ -80,3 +80,9 @@ def test_it_is_asked_one_by_one_and_may_be_left(first):
     said, given = [], iter([*keys(first)[:3], ""])
     assert paper.asked(first, lambda prompt: next(given), said.append) == 3
     assert len(said) == 7
+
+
+def test_a_slip_of_the_finger_is_asked_again(first):
+    said, given = [], iter(["x", "ab", keys(first)[0].upper(), ""])
+    assert paper.asked(first, lambda prompt: next(given), said.append) == 1
+    assert said[1] == "'x' is none of a, b, c, d; press Enter alone to end the quiz"

@@ -41,17 +41,24 @@ def mark(questions: Sequence[Question], letters: str) -> Iterator[tuple[bool, st
 
 
 def asked(questions: Sequence[Question], read: Callable[[str], str], say: Callable[[str], None]) -> int:
-    """Ask them one by one; how many were right. An empty answer or the end of the input ends the quiz."""
+    """Ask them one by one; how many were right. What is no choice is asked again; an empty answer ends the quiz."""
     num_right = 0
     for number, question in enumerate(questions, start=1):
         say(f"\n{text(number, question)}")
-        try:
-            letter = read("your choice: ").strip().lower()[:1]
-        except EOFError:
-            break
+        letters = LETTERS[: len(question.choices)]
+        while (letter := _read(read)) and letter not in letters:
+            say(f"{letter!r} is none of {', '.join(letters)}; press Enter alone to end the quiz")
         if not letter:
             break
         right, words = outcome(number, question, letter)
         num_right += right
         say(words)
     return num_right
+
+
+def _read(read: Callable[[str], str]) -> str:
+    """What was typed, in small letters; empty at the end of the input."""
+    try:
+        return read("your choice: ").strip().lower()
+    except EOFError:
+        return ""

@@ -9,7 +9,7 @@ mixes the channels at each place, and so gives any number of channels without to
 stride, gives any smaller size without touching the channels. Or no weights at all: pool, then fill up with zero
 channels, as the first ResNets did.
 
-Which of the two comes first matters. A 1x1 convolution costs (channels in) x (channels out) multiply-adds at each place: it is
+Their order matters. A 1x1 convolution costs (channels in) x (channels out) multiply-adds at each place: it is
 cheap on 4x4 places and dear on 16x16. With average pooling both orders give the very same numbers, because a mean of
 sums is a sum of means. With max pooling they do not: the largest of the sums is not the sum of the largest.
 """
