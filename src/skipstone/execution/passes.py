@@ -31,7 +31,8 @@ Stage = Literal["forward", "backward"]
 class Raised:
     """What a pass raised: in words, at which stage, in which module ("" for the root) and line, by which operation.
 
-    `op` is empty where the network's own code raised; `time` tells how often it had begun in that module, from 1.
+    `op` is empty where the network's own code raised; `time` tells how often it had begun in that module, from 1;
+    `operands` are the shapes that it met.
     """
 
     error: str
@@ -41,6 +42,7 @@ class Raised:
     place: Place | None
     op: str = ""
     time: int = 0
+    operands: tuple[tuple[int, ...], ...] = ()
 
     def __str__(self) -> str:
         return f"{self.error}: {self.message}"
@@ -233,7 +235,7 @@ def _raised(error: BaseException, watch: Watch, stage: Stage) -> Raised:
         stage,
         watch.clone.paths.get(id(running[-1]), "") if running else "",
         own[-1] if own else None,
-        *(watch.refused if error is watch.refusal else ("", 0)),
+        *(watch.refused if error is watch.refusal else ("", 0, ())),
     )
 
 

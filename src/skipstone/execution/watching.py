@@ -18,15 +18,16 @@ from skipstone.tracing.deadline import demand_time
 from skipstone.tracing.nests import tensors_in
 from skipstone.tracing.torch_internals import no_torch_function
 
+Refused = tuple[str, int, tuple[tuple[int, ...], ...]]
 See = Callable[["Watch", str, tuple[Any, ...], Mapping[str, Any], Any], None]
 
 
 class Watch(TorchFunctionMode):
     """Sees each call of torch by the network's own code; `see` is told of it with its result.
 
-    `op` is the last operation begun; `refusal` the error that torch raised in one and `refused` that
-    one, with how often it had begun in its module; `running` the modules under way. `read` holds the parameters that
-    were among the operands, by name, each with whether that was inside a checkpoint.
+    `op` is the last operation begun; `refusal` the error that torch raised in one and `refused` that one, with how
+    often it had begun in its module and the shapes that it met; `running` the modules under way. `read` holds the
+    parameters that were among the operands, by name, each with whether that was inside a checkpoint.
     """
 
     def __init__(self, clone: RealClone, see: See | None = None) -> None:
@@ -35,7 +36,7 @@ class Watch(TorchFunctionMode):
         self.read: dict[str, bool] = {}
         self.op = ""
         self.refusal: BaseException | None = None
-        self.refused = ("", 0)
+        self.refused: Refused = ("", 0, ())
         self.counts: Counter[tuple[str, str]] = Counter()
         self.running: list[str] = []
 
@@ -56,7 +57,8 @@ class Watch(TorchFunctionMode):
         try:
             result = func(*args, **kwargs)
         except Exception as error:
-            self.refusal, self.refused = error, (self.op, self.counts[self.op, self.path])
+            shapes = tuple(tuple(tensor.shape) for tensor in tensors_in((args, kwargs)))
+            self.refusal, self.refused = error, (self.op, self.counts[self.op, self.path], shapes)
             raise
         if self.see is not None:
             with no_torch_function(), torch.no_grad():

@@ -166,3 +166,17 @@ def test_a_network_that_reads_from_an_iterator_it_holds_is_not_called_wrong():
     assert report.errors == ()
     assert "of which no copy can be made" in report.partial
     assert next(model.noise) == 0.0, "nothing was taken from it"
+
+
+def test_operands_that_no_record_has_are_those_of_the_run():
+    class Quantized(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 8, 3, padding=1)
+
+        def forward(self, x):
+            y = torch.quantize_per_tensor(self.conv(x), 0.1, 0, torch.quint8)
+            return (y + y).dequantize()
+
+    finding = next(f for f in check(Quantized(), (2, 3, 8, 8)).errors if f.rule == "refused-in-run")
+    assert finding.operands == ((2, 8, 8, 8), (2, 8, 8, 8))

@@ -112,6 +112,20 @@ def test_a_transposed_convolution_gives_back_what_it_rounded_away():
     assert out.shape == (2, 3, 16, 16)
 
 
+def test_a_transposed_convolution_behind_a_pool_that_rounded_is_left_as_it_is():
+    class Unet(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.up = nn.ConvTranspose2d(3, 3, 2, stride=2)
+
+        def forward(self, x):
+            return self.up(nn.functional.max_pool2d(x, 2)) + x
+
+    repair, _ = first(Unet(), (2, 3, 9, 9))
+    assert repair.title == "pad the branch (8x8) to the size of the shortcut (9x9)"
+    assert repair.apply(Unet())(torch.randn(2, 3, 8, 8)).shape == (2, 3, 8, 8)
+
+
 def test_a_repair_leaves_alone_a_turn_that_begins_with_a_number():
     class Skips(nn.Module):
         def __init__(self):

@@ -48,17 +48,23 @@ def same_size(subject: Subject, met: Operands) -> Iterator[Proposal]:
 
 
 def same_growth(subject: Subject, met: Operands) -> Iterator[Proposal]:
-    """The rows and columns that a transposed convolution rounded away, given back by its `output_padding`."""
+    """The rows and columns by which a transposed convolution misses its stride, given back by its `output_padding`.
+
+    Only where it runs at the size of the fork: behind layers that rounded, other sizes of the input lack none.
+    """
     for node in _layers(subject, met, CONV - _FORWARD_CONV):
         conv = subject.module_at(node.module)
         operand = next((k for k, i in enumerate(met.node.inputs) if subject.ancestry.leads_to(node.index, i)), None)
         if operand is None or not isinstance(conv, CONVS) or node.shape[2:] != met.shapes[operand][2:]:
             continue
+        if subject.graph[node.inputs[0]].shape[2:] != met.fork_sizes:
+            continue
         wanted = max((met.sizes(k) for k in range(len(met.shapes))), default=())
         lacking = tuple(a - b for a, b in zip(wanted, met.sizes(operand), strict=True))
         padding = tuple(p + more for p, more in zip(conv.output_padding, lacking, strict=False))
+        exact = tuple(size * s for size, s in zip(met.fork_sizes, conv.stride, strict=False)) == wanted
         fits = all(0 <= p < max(s, d) for p, s, d in zip(padding, conv.stride, conv.dilation, strict=True))
-        if any(lacking) and len(lacking) == len(padding) and fits:
+        if any(lacking) and len(lacking) == len(padding) and fits and exact:
             title = f"{subject.graph.modules[node.module].type} {node.module}: output_padding={padding}"
             edit = SetAttributes(node.module, {"output_padding": padding})
             yield Proposal(title, (edit,), "the map grows by exactly its stride")

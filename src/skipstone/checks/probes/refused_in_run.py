@@ -25,8 +25,9 @@ from skipstone.checks.mending import unpooling
 from skipstone.checks.mending.formats import accepted
 from skipstone.checks.rule import Fault, Proposal, Rule, Where
 from skipstone.checks.subject import Subject
+from skipstone.core.finding import Shape
 from skipstone.core.graph import Graph, Node
-from skipstone.execution import Raised, is_of_values, is_out_of_range
+from skipstone.execution import Raised, Witness, is_of_values, is_out_of_range
 from skipstone.sizes.unseen import reach
 from skipstone.tracing.objects import NoCopyError
 
@@ -47,7 +48,13 @@ def check(subject: Subject) -> Iterator[Fault]:
     if not witness.inputs_given and _is_of_values(subject, raised, node):
         return
     where = Where(node.index if node is not None else len(subject.graph) - 1, raised.module, raised.place)
-    yield Fault(where, _message(raised), tuple(subject.graph[i].shape for i in node.inputs[:2]) if node else ())
+    met = tuple(subject.graph[i].shape for i in node.inputs) if node is not None else _met(witness, raised)
+    yield Fault(where, _message(raised), met[:2])
+
+
+def _met(witness: Witness, raised: Raised) -> tuple[Shape, ...]:
+    """The shapes that met in a run of the size asked for, where the record has none: quantized tensors."""
+    return raised.operands if witness.plan.as_asked and raised.stage == "forward" else ()
 
 
 def repairs(subject: Subject, fault: Fault) -> Iterator[Proposal]:
