@@ -45,7 +45,7 @@ def asked(questions: Sequence[Question], read: Callable[[str], str], say: Callab
     num_right = 0
     for number, question in enumerate(questions, start=1):
         say(f"\n{text(number, question)}")
-        letters = LETTERS[: len(question.choices)]
+        letters = [*LETTERS[: len(question.choices)]]
         while (letter := _read(read)) and letter not in letters:
             say(f"{letter!r} is none of {', '.join(letters)}; press Enter alone to end the quiz")
         if not letter:
