@@ -2,8 +2,8 @@
 
     python benchmarks/pairs/pairs.py runs/pairs --page docs/pairs.md      (in the project's folder)
 
-Each network is compared with itself after `ablate:all`, by `skipstone.compare`. Runs that are complete are kept, cut ones
-resume. With `--only unet` one pair is trained, and no page is written unless all are there.
+Each network is compared with itself after `ablate:all`, by `skipstone.compare`. Runs that are complete are kept, cut
+ones resume. `--only unet` trains one pair; the page wants all four.
 """
 
 import argparse
@@ -54,9 +54,9 @@ PAIRS = (
     ),
     Pair(
         "unet", "U-Net", "unet",
-        "2 concatenations from encoder to decoder, width 8, batch norm. The task: up to four digits on a canvas of 20x20, "
-        "and for each pixel its digit, or ground; 405 canvases for training, 200 of other digits for the test. Accuracy "
-        "is a mean over pixels, of which 80.6 % are ground.",
+        "2 concatenations from encoder to decoder, width 8, batch norm. The task: up to four digits on a canvas of "
+        "20x20, and for each pixel its digit, or ground; 405 canvases for training, 200 of other digits for the test. "
+        "Accuracy is a mean over pixels, of which 80.6 % are ground.",
         data=f"{_HERE}/canvas.py:make_data", options={"width": 8, "levels": 2, "norm": "batch"},
         recipe=Recipe(batch_size=16),
     ),
@@ -129,10 +129,11 @@ def page(reads: Sequence[Read]) -> str:
             "",
             *notes,
             "",
-            "The networks without are made by `ablate:all`, after initialisation: for one seed both start from the same",
-            "weights where they share them, and see the same batches. So the difference is taken seed by seed (Student's",
-            "paired interval, 95 %), and p is corrected by Holm for the four pairs. All of it was fixed before anything was",
-            "trained; recipes were not tuned for either side. ± is the standard deviation between seeds.",
+            "The networks without are made by `ablate:all`, after initialisation: for one seed both start from the",
+            "same weights where they share them, and see the same batches. So the difference is taken seed by seed",
+            "(Student's paired interval, 95 %), and p is corrected by Holm for the four pairs. All of it was fixed",
+            "before anything was trained; recipes were not tuned for either side. ± is the standard deviation",
+            "between seeds.",
             "",
             _line(("network", "skips", "parameters", "multiply-adds", "training", "test", "seconds a run", "n")),
             _line(("---",) * 8),
@@ -142,8 +143,8 @@ def page(reads: Sequence[Read]) -> str:
             _line(("---",) * 5),
             *told,
             "",
-            "Gradients: decades between the norms in the first and the last layer's weights, log10(first / last), so that 0",
-            "is kept, above 0 grown towards the input, below 0 shrunk.",
+            "Gradients: decades between the norms in the first and the last layer's weights, log10(first / last), so",
+            "that 0 is kept, above 0 grown towards the input, below 0 shrunk.",
             "",
             _line(("network", "skips", "first step", "last step of training")),
             _line(("---",) * 4),
