@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 from skipstone.experiments import read_comparison
 from skipstone.report.figures import FlowLine, colours, dots, flow, log_ticks
@@ -50,3 +51,25 @@ def test_dots_hold_every_point_and_interval(folder):
 
 def test_a_family_keeps_its_colour(folder):
     assert list(colours(read_comparison(folder).groups)) == ["plain", "resnet"]
+
+
+def test_variants_and_options_are_told_apart_and_never_drawn_as_one(folder):
+    """Two variants of one network shared a colour, and one heavy line was the mean over both."""
+    plain = read_comparison(folder).groups[0]
+    groups = [replace(plain, label="a", variant="as-is"), replace(plain, label="b", variant="bare")]
+    assert list(colours(groups)) == ["plain as-is", "plain bare"]
+    assert len(set(colours(groups).values())) == 2
+    assert list(colours([replace(plain, options={"width": width}) for width in (8, 16)])) == [
+        "plain width=8", "plain width=16",
+    ]  # fmt: skip
+    kinds = {"plain as-is": "#d1661a", "plain bare": "#2f7fd1"}
+    lines = [replace(line(norm), kind=kind) for kind, norm in zip(kinds, (1.0, 100.0), strict=True)]
+    means = flow("title", lines, kinds).spec["layer"][1]["data"]["values"]
+    assert [round(mean["norm"], 6) for mean in means] == [1.0, 100.0]
+
+
+def test_a_narrow_axis_has_decimals(folder):
+    groups = read_comparison(folder).groups
+    wide = dots(groups, "test_accuracy", "Test accuracy").spec["layer"][0]["encoding"]["x"]["axis"]
+    narrow = dots(groups[:1], "test_accuracy", "Test accuracy").spec["layer"][0]["encoding"]["x"]["axis"]
+    assert (wide["format"], narrow["format"]) == (".0%", ".1%")

@@ -20,7 +20,7 @@ POINTS_SHOWN = 60
 """Epochs of a curve, and seeds of a group, that are drawn: more tell the eye nothing and make the page heavy."""
 
 PALETTE = ("#d1661a", "#2f7fd1", "#2b9a78", "#9a62d8", "#a8852a", "#cf4f7c", "#6f8296")
-"""Readable on white and on near-black; a family keeps its colour throughout a report."""
+"""Readable on white and on near-black; networks of a kind keep their colour throughout a report."""
 
 # 0.01, 1, 100 as they are, beyond that powers of ten: 1e-20.
 _POWER = "datum.value >= 0.009 && datum.value < 9999 ? format(datum.value, '~g') : format(datum.value, '.0e')"
@@ -55,15 +55,24 @@ class FlowLine:
     """The gradient norm of every layer, in order, in one run at one moment."""
 
     label: str
-    family: str
+    kind: str
     seed: int
     record: FlowRecord
 
 
+def kind(group: Group) -> str:
+    """What networks of one colour have in common: all but their depth.
+
+    The family, with the variant and the options where those are what a comparison varies.
+    """
+    options = [f"{name}={value}" for name, value in group.options.items()]
+    return " ".join([group.family, *([group.variant] if group.variant else []), *options])
+
+
 def colours(groups: Sequence[Group]) -> dict[str, str]:
-    """A colour a family, in the order the families come."""
-    families = dict.fromkeys(group.family for group in groups)
-    return {family: PALETTE[i % len(PALETTE)] for i, family in enumerate(families)}
+    """A colour a kind, in the order the kinds come."""
+    kinds = dict.fromkeys(map(kind, groups))
+    return {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(kinds)}
 
 
 def curves(group: Group, runs: Sequence[RunRecord], colour: str) -> Figure:
@@ -112,16 +121,17 @@ def dots(groups: Sequence[Group], measure: str, title: str, *, in_points: bool =
     points, means = [], []
     for group in groups:
         found = getattr(group, measure)
-        head = {"network": group.label, "family": group.family}
+        head = {"network": group.label, "kind": kind(group)}
         seeds = _thinned(list(zip(group.seeds, found.values, strict=True)), POINTS_SHOWN)
         points += [{**head, "seed": s, "value": _finite(v)} for s, v in seeds]
         means.append({**head, "value": _finite(found.mean), "low": found.low, "high": found.high, "n": found.n})
     y = {"field": "network", "type": "nominal", "sort": [g.label for g in groups], "title": None}
-    scale = {"domain": _bounds(groups, measure), "nice": False, "clamp": True}
-    x = {"field": "value", "type": "quantitative", "title": None, "scale": scale, "axis": _percent()}
+    low, high = _bounds(groups, measure)
+    scale = {"domain": [low, high], "nice": False, "clamp": True}
+    x = {"field": "value", "type": "quantitative", "title": None, "scale": scale, "axis": _percent(high - low)}
     if in_points:
         x["title"], x["axis"] = "percentage points", {"labelExpr": "format(datum.value * 100, '~g')", "tickCount": 6}
-    ink = {"field": "family", "type": "nominal", "legend": None,
+    ink = {"field": "kind", "type": "nominal", "legend": None,
            "scale": {"domain": list(colour), "range": list(colour.values())}}  # fmt: skip
     layers = [
         {
@@ -152,7 +162,7 @@ def flow(title: str, lines: Sequence[FlowLine], colour: dict[str, str]) -> Figur
     foot = 10.0 ** math.floor(math.log10(min(positive)) - 1) if positive else 1e-12
     values = [
         {
-            "layer": i, "name": layer.name, "network": line.label, "family": line.family, "seed": line.seed,
+            "layer": i, "name": layer.name, "network": line.label, "kind": line.kind, "seed": line.seed,
             "norm": layer.grad_norm or foot, "zero": layer.grad_norm == 0,
         }
         for line in lines
@@ -160,7 +170,7 @@ def flow(title: str, lines: Sequence[FlowLine], colour: dict[str, str]) -> Figur
         if math.isfinite(layer.grad_norm)
     ]  # fmt: skip
     means, ticks = _geometric_means(values), log_ticks([norm or foot for norm in norms if norm is not None])
-    ink = {"field": "family", "type": "nominal", "scale": {"domain": list(colour), "range": list(colour.values())},
+    ink = {"field": "kind", "type": "nominal", "scale": {"domain": list(colour), "range": list(colour.values())},
            "legend": {"symbolType": "stroke", "symbolStrokeWidth": 3, "symbolOpacity": 1}}  # fmt: skip
     x = {"field": "layer", "type": "quantitative", "title": "layer, from the input",
          "axis": {"grid": False, "tickCount": 6, "labelOverlap": True}}  # fmt: skip
@@ -195,13 +205,11 @@ def log_ticks(values: Sequence[float]) -> list[float]:
 
 
 def _geometric_means(values: Sequence[Json]) -> list[Json]:
-    """The mean over seeds of every layer of every network, taken of logarithms."""
+    """The mean over seeds of every layer of every kind of network, taken of logarithms."""
     gathered: dict[tuple[str, int], list[float]] = {}
     for value in values:
-        gathered.setdefault((value["family"], value["layer"]), []).append(math.log(value["norm"]))
-    return [
-        {"family": family, "layer": layer, "norm": math.exp(fmean(logs))} for (family, layer), logs in gathered.items()
-    ]
+        gathered.setdefault((value["kind"], value["layer"]), []).append(math.log(value["norm"]))
+    return [{"kind": name, "layer": layer, "norm": math.exp(fmean(logs))} for (name, layer), logs in gathered.items()]
 
 
 def _flow_caption(norms: Sequence[float | None]) -> str:
@@ -222,8 +230,9 @@ def _spec(values: list[Json] | None, height: int, **body: Any) -> Json:
     }  # fmt: skip
 
 
-def _percent() -> Json:
-    return {"format": ".0%", "tickCount": 6}
+def _percent(span: float = 1.0) -> Json:
+    """An axis in percent, with decimals where it spans few: no two ticks bear one label."""
+    return {"format": ".0%" if span > 0.08 else ".1%", "tickCount": 6}
 
 
 def _tips(*fields: str, **formats: str) -> list[Json]:

@@ -38,7 +38,7 @@ class Records:
     def flow(self, groups: Sequence[Group], epoch: int) -> list[FlowLine]:
         """The gradient of these groups' runs at the first step (epoch 0) or at the end of a run (-1)."""
         return [
-            FlowLine(group.label, group.family, run.spec.seed, record)
+            FlowLine(group.label, figures.kind(group), run.spec.seed, record)
             for group in groups
             for run in self.runs[group.label]
             if (record := _at(run.flow, epoch))
@@ -47,7 +47,7 @@ class Records:
     def bare(self, groups: Sequence[Group]) -> list[FlowLine]:
         """The gradient of the first step with normalisation left out, where the network has that option."""
         return [
-            FlowLine(group.label, group.family, seed, record)
+            FlowLine(group.label, figures.kind(group), seed, record)
             for group in groups
             if (network := self.networks.get(group.label))
             for seed, record in zip(network.seeds, network.bare, strict=False)
@@ -88,12 +88,12 @@ def page(records: Records, *, title: str | None = None) -> str:
         differences=words.ordered(comparison),
         training_notes=words.training_notes(comparison.groups),
         percent=words.percent, spread=words.spread, points=words.points, interval=words.interval_text,
-        colours=records.colours,
+        colours=records.colours, kind=figures.kind,
         macs={name: network.macs for name, network in records.networks.items()},
         accuracy=figures.dots(comparison.groups, "test_accuracy", "Test accuracy") if comparison.groups else None,
         gap=figures.dots(comparison.groups, "overfitting_gap", "Training less validation accuracy", in_points=True)
         if comparison.groups else None,
-        curves=[figures.curves(g, records.runs[g.label], records.colours[g.family]) for g in comparison.groups],
+        curves=[figures.curves(g, records.runs[g.label], records.colours[figures.kind(g)]) for g in comparison.groups],
         turned={g.label: _turned(records.runs[g.label]) for g in comparison.groups},
         drawings=[(d, arcs.strip_svg(d), arcs.describe(d)) for d in drawings],
         undrawn=[n for n in records.networks.values() if n.drawing is None],
