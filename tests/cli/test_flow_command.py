@@ -92,6 +92,31 @@ def test_json_holds_the_record_and_the_verdicts(net, capsys):
     assert all(layer["unmoved"] < 0.5 for layer in told["flow"]["layers"])
 
 
+LONG = (
+    NET
+    + """
+class Encoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.transformer_encoder = nn.ModuleDict({"encoder_layers": Net()})
+
+    def forward(self, x):
+        return self.transformer_encoder["encoder_layers"](x)
+"""
+)
+
+
+def test_long_paths_are_cut_and_no_number_is(net, tmp_path, capsys):
+    (tmp_path / "long.py").write_text(LONG)
+    assert run(["flow", "long.py:Encoder", "--input", "3x16x16", "--lr", "0.1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(len(line) for line in lines if "…" in line) <= 80
+    (head,) = [line for line in lines if line.startswith("skip")]
+    assert head.split() == ["skip", "into", "F/x", "cos", "var(F)", "dead", "shortcut", "branch"]
+    skips = [line.split() for line in lines if " identity " in line]
+    assert [(row[0], row[2][0], row[2][-2:]) for row in skips] == [("0", "…", ".1"), ("1", "…", ".2"), ("2", "…", ".3")]
+
+
 OVERWRITES = """
 import torch
 class Net(torch.nn.Module):

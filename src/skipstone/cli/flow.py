@@ -140,7 +140,7 @@ def _print(target: str, seen: "Look", *, all: bool, stepped: bool) -> None:
 
     printer = output.table_console()
     printer.print(f"{target}   {seen.measured_on}\n")
-    for table in _tables(seen.record, all=all, stepped=stepped):
+    for table in _tables(seen.record, all=all, stepped=stepped, width=printer.width):
         printer.print(table)
         printer.print()
     styled = Text(printable(summary(seen.record)))
@@ -151,7 +151,7 @@ def _print(target: str, seen: "Look", *, all: bool, stepped: bool) -> None:
         output.console().print(str(seen.trial))
 
 
-def _tables(record: "FlowRecord", *, all: bool, stepped: bool) -> "list[Table]":
+def _tables(record: "FlowRecord", *, all: bool, stepped: bool, width: int) -> "list[Table]":
     from skipstone.runs.flow import text
 
     layers: list[tuple[str, ...]] = text.layer_rows(record)
@@ -164,7 +164,8 @@ def _tables(record: "FlowRecord", *, all: bool, stepped: bool) -> "list[Table]":
         (text.SKIP_COLUMNS, text.skip_rows(record)),
         (text.REUSE_COLUMNS, text.reuse_rows(record)),
     ]
-    return [_table(head, rows if all else text.shortened(rows)) for head, rows in parts if rows]
+    shown = [(head, rows if all else text.shortened(rows)) for head, rows in parts if rows]
+    return [_table(head, text.fitted(head, rows, width)) for head, rows in shown]
 
 
 def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> "Table":

@@ -3,20 +3,23 @@
 Columns: `grad(out)` and `grad(w)` are the 2-norms of the gradient at a layer's output and of its weight, `w` that of
 the weight, `step/w` the step's length beside it, `unmoved` the share of elements that the step left as they were,
 `out rms` the root mean square of the output. Of a skip x + F: `F/x` the ratio of their norms, `cos` their cosine,
-`var(F)` the branch's share of the variance, `dead` the share of additions that change nothing, and the shares of the
-gradient that come back by the shortcut and by the branch.
+`var(F)` the branch's share of the variance, `dead` the share of additions that change nothing, and `shortcut` and
+`branch` the shares of the gradient that come back by either.
 """
 
 import math
+from collections.abc import Sequence
 
 from skipstone.runs.flow.record import FlowRecord, LayerFlow, SkipFlow
 from skipstone.runs.flow.verdicts import decay_of
 
 _LONGEST = 30  # of a name: the numbers beside it have to fit 80 columns
+_NAMES = {"layer", "into", "joined in", "map of"}  # columns of paths, of which the ends tell
+_LEAST = 8  # characters of a path that are shown wherever there is one
 _MOST = 24  # layers, or skips, shown in full; of more the ends are
 
 LAYER_COLUMNS = ("layer", "grad(out)", "grad(w)", "w", "step/w", "unmoved", "out rms")
-SKIP_COLUMNS = ("skip", "into", "F/x", "cos", "var(F)", "dead", "by shortcut", "by branch")
+SKIP_COLUMNS = ("skip", "into", "F/x", "cos", "var(F)", "dead", "shortcut", "branch")
 REUSE_COLUMNS = ("joined in", "map of", "channels", "of weights", "of gradient")
 
 
@@ -101,9 +104,20 @@ def shortened(rows: list[tuple[str, ...]], most: int = _MOST) -> list[tuple[str,
     return [*rows[:half], gap, *rows[-half:]]
 
 
-def short(name: str) -> str:
+def fitted(columns: Sequence[str], rows: list[tuple[str, ...]], width: int, gap: int = 2) -> list[tuple[str, ...]]:
+    """The rows with their paths cut at the beginning, so that a table of this width holds every number whole."""
+    widths = {name: max(map(len, (name, *cells))) for name, *cells in zip(columns, *rows, strict=True)}
+    left = width - gap * (len(columns) - 1) - sum(size for name, size in widths.items() if name not in _NAMES)
+    longest = max(_LEAST, left // max(1, len(_NAMES & widths.keys())))
+    return [
+        tuple(short(cell, longest) if name in _NAMES else cell for name, cell in zip(columns, row, strict=True))
+        for row in rows
+    ]
+
+
+def short(name: str, longest: int = _LONGEST) -> str:
     """The end of a long path, which tells layers apart."""
-    return name if len(name) <= _LONGEST else f"…{name[1 - _LONGEST :]}"
+    return name if len(name) <= longest else f"…{name[1 - longest :]}"
 
 
 def number(value: float | None) -> str:
