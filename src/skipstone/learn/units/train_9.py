@@ -204,8 +204,8 @@ WRONG = {
         "expected one of the candidates",
     ),
     "the test never looked at": (
-        SOLUTION.replace("percent = 94.0", "percent = 100"),
-        "test_percent is not 100: run here",
+        SOLUTION.replace("percent = 94.0", "percent = 80"),
+        "test_percent is not 80: run here",
     ),
     "the last epoch": (
         SOLUTION.replace(_FROM_CURVE, "return len(validation_losses)"),
