@@ -1,6 +1,7 @@
 """Fixtures that any test may use: torchvision and timm, importable beside a torch without its compiled operators."""
 
 import os
+import signal
 from importlib.util import find_spec
 from types import ModuleType
 
@@ -13,6 +14,10 @@ from skipstone.models.zoos import import_torchvision
 # others turn up is for a run that looks for them, not for one that stands in the way of a change.
 settings.register_profile("untimed", deadline=None, derandomize=True)
 settings.load_profile("untimed")
+
+# A shell starts what runs in the background without Ctrl-C, and every process that a test starts would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
