@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any, Literal
 
 import torch
 
 from skipstone.core.graph import Place
-from skipstone.execution.sketches import Sketch, sketch
+from skipstone.execution.sketches import Sketch, alike, sketch
 from skipstone.execution.watching import Watch
 from skipstone.tracing.nests import tensors_in
 from skipstone.tracing.position import places
@@ -42,6 +43,19 @@ class Stream:
         time = watch.counts[op, watch.path]
         sketches = tuple(map(sketch, results))
         self.steps.append(Step(op, watch.path, time, places()[0], sketches, strangers, _made(results, operands)))
+
+
+def parting(one: Stream, two: Stream) -> tuple[Step | None, Step | None]:
+    """The first operation of each pass at which they part, by what was done or by what came of it.
+
+    None where a pass has ended before, or both where they never part.
+    """
+    for a, b in zip_longest(one.steps, two.steps):
+        if a is None or b is None or (a.op, a.module, a.place) != (b.op, b.module, b.place):
+            return a, b
+        if len(a.results) != len(b.results) or not all(map(alike, a.results, b.results)):
+            return a, b
+    return None, None
 
 
 def _made(results: Sequence[torch.Tensor], operands: Sequence[torch.Tensor]) -> Literal["", "inf", "nan"]:

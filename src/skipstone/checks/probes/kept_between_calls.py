@@ -23,14 +23,13 @@ References:
 
 import ast
 from collections.abc import Iterator
-from itertools import zip_longest
 
 from skipstone.checks.meant import Write, called_by, keeps_on_purpose, own_methods, writes
 from skipstone.checks.rule import Fault, Rule, Where
 from skipstone.checks.source import place_of
 from skipstone.checks.subject import Subject
 from skipstone.core.graph import Place
-from skipstone.execution import Key, Step, Stream, Twice, Witness, alike
+from skipstone.execution import Key, Step, Stream, Twice, Witness, parting
 
 RULE = Rule("SK409", "kept-between-calls", "warning", "a second call on one input gives something else")
 
@@ -92,12 +91,8 @@ def _difference(witness: Witness) -> Step | None:
     """The first operation of a second call that gives something else than in the first."""
     one, two = Stream(), Stream()
     witness.twice(training=False, see=(one.see, two.see))
-    for a, b in zip_longest(one.steps, two.steps):
-        if a is None or b is None or (a.op, a.module, a.place) != (b.op, b.module, b.place):
-            return b or a
-        if len(a.results) != len(b.results) or not all(map(alike, a.results, b.results)):
-            return b
-    return None
+    first, second = parting(one, two)
+    return second or first
 
 
 def _fault(subject: Subject, twice: Twice, keys: tuple[Key, ...], step: Step | None) -> Fault:

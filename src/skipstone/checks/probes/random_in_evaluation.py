@@ -24,7 +24,6 @@ import ast
 import linecache
 import re
 from collections.abc import Iterator
-from itertools import zip_longest
 from math import prod
 
 from skipstone.checks.around import owner, recorded
@@ -32,7 +31,7 @@ from skipstone.checks.meant import is_switched, text_about
 from skipstone.checks.rule import Fault, Rule, Where
 from skipstone.checks.subject import Subject
 from skipstone.core.graph import Graph, Node, Place
-from skipstone.execution import Step, Stream, Witness, alike
+from skipstone.execution import Step, Stream, Witness, parting
 from skipstone.graphs.ancestry import Ancestry
 from skipstone.graphs.operations import words
 
@@ -87,12 +86,8 @@ def _first_difference(witness: Witness, seed: int) -> Step | None:
     one, two = Stream(), Stream()
     witness.run(training=False, see=one.see)
     witness.run(seed=seed, training=False, see=two.see)
-    for a, b in zip_longest(one.steps, two.steps):
-        if a is None or b is None or (a.op, a.module, a.place) != (b.op, b.module, b.place):
-            return a or b
-        if len(a.results) != len(b.results) or not all(map(alike, a.results, b.results)):
-            return a
-    return None
+    own, other = parting(one, two)
+    return own or other
 
 
 def _fault(subject: Subject, step: Step) -> Iterator[Fault]:
