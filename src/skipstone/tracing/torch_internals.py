@@ -40,6 +40,7 @@ try:
         FakeCopyMode,
         FakeTensor,
         FakeTensorMode,
+        UnsupportedFakeTensorException,
         UnsupportedOperatorException,
         unset_fake_temporarily,
     )
@@ -76,6 +77,9 @@ __all__ = [
 
 # What an operation raises whose result depends on data that is not there.
 DATA_DEPENDENT = (DataDependentOutputException, DynamicOutputShapeException, UnsupportedOperatorException)
+
+# 2.6 to 2.14. Torch has the operation and no tensor without data for it. Without it: told as a refusal by torch.
+NOT_FAKED = (NotImplementedError, UnsupportedFakeTensorException)
 
 # 2.6 to 2.14. Loggers that complain while a record is made. Without one: its complaints are seen, nothing else.
 LOGGERS = ("torch._subclasses.fake_tensor", "torch.fx.experimental.symbolic_shapes", "torch.fx.experimental.recording")
