@@ -6,6 +6,7 @@ from functools import cached_property
 from html import escape
 
 from skipstone.checks.text import SKIP_COLUMNS, finding_text, skip_rows
+from skipstone.core.as_text import pretty_as_text
 from skipstone.core.finding import Finding
 from skipstone.core.graph import Graph
 from skipstone.core.skip import Skip
@@ -66,6 +67,8 @@ class Report:
         parts.extend(f"note: {a.what}{f' ({a.place})' if a.place else ''}" for a in self.graph.assumptions)
         parts.extend(f"warning: {remark}" for remark in self.remarks)
         return "\n\n".join([*parts, self.summary])
+
+    _repr_pretty_ = pretty_as_text
 
     def _repr_html_(self) -> str:
         """For a notebook: the text of the findings, then the skips as a table."""

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from skipstone.core.as_text import pretty_as_text
 from skipstone.core.errors import SkipstoneError
 from skipstone.flow.probe import Handle, Probe
 from skipstone.flow.rerun import NotHadError, Rerun
@@ -77,6 +78,8 @@ class Watch:
 
     def __str__(self) -> str:
         return f"step {self.last.step}, {len(self.records)} recorded\n\n{self.last}"
+
+    _repr_pretty_ = pretty_as_text
 
     def _repr_html_(self) -> str:
         return self.last._repr_html_()

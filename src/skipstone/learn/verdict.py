@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
+from skipstone.core.as_text import pretty_as_text
 from skipstone.core.errors import printable
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ class Verdict:
 
     def _where(self, point: Point) -> str:
         return f"{self.file or 'line'}:{point.line}: " if point.line else ""
+
+    _repr_pretty_ = pretty_as_text
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(str(self))}</pre>"

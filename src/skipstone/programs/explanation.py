@@ -4,13 +4,13 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from html import escape
-from typing import Any
 
 import torch
 
 from skipstone.checks import Report, check
 from skipstone.checks.mending.symbolic import rewritings
 from skipstone.checks.repair import Repair
+from skipstone.core.as_text import pretty_as_text
 from skipstone.core.errors import SkipstoneError, printable
 from skipstone.core.graph import shape_text
 from skipstone.core.sources import decode
@@ -41,8 +41,7 @@ class Explanation:
     def __str__(self) -> str:
         return "\n\n".join(_parts(self))
 
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        printer.text(str(self))
+    _repr_pretty_ = pretty_as_text
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(str(self))}</pre>"

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from skipstone.core.as_text import pretty_as_text
 from skipstone.core.codec import Json, decode, encode
 
 if TYPE_CHECKING:
@@ -150,6 +151,8 @@ class FlowRecord:
         from skipstone.runs.flow.text import record_text
 
         return record_text(self)
+
+    _repr_pretty_ = pretty_as_text
 
     def _repr_html_(self) -> str:
         from skipstone.runs.flow.drawing import flow_html
