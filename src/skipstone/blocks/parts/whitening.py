@@ -14,10 +14,10 @@ PATCH_IMAGES = 5000
 class Whitening(nn.Module):
     """(N, C, H, W) -> (N, 9C, H, W): a 3x3 convolution whose fixed filters are the principal axes of 3x3 patches.
 
-    Each filter is an eigenvector of the patches' covariance over the root of its eigenvalue, so that the channels are
-    uncorrelated and of equal variance (Page 2019, "How to train your ResNet 8: bag of tricks"). `fit` takes the axes
-    from images; the trainer does so with the training images before the first step. Until then the filters are random.
-    They are a buffer: saved with the network, and moved by no optimizer.
+    Each filter is an eigenvector of the patches' second moments over the root of its eigenvalue, so that for images of
+    mean 0 the channels are uncorrelated and of equal variance (Page 2019, "How to train your ResNet 8: bag of tricks").
+    `fit` takes the axes from images; the trainer does so with the training images before the first step. Until then the
+    filters are random. They are a buffer: saved with the network, and moved by no optimizer.
     """
 
     def __init__(self, in_channels: int, *, eps: float = 5e-4, dims: int = 2) -> None:

@@ -35,20 +35,24 @@ def fitted(subject: Subject, met: Operands) -> Iterator[Proposal]:
 def _kinds(subject: Subject, met: Operands, target: int) -> list[TransformKind]:
     """Which changes keep the meaning, likeliest first: a border of a map half as large is no border."""
     sizes = met.sizes(target)
-    others = [met.sizes(k) for k in range(len(met.shapes)) if met.sizes(k) != sizes]
+    changed = [k for k in range(len(met.shapes)) if met.sizes(k) != sizes]
+    others = [met.sizes(k) for k in changed]
     if any(all(size == 1 for size in other) for other in others):
         return ["expand-like"]
     if not met.are_close:
         return ["interpolate-like"]
-    border: list[TransformKind] = []
-    if all(a >= b for other in others for a, b in zip(sizes, other, strict=True)):
-        border = ["pad-like"]
-    elif all(a <= b for other in others for a, b in zip(sizes, other, strict=True)):
-        border = ["crop-like"]
+    border = _border(sizes, others)
     # Maps of different inputs have no common corner to be aligned at; what was resampled is to be so to another size.
-    changed = [k for k in range(len(met.shapes)) if met.sizes(k) != sizes]
     resampled = met.fork < 0 or all(_was_resampled(subject, met, k) for k in changed)
     return ["interpolate-like", *border] if resampled else [*border, "interpolate-like"]
+
+
+def _border(sizes: tuple[int, ...], others: list[tuple[int, ...]]) -> list[TransformKind]:
+    """What a border would do: nothing where maps are wider along one axis and narrower along another."""
+    pairs = [pair for other in others for pair in zip(sizes, other, strict=True)]
+    if all(wanted >= size for wanted, size in pairs):
+        return ["pad-like"]
+    return ["crop-like"] if all(wanted <= size for wanted, size in pairs) else []
 
 
 def _was_resampled(subject: Subject, met: Operands, operand: int) -> bool:
