@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from breaking import breaking, full_disk, in_child, kill
+from skipstone.core.errors import SkipstoneError
 from skipstone.core.files import append_durably, is_partial, make_folder, write_atomically
 
 OLD, NEW = b"old" * 100, b"new" * 50_000
@@ -138,6 +139,9 @@ def test_a_pipe_is_written_into(tmp_path):
 def test_appending_and_making_folders(tmp_path):
     make_folder(tmp_path / "a" / "b")
     make_folder(tmp_path / "a" / "b")
+    (tmp_path / "a" / "net.py").touch()
+    with pytest.raises(SkipstoneError, match=r"a/net\.py is a file, expected a folder"):
+        make_folder(tmp_path / "a" / "net.py")
     append_durably(tmp_path / "a" / "b" / "f", b"1\n")
     append_durably(tmp_path / "a" / "b" / "f", b"2\n")
     assert (tmp_path / "a" / "b" / "f").read_bytes() == b"1\n2\n"

@@ -1,6 +1,7 @@
 """Epochs by equal work or time. What a run costs is measured in test_forecast.py; here it is told."""
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -72,6 +73,9 @@ def test_a_budget_has_room_for_whole_epochs(told, tmp_path):
         matched(specs, "time", tmp_path / "b", budget=0.6)
     with pytest.raises(SkipstoneError, match="a budget is of time, and the networks are matched by macs"):
         matched(specs, "macs", tmp_path / "b", budget=2.1)
+    for budget in (math.nan, math.inf, -5.0, 0.0):
+        with pytest.raises(SkipstoneError, match=r"the budget is (nan|inf|-5|0) s, expected more than 0, and finite"):
+            matched(specs, "time", tmp_path / "b", budget=budget)
     assert not (tmp_path / "b").exists()
 
 

@@ -12,6 +12,8 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+from skipstone.core.errors import SkipstoneError
+
 _PREFIX, _SUFFIX = ".skipstone-", ".partial"
 
 
@@ -61,8 +63,15 @@ def append_durably(path: str | Path, data: bytes) -> None:
 
 
 def make_folder(path: str | Path) -> None:
-    """Make a folder and those above it, and see them to the disk; one that is there already is left alone."""
+    """Make a folder and those above it, and see them to the disk; one that is there already is left alone.
+
+    Raises:
+        SkipstoneError: a file stands where it is to be.
+        OSError: the folder cannot be made.
+    """
     path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise SkipstoneError(f"{path} is a file, expected a folder")
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(parents=True, exist_ok=True)
     for folder in missing:

@@ -4,6 +4,7 @@ At equal epochs a deeper or wider network gets more multiply-adds and more time 
 of the three is fair depends on the question; all are asked for by name and told with the result.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -52,6 +53,8 @@ def matched(
     """
     if budget is not None and by != "time":
         raise SkipstoneError(f"a budget is of time, and the networks are matched by {by}")
+    if budget is not None and not 0 < budget < math.inf:
+        raise SkipstoneError(f"the budget is {budget:g} s, expected more than 0, and finite")
     if by == "epochs":
         return tuple(specs)
     varied = varied_options([spec.options for spec in specs])
