@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from skipstone.cli import arguments, output
 from skipstone.core.errors import SkipstoneError, printable
+from skipstone.core.files import write_atomically
 from skipstone.runs.outcome import Outcome
 
 
@@ -87,7 +88,7 @@ def run(
     for outcome in failed:
         output.note(f"{outcome.run} {outcome.status}: {outcome.message}")
     if page is not None:
-        page.write_text(claims_page(record), encoding="utf-8")
+        write_atomically(page, claims_page(record).encode())
         output.note(f"written: {page}")
     if format == "json":
         print(json.dumps(claims_json(record, claims), indent=1))
