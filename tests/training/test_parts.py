@@ -14,8 +14,8 @@ from skipstone.core.errors import SkipstoneError, UnknownNameError
 from skipstone.data import Images, Pixels
 from skipstone.runs.environment import changed
 from skipstone.runs.recipe_file import named_recipes, read_setup, recipe_path
-from skipstone.runs.records import EpochRecord, Recipe
-from skipstone.training import fabric, override, read_recipe
+from skipstone.runs.records import EpochRecord, Recipe, RunSpec
+from skipstone.training import fabric, override, read_recipe, train
 from skipstone.training.evaluate import evaluate
 from skipstone.training.fabric import precision_on
 from skipstone.training.memory import keep_freed_memory
@@ -119,6 +119,15 @@ def test_flips_are_averaged():
     images, plain = Images(pixels, torch.tensor([1, 0])), Pixels(torch.full((1, 1, 1, 1), 60.0), torch.ones(1, 1, 1, 1))
     assert evaluate(LeftHalf(), images, plain)[1] == 0.5
     assert evaluate(LeftHalf(), images, plain, flip_average=True)[1] == 1.0
+
+
+def test_what_has_no_mirror_image_is_refused(tmp_path):
+    (tmp_path / "rows.py").write_text("import torch\nrows = [(torch.zeros(5), i % 2) for i in range(20)]\n"
+                                      "def make_data():\n    return rows, rows\n")  # fmt: skip
+    spec = RunSpec(model="torch.nn:Linear", options={"in_features": 5, "out_features": 2}, device="cpu",
+                   data=f"{tmp_path / 'rows.py'}:make_data", recipe=Recipe(flip_average=True))  # fmt: skip
+    with pytest.raises(SkipstoneError, match=r"flip_average is of images \(C, H, W\), and these inputs are \(5,\)"):
+        train(spec)
 
 
 def test_maps_of_flips_are_flipped_back():

@@ -108,6 +108,8 @@ class Run:
         device = self.fabric.device
         self.data = load(spec.data, spec.data_dir, val_fraction=spec.val_fraction, split_seed=spec.split_seed)
         shape, classes = self.data.shape, self.data.num_classes
+        if spec.recipe.flip_average and len(shape) != 3:
+            raise SkipstoneError(f"flip_average is of images (C, H, W), and these inputs are {shape}")
         if build is build_model:
             build = partial(build_model, label_shape=self.data.label_shape)
         pixels = Pixels.of(self.data.train)
