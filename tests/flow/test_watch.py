@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from flow_loops import with_a_step_left_out
 from skipstone.core.errors import SkipstoneError
 from skipstone.flow import watch
 from skipstone.runs.flow import FlowRecord, scalars_of
@@ -178,15 +179,7 @@ def test_a_scalers_factor_is_taken_out(fused):
 def test_a_step_that_the_scaler_leaves_out_is_no_record():
     model, (x, y) = net(), batch()
     model[1].p = 0.0
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
-    with watch(model, optimizer, scaler=scaler) as flow:
-        for factor in (float("inf"), 1.0):
-            optimizer.zero_grad()
-            scaler.scale(F.cross_entropy(model(x), y) * factor).backward()
-            scaler.step(optimizer)
-            scaler.update()
-    (record,) = flow.records
+    (record,) = with_a_step_left_out(model, x, y)
     model = net()
     model[1].p = 0.0
     assert [layer.output_grad_norm for layer in record.layers] == pytest.approx(reference(model, x, y)[0])
