@@ -80,6 +80,7 @@ COMMANDS = shown()
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").mkdir()
     for name in ("net.py", "their_file.py", "file.py"):
         (tmp_path / name).write_text(NET)
     for name in ("train.py", "script.py"):
@@ -161,9 +162,11 @@ def test_every_training_command_runs_on_the_digits(project, command):
         cli.run(["train", "--model", "skipstone:plain8", "--epochs", "1", "--out", tokens[tokens.index("--out") + 1]])
     if tokens[0] == "search" and "--runs" not in tokens:
         tokens += ["--runs", "2"]
+    if tokens[0] == "claims":
+        tokens[1:1] = ["projection", "--epochs", "1", "--seeds", "1", "--width", "4"]
     several = "resnet8" if "--variant" in tokens else "plain8,resnet8"  # a variant takes out skips, which plain8 lacks
     models = {"--models": several, "--model": "skipstone:resnet8" if tokens[0] == "search" else "skipstone:plain8"}
-    small = {"--data": "digits", "--epochs": "1", "--seeds": "1", "--runs": "2", **models}
+    small = {"--data": "digits", "--epochs": "1", "--seeds": "1", "--runs": "2", "--budget": "3s", **models}
     for option, value in small.items():
         if option in tokens:
             tokens[tokens.index(option) + 1] = value
