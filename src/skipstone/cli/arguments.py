@@ -119,6 +119,13 @@ class RecipeFlags:
     precision: Annotated[
         Precision | None, _help("fp32 (default), bf16 (autocast), or auto: bf16 where the device computes in it.")
     ] = None
+    cuda_graph: Annotated[
+        bool | None,
+        _help(
+            "On a GPU: record a step once and replay it, for networks whose Python always does the same.",
+            "--no-cuda-graph",
+        ),
+    ] = None
 
     def given(self) -> dict[str, Any]:
         values = {f.name: getattr(self, f.name) for f in fields(self)}

@@ -6,7 +6,8 @@
 
 Every 3x3 is followed by normalisation and ReLU; a unit is x + f(f(x)), f a 3x3 with both, so that the sum itself is not
 activated. At w = 64 and 10 classes it has 6,573,120 parameters. With `stem="whitening"` (the author's later advice) the
-images go through fixed filters that whiten 3x3 patches, and a 1x1 convolution to w channels.
+images go through fixed filters that whiten 3x3 patches, and a 1x1 convolution to w channels. With `pool="first"` the
+maximum is taken before normalisation and ReLU, which then have a quarter to do (as in Jordan 2024, arXiv 2404.00498).
 """
 
 from typing import Literal
@@ -22,6 +23,8 @@ from skipstone.models.stages import StagedNetwork, check_options, initialised
 
 StemName = Literal["conv", "whitening"]
 STEMS = ("conv", "whitening")
+PoolPlace = Literal["last", "first"]
+PLACES = ("last", "first")
 _LOGIT_SCALE = 0.125
 _ADAPTIVE_MAX_POOL = {1: nn.AdaptiveMaxPool1d, 2: nn.AdaptiveMaxPool2d, 3: nn.AdaptiveMaxPool3d}
 
@@ -43,6 +46,7 @@ def resnet9(
     in_channels: int = 3,
     width: int = 64,
     stem: StemName = "conv",
+    pool: PoolPlace = "last",
     dropout: float = 0.0,
     norm: NormName = "batch",
     dims: int = 2,
@@ -50,17 +54,21 @@ def resnet9(
 ) -> nn.Module:
     """ResNet-9 of a `width`: images (N, in_channels, H, W) to logits (N, num_classes).
 
-    `stem` is "conv" as published, or "whitening" (2-D alone), `dropout` stands between a unit's two convolutions.
+    `stem` is "conv" as published, or "whitening" (2-D alone); `pool` stands "last" in its layer as published, or
+    "first", behind the convolution; `dropout` stands between a unit's two convolutions.
     """
     check_options(in_channels=in_channels, width=width, dropout=dropout, init=init)
     one_of("stem", stem, STEMS)
+    one_of("pool", pool, PLACES)
 
-    def layer(before: int, after: int, *, kernel: int = 3, pool: bool = False) -> nn.Sequential:
+    def layer(before: int, after: int, *, kernel: int = 3, halved: bool = False) -> nn.Sequential:
+        pooling = max_pool(round_up=True, dims=dims) if halved else None
         return named_sequence(
             conv=conv(before, after, kernel, bias=norm == "none", dims=dims),
+            pool_first=pooling if pool == "first" else None,
             norm=make_norm(after, norm, dims=dims),
             relu=nn.ReLU(),
-            pool=max_pool(round_up=True, dims=dims) if pool else None,
+            pool=pooling if pool == "last" else None,
         )
 
     def unit(channels: int) -> nn.Module:
@@ -74,9 +82,9 @@ def resnet9(
     network = StagedNetwork(
         start,
         [
-            [layer(width, 2 * width, pool=True), unit(2 * width)],
-            [layer(2 * width, 4 * width, pool=True)],
-            [layer(4 * width, 8 * width, pool=True), unit(8 * width)],
+            [layer(width, 2 * width, halved=True), unit(2 * width)],
+            [layer(2 * width, 4 * width, halved=True)],
+            [layer(4 * width, 8 * width, halved=True), unit(8 * width)],
         ],
         _ADAPTIVE_MAX_POOL[dims](1),  # the average behind it is that of one value
         features=8 * width,

@@ -59,6 +59,7 @@ class Recipe:
     Weight decay leaves biases and normalisation parameters alone, unless `decayed` is "all". `padding` is what crops
     are taken from beyond the edge. `precision` "auto" is bf16 where the device computes in it, else fp32.
     `flip_average` tests each image with its mirror image: the mean of their logits; validation is without.
+    `cuda_graph` records a step on a GPU once and replays it: for networks whose Python does the same at each step.
     """
 
     optimizer: Optimizer = "sgd"
@@ -76,6 +77,7 @@ class Recipe:
     flip_average: bool = False
     clip: float | None = None
     precision: Precision = "fp32"
+    cuda_graph: bool = False
 
     def __post_init__(self) -> None:
         _demand(self.lr > 0 and math.isfinite(self.lr), "lr", self.lr, "a number above 0")

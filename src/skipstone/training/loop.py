@@ -26,6 +26,7 @@ from skipstone.runs.records import Recipe
 from skipstone.training.evaluate import labels_each
 from skipstone.training.optimizer import make_optimizer, set_rate
 from skipstone.training.ranks import ALONE, Ranks
+from skipstone.training.replay import Replay
 from skipstone.training.schedule import learning_rate
 from skipstone.training.seeding import seeded
 
@@ -95,6 +96,7 @@ class Loop:
         self._even = self.batches.batch_size % ranks.world == 0
         # Dropout must not drop the same in every part.
         self._own_stream = () if ranks.first else (ranks.rank,)
+        self._replay: Replay | None = None
 
     def epoch(self, number: int, watch: StepWatch | None = None, *, steps: int | None = None) -> EpochMeans:
         """Train epoch `number`, counted from 1, or the first `steps` of it.
@@ -126,9 +128,16 @@ class Loop:
 
     def _forward(self, x: Tensor, y: Tensor, probe: Probe | None) -> tuple[Tensor, Tensor]:
         """(logits, loss), its gradients in the parameters."""
+        if self.recipe.cuda_graph and probe is None:
+            if self._replay is None:
+                self._replay = Replay(lambda x, y: self._backward(self.model(x), y), self.bare, x, y)
+            return self._replay(x, y)
         self._stepper.zero_grad()
         with probe.outputs() if probe else nullcontext():
             logits = self.model(x)
+        return self._backward(logits, y)
+
+    def _backward(self, logits: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         loss = F.cross_entropy(logits, y, label_smoothing=self.recipe.label_smoothing)
         self._fabric.backward(loss if self._even else loss * (len(y) * self._ranks.world / self.batches.batch_size))
         return logits.detach(), loss.detach()

@@ -106,6 +106,9 @@ class Run:
         self.spec, self.ranks = spec, ranks
         self.fabric = make_fabric(ranks.device(spec.device), spec.recipe.precision)
         device = self.fabric.device
+        if spec.recipe.cuda_graph and (device.type != "cuda" or ranks.world > 1):
+            where = f"{ranks.world} devices" if ranks.world > 1 else device.type
+            raise SkipstoneError(f"cuda_graph is of one CUDA device, and this run is on {where}; leave it out")
         self.data = load(spec.data, spec.data_dir, val_fraction=spec.val_fraction, split_seed=spec.split_seed)
         shape, classes = self.data.shape, self.data.num_classes
         if spec.recipe.flip_average and len(shape) != 3:
