@@ -83,7 +83,7 @@ def test_a_recipe_may_leave_fields_out():
         ("warmup", 1, "warmup is 1, expected a share of all steps"),
         ("batch_size", 0, "batch_size is 0, expected at least 1"),
         ("label_smoothing", 1, "label_smoothing is 1"),
-        ("clip", 0, "clip is 0, expected above 0, or none"),
+        ("clip", 0, "clip is 0, expected a number above 0, or none"),
     ],
 )
 def test_recipes_refuse_values_that_mean_nothing(field, value, message):

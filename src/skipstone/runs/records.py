@@ -92,7 +92,7 @@ class Recipe:
         _demand(0 <= self.warmup < 1, "warmup", self.warmup, "a share of all steps, at least 0 and below 1")
         _demand(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
         _demand(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "at least 0 and below 1")
-        _demand(self.clip is None or self.clip > 0, "clip", self.clip, "above 0, or none")
+        _demand(self.clip is None or 0 < self.clip < math.inf, "clip", self.clip, "a number above 0, or none")
 
 
 @dataclass(frozen=True, slots=True)

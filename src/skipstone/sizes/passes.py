@@ -51,7 +51,7 @@ def sweep_pass(model: nn.Module, request: Request, sweep: Sweep, end: float) -> 
     Raises:
         OutOfTime: it goes on although the time `end` is past.
     """
-    nodes, inputs, error = _record(model, request, sweep.symbol, _SWIFT, end)
+    nodes, inputs, error = _record(model, request, sweep.symbol, _SWIFT, end, symbolic=True)
     if error is not None:
         # An uncertain point might have been spared the refusal: it is passed again.
         failed = [(mask, "") for mask in sweep.failed]
@@ -71,14 +71,20 @@ def single_pass(model: nn.Module, request: Request, sizes: Mapping[str, int], en
     Raises:
         OutOfTime: it goes on although the time `end` is past.
     """
-    nodes, inputs, error = _record(model, request, sizes.__getitem__, STOP, end)
+    nodes, inputs, error = _record(model, request, sizes.__getitem__, STOP, end, symbolic=False)
     if error is None:
         error = next((reason for _, reason in unseen_refusals(nodes, 1)), None)
     return _graph(nodes, inputs), error
 
 
 def _record(
-    model: nn.Module, request: Request, size: Callable[[str], int | torch.SymInt], refusals: Refusals, end: float
+    model: nn.Module,
+    request: Request,
+    size: Callable[[str], int | torch.SymInt],
+    refusals: Refusals,
+    end: float,
+    *,
+    symbolic: bool,
 ) -> tuple[list[Node], tuple[int, ...], str | None]:
     def arguments(clone: FakeClone) -> tuple[tuple[object, ...], Mapping[str, object]]:
         def make(tensor: torch.Tensor, shape: Sequence[int | torch.SymInt]) -> torch.Tensor:
@@ -90,7 +96,7 @@ def _record(
         return request.build(size, make)
 
     left = max(end - time.monotonic(), 0.0) + _PATIENCE
-    done = run(model, arguments, refusals=refusals, symbolic=True, seconds=left)
+    done = run(model, arguments, refusals=refusals, symbolic=symbolic, gradients=False, seconds=left)
     if isinstance(done.error, OutOfTime):
         raise done.error
     return done.recorder.nodes, done.inputs, None if done.error is None else _reason(done.error)

@@ -103,6 +103,7 @@ def run(
     out_of_place: bool = False,
     training: bool | None = None,
     symbolic: bool = False,
+    gradients: bool = True,
     seconds: float = SECONDS,
 ) -> Pass:
     """Run a twin of `model` on fake tensors and record it.
@@ -113,7 +114,8 @@ def run(
         out_of_place: treat `inplace=True` and augmented assignments as if they made new tensors.
         training: the mode the twin is put into, by default that of `asked_for`; without any, each of its modules stays
             in the mode of its original.
-        symbolic: the arguments may have sizes that stand for many; no gradients are followed then.
+        symbolic: the arguments may have sizes that stand for many.
+        gradients: follow what autograd keeps, and what it refuses.
         seconds: after about this long the pass ends with `OutOfTime` as its error.
     """
     training = _ASKED.get() if training is None else training
@@ -126,7 +128,7 @@ def run(
             stack.enter_context(time_limit(seconds))
             args, kwargs = arguments(clone)
             stack.enter_context(fake)
-            stack.enter_context(torch.set_grad_enabled(not symbolic))
+            stack.enter_context(torch.set_grad_enabled(gradients))
             stack.enter_context(enable_python_dispatcher() if symbolic else nullcontext())
             if training is not None:
                 _put_into_mode(clone.model, training, recorder)
