@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import nn
 
+import skipstone
 from skipstone.execution import Witness, execute, plan
 from skipstone.execution.containment import _Muted
 from skipstone.execution.copying import CopyError, copied
@@ -85,6 +86,36 @@ def test_beside_another_thread_the_numbers_drawn_are_put_back_and_follow_the_see
     finally:
         over.set()
         other.join()
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_what_another_thread_draws_meanwhile_is_not_drawn_again(broken):
+    """A network that draws nothing has no need of the generator that all threads share."""
+    over, drawn = threading.Event(), []
+
+    def draw():
+        while not over.is_set():
+            drawn.append(torch.rand(1, dtype=torch.float64).item())
+
+    class Slow(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = nn.ModuleList([nn.Linear(8, 8) for _ in range(40)])
+
+        def forward(self, x):
+            for layer in self.layers:
+                x = x + layer(x)
+            return x.exp_() * x.clamp_(0) if broken else x
+
+    other = threading.Thread(target=draw)
+    other.start()
+    try:
+        report = skipstone.check(Slow(), (2, 8))
+    finally:
+        over.set()
+        other.join()
+    assert "run: 2 x 8, " in str(report)
+    assert len(drawn) == len(set(drawn)) > 100
 
 
 def test_the_copy_has_the_models_own_values_and_its_own_memory():

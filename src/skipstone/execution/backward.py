@@ -13,7 +13,9 @@ from skipstone.tracing.nests import tensors_in
 from skipstone.tracing.position import places
 
 
-def locate_backward(clone: RealClone, arguments: Arguments, *, seed: int, seconds: float) -> Raised | None:
+def locate_backward(
+    clone: RealClone, arguments: Arguments, *, seed: int, seconds: float, draws: bool = True
+) -> Raised | None:
     """Where a backward pass that raises does so: the pass again, with a look at each step of the backward pass."""
     at: dict[object, tuple[str, str, Place | None]] = {}
     reached: list[tuple[str, str, Place | None]] = []
@@ -25,7 +27,7 @@ def locate_backward(clone: RealClone, arguments: Arguments, *, seed: int, second
                 at[function] = (op, watch.path, places()[0])
                 function.register_prehook(lambda gradients, spot=at[function]: reached.append(spot))
 
-    done = execute(clone, arguments, seed=seed, backward=True, seconds=seconds, see=see)
+    done = execute(clone, arguments, seed=seed, backward=True, seconds=seconds, draws=draws, see=see)
     if done.raised is None or done.raised.stage != "backward" or done.raised.place is not None or not reached:
         return done.raised
     op, module, place = reached[-1]

@@ -33,11 +33,15 @@ class _Muted(io.TextIOBase):
 
 
 @contextmanager
-def contained(model: nn.Module) -> Iterator[None]:
-    """Random numbers drawn in it are the caller's again behind it; gradients are on; nothing is printed."""
+def contained(model: nn.Module, *, draws: bool = True) -> Iterator[None]:
+    """Random numbers drawn in it are the caller's again behind it; gradients are on; nothing is printed.
+
+    With `draws` off torch's own generator is left alone: other threads may draw from it meanwhile.
+    """
     with ExitStack() as stack:
         stack.enter_context(undisturbed(model))
-        stack.enter_context(real_numbers_kept())
+        if draws:
+            stack.enter_context(real_numbers_kept())
         stack.enter_context(redirect_stdout(_Muted(sys.stdout)))
         stack.enter_context(redirect_stderr(_Muted(sys.stderr)))
         stack.enter_context(warnings.catch_warnings())
@@ -46,14 +50,15 @@ def contained(model: nn.Module) -> Iterator[None]:
         yield
 
 
-def begin_random_numbers(seed: int) -> None:
-    """Random numbers of torch, Python and NumPy begin at `seed`."""
+def begin_random_numbers(seed: int, *, draws: bool = True) -> None:
+    """Random numbers of Python and NumPy begin at `seed`, and with `draws` torch's."""
     import random
 
-    if torch.accelerator.is_available():
-        torch.manual_seed(seed)
-    # The line above notes down the stack for devices that are not there; beside other threads it seeds a copy.
-    torch.default_generator.manual_seed(seed)
+    if draws:
+        if torch.accelerator.is_available():
+            torch.manual_seed(seed)
+        # The line above notes down the stack for devices that are not there; beside other threads it seeds a copy.
+        torch.default_generator.manual_seed(seed)
     random.seed(seed)
     numpy = sys.modules.get("numpy")
     if numpy is not None:

@@ -21,6 +21,7 @@ from skipstone.tracing.deadline import OutOfTime, call_foreign, time_limit
 from skipstone.tracing.gradients import grad_fn_of
 from skipstone.tracing.nests import tensors_in
 from skipstone.tracing.position import raised_at
+from skipstone.tracing.randomness import alone
 from skipstone.tracing.session import is_interrupt
 from skipstone.tracing.torch_internals import running_module
 
@@ -100,13 +101,14 @@ def execute(
     seed: int = 0,
     backward: bool = False,
     seconds: float = 60.0,
+    draws: bool = True,
     see: See | None = None,
 ) -> Pass:
     """Run the copy; the loss of the backward pass is the sum of the squares of all outputs that have a gradient.
 
     Whatever the network's code raises, `sys.exit()` included, ends in `Pass.raised`.
     """
-    return execute_all(clone, [Call(arguments, seed, see)], backward=backward, seconds=seconds)[0]
+    return execute_all(clone, [Call(arguments, seed, see)], backward=backward, seconds=seconds, draws=draws)[0]
 
 
 def execute_all(
@@ -115,18 +117,21 @@ def execute_all(
     *,
     backward: bool = False,
     seconds: float = 60.0,
+    draws: bool = True,
     behind: Callable[[], None] = lambda: None,
 ) -> list[Pass]:
     """Run the copy again and again, as far as its passes end; what one leaves on it the next one meets.
 
     The outputs of all but the last are copies, without a graph: the next call may write to what the model returned.
-    `behind` is called behind each.
+    `behind` is called behind each. `draws` says that the network draws random numbers of torch: they are the
+    process's, and beside other threads their generator is left alone where it need not be touched.
     """
     passes: list[Pass] = []
+    draws = draws or alone()
     try:
-        with contained(clone.model), time_limit(seconds):
+        with contained(clone.model, draws=draws), time_limit(seconds):
             for number, call in enumerate(calls, 1):
-                begin_random_numbers(call.seed)
+                begin_random_numbers(call.seed, draws=draws)
                 passes.append(_one(Watch(clone, call.see), call.arguments, backward))
                 if not passes[-1].ran:
                     break

@@ -84,7 +84,7 @@ def plan(model: nn.Module, example: Example, graph: Graph, *, run: Run = "auto",
         return NotRun(reason)
     if run is True:
         return Plan(example, graph, True, seconds=float("inf"))
-    if _draws(graph) and not alone():
+    if draws(graph) and not alone():
         return NotRun("it draws random numbers, as another thread may at the same time (--run to do it)")
     seconds = _seconds(model, graph)
     if seconds <= budget:
@@ -97,7 +97,7 @@ def plan(model: nn.Module, example: Example, graph: Graph, *, run: Run = "auto",
     return NotRun(f"{_giga(cost(graph).macs)} (--run to do it)")
 
 
-def _draws(graph: Graph) -> bool:
+def draws(graph: Graph) -> bool:
     """Does it draw from torch's own random numbers? They are the process's: a run's are missing in another thread."""
     return any(
         any(word in node.op for word in _RANDOM) and node.arguments.get("training") is not False

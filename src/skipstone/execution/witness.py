@@ -13,7 +13,7 @@ from skipstone.execution.copying import RealClone, copied
 from skipstone.execution.held import Key, changed, held, restore
 from skipstone.execution.inputs import Arguments, real_inputs
 from skipstone.execution.passes import Call, Pass, execute_all
-from skipstone.execution.planning import Plan
+from skipstone.execution.planning import Plan, draws
 from skipstone.execution.watching import See
 from skipstone.tracing.nests import tensors_in
 from skipstone.tracing.session import asked_training
@@ -64,7 +64,11 @@ class Witness:
         if done.raised is None or done.raised.stage == "forward":
             return done
         arguments = self.arguments()
-        found = self._timed(lambda: locate_backward(copied(self.model), arguments, seed=0, seconds=self._left))
+        found = self._timed(
+            lambda: locate_backward(
+                copied(self.model), arguments, seed=0, seconds=self._left, draws=draws(self.plan.graph)
+            )
+        )
         return done if found is None else replace(done, raised=found)
 
     @cached_property
@@ -144,7 +148,9 @@ class Witness:
             looks = [*see, *[None] * len(seeds)]
             given = [self.arguments() if arguments is None else arguments for _ in seeds]
             calls = [Call(*call) for call in zip(given, seeds, looks, strict=False)]
-            return execute_all(on, calls, backward=backward, seconds=self._left, behind=behind)
+            return execute_all(
+                on, calls, backward=backward, seconds=self._left, draws=draws(self.plan.graph), behind=behind
+            )
 
         return self._timed(work)
 
