@@ -41,7 +41,7 @@ zoo: $(INSTALLED)
 	# By its own word it needs torch_stoi, and so a torchaudio, which there is for another torch alone.
 	$(BIN)/python -m pip install --quiet --no-deps "asteroid>=0.7" asteroid-filterbanks pb_bss_eval torch_optimizer
 	PYTHONPATH=tools $(BIN)/python -W ignore -m zoo
-	$(BIN)/python -m pytest -q -m zoo
+	$(BIN)/python -m pytest -q -n 2 -m zoo
 
 ray: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[train,ray]"
