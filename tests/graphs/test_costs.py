@@ -61,6 +61,16 @@ def test_what_cannot_be_counted_is_told():
     assert uncounted(trace(three, ((2, 3), (3, 4), (4, 5)))) != ()
 
 
+def test_memory_counts_where_it_is_written_to():
+    class Written(nn.Module):
+        def forward(self, x):
+            spare = torch.empty_strided((9,), (1,))
+            assert spare.shape
+            return torch.empty_like(x).copy_(x) + 1
+
+    assert cost(trace(Written(), (2, 3))).activation_bytes == 4 * (6 + 6)
+
+
 def test_activation_bytes_leave_out_views_and_in_place_results():
     network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(4 * 25, 7))
     assert cost(trace(network, (2, 3, 5, 5))).activation_bytes == 4 * (2 * 4 * 25 + 2 * 7)

@@ -3,6 +3,7 @@ comes of it is what an undisturbed run gives. A clock that jumps changes nothing
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -36,21 +37,21 @@ def test_train_killed_twenty_times(tmp_path):
             "--device", "cpu", "--out", str(folder), *more,
         ]  # fmt: skip
 
-    began = time.monotonic()
     assert run(command(tmp_path / "whole")) == 0
-    trained = read_run(tmp_path / "whole").result.wall_seconds
-    before = time.monotonic() - began - trained
     cut, moments, killed = tmp_path / "cut", random.Random(1), 0
-    for _ in range(KILLS):
+    while killed < KILLS:
         child = os.fork()
         if child == 0:
             resume = ["--resume"] if (cut / "spec.json").is_file() else []
             os._exit(run(command(cut, *resume)))
-        time.sleep(moments.uniform(0.0, 2 * before + trained / 10))
+        time.sleep(moments.uniform(0.0, 4.0))
         os.kill(child, signal.SIGKILL)
-        killed += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
-    assert killed >= KILLS // 2, "the run was to last through most of the kills"
-    assert run(command(cut, "--resume")) == 0
+        if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL:
+            killed += 1
+        else:  # it was faster: the same once more
+            assert same_end(cut, tmp_path / "whole")
+            shutil.rmtree(cut)
+    assert run(command(cut, *(["--resume"] if cut.is_dir() else []))) == 0
     assert same_end(cut, tmp_path / "whole")
 
 

@@ -12,13 +12,16 @@ from skipstone.core.cost import Cost
 from skipstone.core.graph import Graph, Node, NodeRef
 from skipstone.graphs.operations import operation
 
+_ALLOCATIONS = frozenset("empty empty_like empty_strided new_empty new_empty_strided".split())
+"""Memory that holds nothing yet: it counts where it is written to."""
+
 
 def cost(graph: Graph) -> Cost:
     """The cost of the recorded forward pass, for the batch it was recorded with.
 
     Activation bytes are those of every operation's output that is new memory: views and in-place results are not.
     """
-    operations = [node for node in graph if node.kind == "op"]
+    operations = [node for node in graph if node.kind == "op" and node.op not in _ALLOCATIONS]
     known = {node.storage for node in graph if node.kind != "op"}
     activation_bytes = 0
     for node in operations:
