@@ -135,16 +135,16 @@ def dots(groups: Sequence[Group], measure: str, title: str, *, in_points: bool =
            "scale": {"domain": list(colour), "range": list(colour.values())}}  # fmt: skip
     layers = [
         {
-            "data": {"values": means}, "mark": {"type": "rule", "strokeWidth": 3, "opacity": 0.35},
+            "data": _data(means), "mark": {"type": "rule", "strokeWidth": 3, "opacity": 0.35},
             "encoding": {"y": y, "x": {**x, "field": "low"}, "x2": {"field": "high"}, "color": ink},
         },
         {
-            "data": {"values": means}, "mark": {"type": "tick", "thickness": 3, "size": 20},
+            "data": _data(means), "mark": {"type": "tick", "thickness": 3, "size": 20},
             "encoding": {"y": y, "x": x, "color": ink,
                          "tooltip": _tips("network", "n", value=".2%", low=".2%", high=".2%")},
         },
         {
-            "data": {"values": points},
+            "data": _data(points),
             "mark": {"type": "point", "size": 52, "filled": False, "strokeWidth": 1.6, "opacity": 1},
             "encoding": {"y": y, "x": x, "color": ink, "tooltip": _tips("network", "seed", value=".2%")},
         },
@@ -181,7 +181,7 @@ def flow(title: str, lines: Sequence[FlowLine], colour: dict[str, str]) -> Figur
         {"mark": {"type": "line", "strokeWidth": 1, "opacity": 0.4}, "encoding": {
             "x": x, "y": y, "color": ink, "detail": {"field": "seed"},
             "tooltip": _tips("network", "seed", "name", norm=".3g")}},
-        {"data": {"values": means}, "mark": {"type": "line", "strokeWidth": 2.4},
+        {"data": _data(means), "mark": {"type": "line", "strokeWidth": 2.4},
          "encoding": {"x": x, "y": y, "color": ink}},
     ]  # fmt: skip
     if zeros := [value for value in values if value["zero"]]:
@@ -223,7 +223,7 @@ def _flow_caption(norms: Sequence[float | None]) -> str:
 
 
 def _spec(values: list[Json] | None, height: int, **body: Any) -> Json:
-    data = {} if values is None else {"data": {"values": values}}
+    data = {} if values is None else {"data": _data(values)}
     return {
         "$schema": SCHEMA, **data, "width": "container", "height": height,
         "autosize": {"type": "fit-x", "contains": "padding"}, "config": _CONFIG, **body,
@@ -245,6 +245,15 @@ def _bounds(groups: Sequence[Group], measure: str) -> list[float]:
     ends = [v for s in found for v in (*s.values, s.low, s.high) if v is not None and math.isfinite(v)] or [0.0, 1.0]
     air = max(0.005, (max(ends) - min(ends)) * 0.05)
     return [min(ends) - air, max(ends) + air]
+
+
+def _data(rows: list[Json]) -> Json:
+    return {"values": [{key: _short(value) for key, value in row.items()} for row in rows]}
+
+
+def _short(value: Any) -> Any:
+    """A float with as many digits as a point has room for: of a large page a third is digits."""
+    return float(f"{value:.5g}") if isinstance(value, float) else value
 
 
 def _finite(value: float) -> float | None:
