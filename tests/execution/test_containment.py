@@ -229,21 +229,15 @@ def test_a_pass_without_end_is_cut_off():
     assert not done.ran
 
 
-class Prints(nn.Module):
-    def __init__(self, begun, written):
-        super().__init__()
-        self.event = [begun, written]
-
-    def forward(self, x):
-        begun, written = self.event
-        begun.set()
-        assert written.wait(10)
-        print("swallowed")
-        return x
-
-
 def test_what_other_threads_print_meanwhile_is_not_lost(capsys):
     begun, written = threading.Event(), threading.Event()
+
+    class Prints(nn.Module):
+        def forward(self, x):
+            begun.set()
+            assert written.wait(10)
+            print("swallowed")
+            return x
 
     def other():
         assert begun.wait(10)
@@ -252,7 +246,7 @@ def test_what_other_threads_print_meanwhile_is_not_lost(capsys):
 
     thread = threading.Thread(target=other)
     thread.start()
-    execute(copied(Prints(begun, written)), ((torch.ones(2),), {}))
+    assert execute(copied(Prints()), ((torch.ones(2),), {})).ran
     thread.join()
     assert capsys.readouterr().out == "kept\n"
 
