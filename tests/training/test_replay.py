@@ -15,7 +15,11 @@ from skipstone.runs.records import Recipe, RunSpec, read_run
 from skipstone.training import train
 from skipstone.training.replay import Replay
 
-on_gpu = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")]
+NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
+
+
+def on_gpu(test):
+    return pytest.mark.gpu(NO_GPU(test))
 
 
 def network() -> nn.Module:
@@ -51,8 +55,8 @@ def after(step, net: nn.Module, seed: int) -> list[torch.Tensor]:
     return [loss.clone(), *(p.grad.clone() for p in net.parameters()), *(b.clone() for b in net.buffers())]
 
 
-@pytest.mark.parametrize("mark", [pytest.param(0, marks=on_gpu)])
-def test_a_replay_is_the_step(mark):
+@on_gpu
+def test_a_replay_is_the_step():
     ours, theirs = network(), network()
     before, states = state_of(ours), torch.cuda.get_rng_state()
     replay = Replay(work_of(ours), ours, *batch(0))
@@ -73,7 +77,8 @@ def test_a_replay_is_the_step(mark):
     assert not torch.equal(after(replay, ours, 1)[0], after(replay, ours, 2)[0])
 
 
-@pytest.mark.parametrize("precision", [pytest.param(p, marks=on_gpu) for p in ("fp32", "bf16")])
+@on_gpu
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_the_curve_of_a_run_is_the_same(tmp_path, precision):
     spec = RunSpec(model="skipstone:resnet8", options={"width": 8}, device="cuda", epochs=6,
                    recipe=Recipe(precision=precision), out=str(tmp_path / "steps"))  # fmt: skip
@@ -87,8 +92,8 @@ def test_the_curve_of_a_run_is_the_same(tmp_path, precision):
     assert ours[-1].val_accuracy > 0.9
 
 
-@pytest.mark.parametrize("mark", [pytest.param(0, marks=on_gpu)])
-def test_what_a_graph_cannot_hold_is_told(tmp_path, mark):
+@on_gpu
+def test_what_a_graph_cannot_hold_is_told(tmp_path):
     (tmp_path / "waits.py").write_text(
         "from torch import nn\nclass Waits(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
         "        self.fc = nn.Linear(64, 10)\n    def forward(self, x):\n        x = x.flatten(1)\n"

@@ -127,11 +127,11 @@ def execute_all(
     process's, and beside other threads their generator is left alone where it need not be touched.
     """
     passes: list[Pass] = []
-    draws = draws or alone()
+    touched = draws or alone()
     try:
-        with contained(clone.model, draws=draws), time_limit(seconds):
+        with contained(clone.model, draws=touched), time_limit(seconds):
             for number, call in enumerate(calls, 1):
-                begin_random_numbers(call.seed, draws=draws)
+                begin_random_numbers(call.seed, draws=touched)
                 passes.append(_one(Watch(clone, call.see), call.arguments, backward))
                 if not passes[-1].ran:
                     break

@@ -65,9 +65,7 @@ class Witness:
             return done
         arguments = self.arguments()
         found = self._timed(
-            lambda: locate_backward(
-                copied(self.model), arguments, seed=0, seconds=self._left, draws=draws(self.plan.graph)
-            )
+            lambda: locate_backward(copied(self.model), arguments, seed=0, seconds=self._left, draws=self._draws)
         )
         return done if found is None else replace(done, raised=found)
 
@@ -148,11 +146,13 @@ class Witness:
             looks = [*see, *[None] * len(seeds)]
             given = [self.arguments() if arguments is None else arguments for _ in seeds]
             calls = [Call(*call) for call in zip(given, seeds, looks, strict=False)]
-            return execute_all(
-                on, calls, backward=backward, seconds=self._left, draws=draws(self.plan.graph), behind=behind
-            )
+            return execute_all(on, calls, backward=backward, seconds=self._left, draws=self._draws, behind=behind)
 
         return self._timed(work)
+
+    @cached_property
+    def _draws(self) -> bool:
+        return draws(self.plan.graph)
 
     @property
     def _left(self) -> float:

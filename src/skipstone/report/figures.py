@@ -252,7 +252,7 @@ def _data(rows: list[Json]) -> Json:
 
 
 def _short(value: Any) -> Any:
-    """A float with as many digits as a point has room for: of a large page a third is digits."""
+    """A float with as many digits as a point has room for."""
     return float(f"{value:.5g}") if isinstance(value, float) else value
 
 

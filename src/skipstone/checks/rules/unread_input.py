@@ -1,14 +1,14 @@
 """Unread input: nothing reads one of two inputs alike, and the other goes through the same layer twice.
 
 What it finds:
-    An input that no operation reads, not even for its shape, beside another of its shape and dtype which a layer is
-    given a second time: the same layer, the same tensor. An input that is merely unused is left alone.
+    An input that no operation reads, beside another of its shape and dtype which a layer is given a second time: the
+    same layer, the same tensor. An input that is merely unused is left alone.
 Why it matters:
     A siamese or two-stream network compares a sample with itself. It trains, its loss may even be zero.
 Example:
     `return self.distance(self.embed(a), self.embed(a))` in `forward(self, a, b)`.
 Repair:
-    Give the second call the other input.
+    None is proposed: give the second call the other input.
 Effect of the repair:
     The network sees both inputs; what was trained before has seen one.
 References:
