@@ -148,7 +148,7 @@ def spinning(x):
 
 @pytest.mark.parametrize("method", ["auto", "each"])
 def test_a_pass_without_end_ends_the_search_for_sizes(method: str, monkeypatch) -> None:
-    monkeypatch.setattr("skipstone.sizes.passes._PATIENCE", 0.2)
+    monkeypatch.setattr("skipstone.sizes.allowance._PATIENCE", 0.2)
     began = time.monotonic()
     report = skipstone.legal_sizes(Calling(spinning), (2, 3, "h", "h"), h=range(1, 5), seconds=0.1, method=method)
     assert time.monotonic() - began < 10

@@ -4,6 +4,7 @@ import logging
 import random
 import threading
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 import skipstone
 from skipstone.tracing import session, trace
-from skipstone.tracing.deadline import OutOfTime, call_foreign, time_limit
+from skipstone.tracing.deadline import OutOfTime, call_foreign, demand_time, time_limit
 
 IMAGE = (2, 3, 8, 8)
 
@@ -393,6 +394,28 @@ def test_the_smaller_of_two_limits_holds_and_nothing_runs_after_it() -> None:
 
 def _twice(x: torch.Tensor) -> torch.Tensor:
     return x * 2
+
+
+def test_a_limit_is_of_the_processor_and_of_the_clock_four_times_as_much() -> None:
+    def busy(seconds: float) -> None:
+        begun = time.thread_time()
+        while time.thread_time() - begun < seconds:
+            pass
+
+    def limited(work: Callable[[float], None], seconds: float, **options: float) -> bool:
+        with time_limit(0.2, **options):
+            work(seconds)
+            try:
+                demand_time()
+            except OutOfTime:
+                return False
+        return True
+
+    assert limited(time.sleep, 0.4), "others worked in that time"
+    assert not limited(time.sleep, 0.9)
+    assert not limited(time.sleep, 0.4, busy=1), "as for what a constructor waits for"
+    assert limited(busy, 0.1)
+    assert not limited(busy, 0.3)
 
 
 class Hidden(Residual):

@@ -38,7 +38,7 @@ def run(
         The sizes in question as FIRST:END, END left out, for every free axis; or H=FIRST:END for one. 1:513 if none is
         given.
     seconds
-        Leave out the sizes not reached after about this long.
+        Leave out the sizes not reached within so many seconds of a slow core, reckoned by the operations recorded.
     """
     from skipstone.models.target import outline
     from skipstone.sizes import legal_sizes, parse_pattern_text

@@ -15,6 +15,7 @@ from skipstone.execution.inputs import Arguments, real_inputs
 from skipstone.execution.passes import Call, Pass, execute_all
 from skipstone.execution.planning import Plan, draws
 from skipstone.execution.watching import See
+from skipstone.tracing.deadline import Moment
 from skipstone.tracing.nests import tensors_in
 from skipstone.tracing.session import asked_training
 
@@ -37,11 +38,15 @@ class Twice:
 
 @dataclass
 class Witness:
-    """Runs copies of `model` as planned. `seconds` adds up what the runs took, the copies included."""
+    """Runs copies of `model` as planned.
+
+    `seconds` adds up what the runs took by the clock, the copies included; `spent` what counts against the plan's.
+    """
 
     model: nn.Module
     plan: Plan
     seconds: float = 0.0
+    spent: float = 0.0
 
     def __str__(self) -> str:
         """`run: 2 x 3x16x16, forward and backward`."""
@@ -156,11 +161,12 @@ class Witness:
 
     @property
     def _left(self) -> float:
-        return self.plan.seconds - self.seconds
+        return self.plan.seconds - self.spent
 
     def _timed(self, work: Callable[[], Result]) -> Result:
-        start = time.perf_counter()
+        begun = Moment.now()
         try:
             return work()
         finally:
-            self.seconds += time.perf_counter() - start
+            self.seconds += time.monotonic() - begun.clock
+            self.spent += begun.spent()

@@ -101,12 +101,15 @@ class EndlessCodeError(SkipstoneError):
 
 
 def _in_time(work: Callable[[], Result], seconds: float) -> Result:
-    """What code of the user's gives, cut off where it has run for so long: a training script's loop may never end."""
+    """What code of the user's gives, cut off where it has run for so long: a training script's loop may never end.
+
+    By the clock: what such code waits for, a download or an answer, may never come.
+    """
     from skipstone.tracing.deadline import OutOfTime, call_foreign, time_limit
     from skipstone.tracing.keras_places import noting_calls
 
     try:
-        with noting_calls(), time_limit(seconds):
+        with noting_calls(), time_limit(seconds, busy=1):
             return call_foreign(work)  # type: ignore[no-any-return]
     except OutOfTime as error:
         told = EndlessCodeError(f"it was cut off after {seconds:.0f} s")

@@ -4,7 +4,6 @@ The merges of one size are judged with the records of the others beside them: an
 at another size is 1 by chance.
 """
 
-import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from torch import nn
 from skipstone.core.graph import Graph
 from skipstone.graphs.axes import axes_of
 from skipstone.graphs.broadcast import is_accidental, is_pooled_gate, merge_operands, value_inputs
+from skipstone.sizes.allowance import Allowance
 from skipstone.sizes.passes import single_pass
 from skipstone.sizes.request import Request
 from skipstone.tracing.deadline import OutOfTime
@@ -36,16 +36,18 @@ def each_size(
     request: Request,
     points: Sequence[Mapping[str, int]],
     others: Sequence[Mapping[str, int]],
-    end: float,
+    allowance: Allowance,
 ) -> list[Verdict]:
-    """The verdict on each of `points`, as many as are reached by the time `end`; `others` are only compared with."""
+    """The verdict on each of `points`, as many as the allowance reaches; `others` are only compared with."""
+    if not points:
+        return []
     graphs: list[tuple[Graph, str | None]] = []
     sizes_seen: dict[_Key, set[int]] = defaultdict(set)
     for number, point in enumerate([*others, *points]):
-        if number > len(others) and time.monotonic() > end:
+        if number > len(others) and allowance.over:
             break
         try:
-            graph, reason = single_pass(model, request, point, end)
+            graph, reason = single_pass(model, request, point, allowance)
         except OutOfTime:
             break
         graphs.append((graph, reason))

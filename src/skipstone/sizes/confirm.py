@@ -8,7 +8,6 @@ padding) makes no size legal; what it refuses at some takes these away, and what
 too or is not known. Nothing that the record refuses becomes legal by a run.
 """
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -19,6 +18,7 @@ from torch import nn
 
 from skipstone.core.graph import Graph
 from skipstone.execution import Plan, Run, Witness, forward_seconds, is_of_values, plan
+from skipstone.sizes.allowance import Allowance, seconds_of
 from skipstone.sizes.edges import edges
 from skipstone.sizes.explore import Exploration, Points, go_through, padded_points, singly
 from skipstone.sizes.request import Request
@@ -27,7 +27,6 @@ from skipstone.tracing.session import uncollected
 
 _MOST = 8  # edges that are looked at
 _LEAST = 3  # ... whatever a record takes
-_STEP_SECONDS = 3e-4  # an operation of a record. An estimate, so that what is looked at is the same each time.
 _LEAST_RUN = 4
 _SHARE = 0.05  # of the budget, for runs where nothing disagrees
 _CHANGES = 2  # between sizes that run and sizes that don't: more of them follow no bounds
@@ -43,23 +42,23 @@ class Question:
     first: int | None = None
 
 
-def confirm(asked: Question, found: Exploration, *, run: Run, budget: float, end: float) -> None:
+def confirm(asked: Question, found: Exploration, *, run: Run, budget: float, allowance: Allowance) -> None:
     """Look again at the edges of `found`, within `budget` seconds each for records and for runs, and correct it.
 
-    Sizes that a record of one disagrees about are recorded singly until the time `end`.
+    Sizes that a record of one disagrees about are recorded singly as far as the allowance goes.
     """
     with uncollected():
-        records = _recorded(asked, found, budget, end)
+        records = _recorded(asked, found, budget, allowance)
         if run is not False and records:
             _run(asked, found, records, run, budget)
 
 
-def _recorded(asked: Question, found: Exploration, budget: float, end: float) -> Mapping[int, Graph]:
+def _recorded(asked: Question, found: Exploration, budget: float, allowance: Allowance) -> Mapping[int, Graph]:
     """A record at each edge, as far as torch and the passes at many sizes agree."""
-    most = max(_LEAST, min(_MOST, int(budget / (max(found.steps, 1) * _STEP_SECONDS))))
+    most = max(_LEAST, min(_MOST, int(budget / seconds_of(found.steps))))
     picked = edges(found, asked.first)[:most]
     padded = padded_points(asked.points)
-    verdicts = singly(asked.model, asked.request, padded, picked, len(found.known), end, compared=2)
+    verdicts = singly(asked.model, asked.request, padded, picked, len(found.known), allowance, compared=2)
     records, wrong = {}, set()
     for point, verdict in zip(picked, verdicts, strict=False):
         if verdict.reason is None:
@@ -67,7 +66,7 @@ def _recorded(asked: Question, found: Exploration, budget: float, end: float) ->
         if verdict.reason is not None or verdict.broadcast != found.broadcast[point]:
             wrong.add(int(found.part[point]))
     for part in wrong - {-1}:
-        go_through(asked.model, asked.request, asked.points, _outward(asked, found, part), found, end)
+        go_through(asked.model, asked.request, asked.points, _outward(asked, found, part), found, allowance)
     return {point: graph for point, graph in records.items() if found.known[point] and found.runs[point]}
 
 
@@ -91,7 +90,7 @@ def _run(asked: Question, found: Exploration, records: Mapping[int, Graph], run:
             return
     refused = {point: reason for point, reason in told.items() if reason is not None}
     if refused and len(refused) < len(told):
-        refused = _between(asked, planned, found, told, budget)
+        refused = _between(asked, planned, found, told, records, budget)
     elif refused:
         refused = dict.fromkeys(np.flatnonzero(found.runs).tolist(), next(iter(refused.values())))
     found.ran += told
@@ -114,6 +113,13 @@ def _affordable(model: nn.Module, records: Mapping[int, Graph], budget: float) -
             yield point
 
 
+def _reckoned(model: nn.Module, records: Mapping[int, Graph], point: int) -> float:
+    """The seconds of a forward pass at a point, by the record of the next one above."""
+    above = [other for other in records if other >= point]
+    seconds = forward_seconds(model, records[min(above) if above else max(records)])
+    return float("inf") if seconds is None else seconds
+
+
 def _try(asked: Question, planned: Plan, point: int, told: dict[int, str | None]) -> bool:
     """A forward pass in the model's own mode: what it says goes to `told`. False: it did not end in time."""
     done = Witness(asked.model, replace(planned, example=_example(asked, point))).run()
@@ -125,16 +131,18 @@ def _try(asked: Question, planned: Plan, point: int, told: dict[int, str | None]
 
 
 def _between(
-    asked: Question, planned: Plan, found: Exploration, told: dict[int, str | None], budget: float
-) -> dict[int, str]:
+    asked: Question, planned: Plan, found: Exploration, told: dict[int, str | None],
+    records: Mapping[int, Graph], budget: float,
+) -> dict[int, str]:  # fmt: skip
     """Where some sizes run and others don't: the points that are refused. What is in doubt and cannot be run, for want
     of time, is unknown afterwards."""
-    end = time.monotonic() + budget
+    left = budget
     claimed = np.flatnonzero(found.known & found.runs).tolist()
     tested = [point for point in claimed if point in told]
     changes = sum((told[a] is None) != (told[b] is None) for a, b in pairwise(tested))
     bounded = changes <= _CHANGES and len(asked.points) == 1
-    while (point := _next(claimed, told, bounded)) is not None and time.monotonic() < end:
+    while left > 0 and (point := _next(claimed, told, bounded)) is not None:
+        left -= _reckoned(asked.model, records, point)
         if not _try(asked, planned, point, told) or point not in told:
             break
     refused = {point: reason for point, reason in told.items() if reason is not None}

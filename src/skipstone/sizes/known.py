@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from skipstone.sizes.vector import only_value
 from skipstone.tracing.blame import pass_on
 from skipstone.tracing.torch_internals import verify_batch_size
 
@@ -60,8 +61,9 @@ def _all_of(vectors: Sequence[Tensor | None], shape: Sequence[object], dtype: to
 
 
 def _same(shape: Sequence[object], wanted: Sequence[object]) -> bool:
-    """Equal, and plain numbers: a size that varies is for torch to judge."""
-    return all(type(size) is int for size in (*shape, *wanted)) and tuple(shape) == tuple(wanted)
+    """Equal, and one number at every point still under study: a size that varies is for torch to judge."""
+    numbers = [only_value(size) for size in shape]
+    return None not in numbers and numbers == [only_value(size) for size in wanted]
 
 
 _RULES: Mapping[str, Rule] = {

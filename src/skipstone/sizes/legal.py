@@ -1,6 +1,5 @@
 """`legal_sizes`: exact legal input sizes, per free axis and jointly."""
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from torch import nn
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.sizes import AxisSizes, Refusal, SizeReport
 from skipstone.execution import Run
+from skipstone.sizes.allowance import Allowance
 from skipstone.sizes.confirm import Question, confirm
 from skipstone.sizes.explore import Exploration, Points, explore, explore_singly
 from skipstone.sizes.passes import Mask
@@ -50,7 +50,8 @@ def legal_sizes(
         inputs: a shape with letters for its free axes, `(2, 3, "h", "w")`, the same letter for axes of one size;
             several inputs as a tuple, keyword arguments as a dict; a shape may end in a dtype.
         mode: "train" or "eval", as for `check`; it counts: batch norm in training refuses one value per channel.
-        seconds: after about this long, the sizes not reached yet are left out and the report says so.
+        seconds: of a slow core, reckoned by the operations recorded, so that a report is the same each time; what is
+            not reached within them is left out, and the report says so.
         method: "auto", or "each" for a pass at every single size (slow; an independent check).
         run: "auto" really runs a copy at the edges of what is legal (the smallest, the ends of each stretch, and on the
             way) as far as that fits `budget` (seconds), for what no record of shapes sees; True whatever it costs,
@@ -101,10 +102,10 @@ def _legal_sizes(model: nn.Module, request: Request, how: _How) -> SizeReport:
 
 def _explore(model: nn.Module, request: Request, points: Points, how: _How) -> Exploration:
     if how.method == "each":
-        return explore_singly(model, request, points, how.seconds)
-    end = time.monotonic() + how.seconds
-    found = explore(model, request, points, how.seconds)
-    confirm(Question(model, request, points), found, run=how.run, budget=how.budget, end=end)
+        return explore_singly(model, request, points, Allowance(how.seconds))
+    allowance = Allowance(how.seconds)
+    found = explore(model, request, points, allowance)
+    confirm(Question(model, request, points), found, run=how.run, budget=how.budget, allowance=allowance)
     return found
 
 

@@ -1,6 +1,5 @@
 """One pass at many sizes, or at one: does the network run there, and which broadcasts does it rest on?"""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +13,7 @@ from skipstone.core.errors import text_of
 from skipstone.core.graph import Graph, Node, TensorSpec
 from skipstone.graphs.axes import axes_of
 from skipstone.graphs.broadcast import is_pooled_gate, merge_operands, suspects, value_inputs
+from skipstone.sizes.allowance import Allowance
 from skipstone.sizes.known import with_rule
 from skipstone.sizes.request import Request
 from skipstone.sizes.unseen import unseen_refusals
@@ -25,7 +25,6 @@ from skipstone.tracing.session import run
 from skipstone.tracing.torch_internals import FakeTensor
 
 Mask = NDArray[np.bool_]
-_PATIENCE = 5.0  # seconds past the end that a pass may take before it is taken for one without end
 _SWIFT = Refusals(go_on=False, judge=with_rule)
 
 
@@ -45,17 +44,19 @@ class Outcome:
     steps: int = 0
 
 
-def sweep_pass(model: nn.Module, request: Request, sweep: Sweep, end: float) -> Outcome:
+def sweep_pass(model: nn.Module, request: Request, sweep: Sweep, allowance: Allowance) -> Outcome:
     """Run `model` once with every free axis standing for all points of the sweep.
 
     Raises:
-        OutOfTime: it goes on although the time `end` is past.
+        OutOfTime: it does not end.
     """
-    nodes, inputs, error = _record(model, request, sweep.symbol, _SWIFT, end, symbolic=True)
+    nodes, inputs, error = _record(model, request, sweep.symbol, _SWIFT, allowance, points=len(sweep.alive))
     if error is not None:
         # An uncertain point might have been spared the refusal: it is passed again.
         failed = [(mask, "") for mask in sweep.failed]
-        return Outcome(sweep.alive & ~sweep.uncertain, False, np.zeros_like(sweep.alive), tuple(failed), error)
+        return Outcome(
+            sweep.alive & ~sweep.uncertain, False, np.zeros_like(sweep.alive), tuple(failed), error, len(nodes)
+        )
     failed = [(mask, "") for mask in sweep.failed]
     for beyond, words in unseen_refusals(nodes, len(sweep.alive)):
         failed.append((sweep.alive & beyond, words))
@@ -65,13 +66,15 @@ def sweep_pass(model: nn.Module, request: Request, sweep: Sweep, end: float) -> 
     return Outcome(sweep.alive, True, broadcast, tuple(failed), steps=len(nodes))
 
 
-def single_pass(model: nn.Module, request: Request, sizes: Mapping[str, int], end: float) -> tuple[Graph, str | None]:
+def single_pass(
+    model: nn.Module, request: Request, sizes: Mapping[str, int], allowance: Allowance
+) -> tuple[Graph, str | None]:
     """Run `model` once at one size: the record as far as it goes, and why torch refused, None where it did not.
 
     Raises:
-        OutOfTime: it goes on although the time `end` is past.
+        OutOfTime: it does not end.
     """
-    nodes, inputs, error = _record(model, request, sizes.__getitem__, STOP, end, symbolic=False)
+    nodes, inputs, error = _record(model, request, sizes.__getitem__, STOP, allowance)
     if error is None:
         error = next((reason for _, reason in unseen_refusals(nodes, 1)), None)
     return _graph(nodes, inputs), error
@@ -82,10 +85,11 @@ def _record(
     request: Request,
     size: Callable[[str], int | torch.SymInt],
     refusals: Refusals,
-    end: float,
-    *,
-    symbolic: bool,
+    allowance: Allowance,
+    points: int = 0,
 ) -> tuple[list[Node], tuple[int, ...], str | None]:
+    """`points`: how many the sizes stand for; none where they are numbers."""
+
     def arguments(clone: FakeClone) -> tuple[tuple[object, ...], Mapping[str, object]]:
         def make(tensor: torch.Tensor, shape: Sequence[int | torch.SymInt]) -> torch.Tensor:
             twin = clone.input(tensor)
@@ -95,8 +99,9 @@ def _record(
 
         return request.build(size, make)
 
-    left = max(end - time.monotonic(), 0.0) + _PATIENCE
-    done = run(model, arguments, refusals=refusals, symbolic=symbolic, gradients=False, seconds=left)
+    limit = allowance.for_a_pass
+    done = run(model, arguments, refusals=refusals, symbolic=points > 0, gradients=False, seconds=limit)
+    allowance.spend(len(done.recorder.nodes), points)
     if isinstance(done.error, OutOfTime):
         raise done.error
     return done.recorder.nodes, done.inputs, None if done.error is None else _reason(done.error)

@@ -1,6 +1,5 @@
 """What the legal sizes say about one concrete input: for each axis that matters a rule and the nearest legal sizes."""
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -12,6 +11,7 @@ from torch import nn
 from skipstone.core.finding import SizeSummary
 from skipstone.core.sizes import in_rows, in_words
 from skipstone.execution import Run
+from skipstone.sizes.allowance import Allowance
 from skipstone.sizes.confirm import Question, confirm
 from skipstone.sizes.explore import Exploration, explore
 from skipstone.sizes.request import Pattern, Request
@@ -34,23 +34,25 @@ def summaries(
 
     Axes of one size that are spatial by their place (height and width) are taken together. An axis matters where some
     sizes are legal or run by broadcasting, and not all are; an axis that only its present size suits (the channels)
-    does not. The search goes outward from the present size and ends after about `seconds`. With `run`, what torch
-    refuses in real runs at the edges is taken away; see `legal_sizes`.
+    does not. The search goes outward from the present size and ends after `seconds`, reckoned as for `legal_sizes`.
+    With `run`, what torch refuses in real runs at the edges is taken away.
 
     Raises:
         ExampleError: an example of no known form.
     """
     parsed = parse_example(example)
     tensors = list(tensors_in((parsed.args, tuple(parsed.kwargs.values()))))
-    end = time.monotonic() + seconds
+    allowance = Allowance(seconds)
     found: list[SizeSummary] = []
     correct = partial(confirm, run=run, budget=budget)
     for alternatives in _plans(tensors):
         for groups in alternatives:
-            room = max(0.05, (end - time.monotonic()) / len(groups))
-            told = [_summary(model, parsed, tensors, name, g, room, correct) for name, g in groups]
-            found = [summary for summary in told if summary is not None]
-            if found or time.monotonic() > end:
+            told = [
+                _summary(model, parsed, tensors, name, g, allowance.part(1 / (len(groups) - k)), correct)
+                for k, (name, g) in enumerate(groups)
+            ]
+            found = [summary for summary, _ in told if summary is not None]
+            if found or allowance.over or all(alike for _, alike in told):
                 return tuple(found)
     return tuple(found)
 
@@ -88,30 +90,31 @@ def _alike(tensors: Sequence[torch.Tensor], lead: torch.Tensor, axis: int) -> Gr
 
 
 def _summary(
-    model: nn.Module, example: Example, tensors: Sequence[torch.Tensor], name: str, group: Group, seconds: float,
-    confirmed: Callable[..., None],
-) -> SizeSummary | None:  # fmt: skip
+    model: nn.Module, example: Example, tensors: Sequence[torch.Tensor], name: str, group: Group,
+    allowance: Allowance, confirmed: Callable[..., None],
+) -> tuple[SizeSummary | None, bool]:  # fmt: skip
+    """With it, whether every size is refused in one way: then another axis is to blame no more than this one."""
     number, axis = group[0]
     asked = int(tensors[number].shape[axis])
     sizes = np.arange(1, max(_REACH, 2 * asked) + 1, dtype=np.int64)
     request = _request(example.args, example.kwargs, name, group, sizes.tolist())
-    end = time.monotonic() + seconds
-    found = explore(model, request, {name: sizes}, seconds, first=asked - 1)
-    confirmed(Question(model, request, {name: sizes}, first=asked - 1), found, end=end)
+    found = explore(model, request, {name: sizes}, allowance, first=asked - 1)
+    confirmed(Question(model, request, {name: sizes}, first=asked - 1), found, allowance=allowance)
     low, high = _known_around(found, asked - 1)
     inside = slice(low, high + 1)
     checked = frozenset(sizes[inside].tolist())
     legal = frozenset(sizes[inside][found.legal[inside]].tolist())
     broadcast = frozenset(sizes[inside][found.broadcast[inside]].tolist())
     if not (legal - {asked} or broadcast) or legal == checked:
-        return None
+        return None, found.refused_alike
     ran = sizes[sorted(found.ran)].tolist()
     nearest = tuple(sorted(sorted(legal, key=lambda h: (abs(h - asked), -h))[:_NEAREST]))
-    return SizeSummary(
+    summary = SizeSummary(
         name, asked, describe(legal, checked, name), nearest,
         describe(broadcast, checked, name) if broadcast else "",
         f"checked {min(checked)}..{max(checked)}{_run_at(ran)}",
     )  # fmt: skip
+    return summary, False
 
 
 def _run_at(sizes: Sequence[int]) -> str:

@@ -20,7 +20,7 @@ from torch import nn
 
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.graph import ModuleCall
-from skipstone.tracing import keras
+from skipstone.tracing import keras, known_forms
 from skipstone.tracing.blame import pass_on, raise_if_ours
 from skipstone.tracing.bypass import watched_functions
 from skipstone.tracing.clone import FakeClone
@@ -121,7 +121,7 @@ def run(
     training = _ASKED.get() if training is None else training
 
     def one(*, linked: bool) -> Pass:
-        fake = fake_mode(cached=not symbolic)
+        fake = fake_mode(known_forms.answer, cached=not symbolic)
         clone = FakeClone(model, fake)
         recorder = Recorder(clone, refusals, out_of_place=out_of_place)
         with ExitStack() as stack:

@@ -91,9 +91,24 @@ COMPILERS = "torch._inductor"
 # ---- fake tensors
 
 
-def fake_mode(*, cached: bool = True) -> FakeTensorMode:
-    """A mode for one record. The cache asks sizes for a hash, which would pin symbolic ones: off for those."""
-    mode = FakeTensorMode(allow_non_fake_inputs=True)
+class _Answering(FakeTensorMode):  # type: ignore[no-untyped-call]
+    """A fake mode that asks `answer` first, which has torch's own way as its first argument."""
+
+    def __init__(self, answer: Callable[..., Any]) -> None:
+        super().__init__(allow_non_fake_inputs=True)
+        self.answer = answer
+
+    # 2.6 to 2.14. What the cache does not know. Without it: torch answers, more slowly.
+    def _dispatch_impl(self, *operation: Any) -> Any:
+        return self.answer(super()._dispatch_impl, *operation)
+
+
+def fake_mode(answer: Callable[..., Any] | None = None, *, cached: bool = True) -> FakeTensorMode:
+    """A mode for one record. `answer`: what is asked before torch, see `known_forms`.
+
+    The cache asks sizes for a hash, which would pin symbolic ones: off for those.
+    """
+    mode = FakeTensorMode(allow_non_fake_inputs=True) if answer is None else _Answering(answer)
     if not cached:
         mode.cache_enabled = False  # 2.6 to 2.14. Without it: each pass at many sizes covers fewer of them.
     return mode
