@@ -46,7 +46,8 @@ class Found:
         others = list(dict.fromkeys(module for module in modules if module != self.fault.where.module))
         if others:
             more = f" and {len(others) - _MAX_NAMED} more" if len(others) > _MAX_NAMED else ""
-            yield f"the same in {', '.join(others[:_MAX_NAMED])}{more}"
+            alike = all(fault.operands == self.fault.operands for fault in self.also)
+            yield f"{'the same' if alike else 'likewise'} in {', '.join(others[:_MAX_NAMED])}{more}"
         elif self.also:
             yield f"the same {len(self.also)} more times"
 

@@ -10,7 +10,7 @@ from skipstone.core.graph import Stop
 from skipstone.tracing.deadline import OutOfTime
 from skipstone.tracing.position import raised_at
 from skipstone.tracing.recorder import Recorder
-from skipstone.tracing.torch_files import FOLDER
+from skipstone.tracing.torch_files import CHECKS, FOLDER
 from skipstone.tracing.torch_internals import NOT_FAKED, running_module
 
 
@@ -24,8 +24,9 @@ def stop_at(error: BaseException, recorder: Recorder, seconds: float) -> Stop:
     files = {kind_file for module in recorder.clone.model.modules() if (kind_file := source_of(type(module))[0])}
     own = [raised_at(*frame) for frame in frames if frame[0].f_code.co_filename in files]
     where = next((spot for spot in reversed(own) if spot), None) or place or recorder.last[1]
-    refused = error is recorder.refusing and not isinstance(error, NOT_FAKED)
-    own_code = place is not None or _is_mistake(error, frames)
+    botched = isinstance(error, TypeError) and bool(frames) and frames[-1][0].f_code.co_filename == CHECKS
+    refused = error is recorder.refusing and not isinstance(error, NOT_FAKED) and not botched
+    own_code = not botched and (place is not None or _is_mistake(error, frames))
     nested = any(frame.f_code.co_filename.startswith(_NESTED) for frame, _ in frames)
     words = "a nested tensor (torch.nested) is not followed: a record has none" if nested else _words(error, seconds)
     return Stop(type(error).__name__, words, path, where, own=own_code, refused=refused)

@@ -21,6 +21,10 @@ RELAYS = tuple(
     ).split()
 )
 
+# Where torch's kernels without data check what they were given. 2.6 to 2.14; of an empty map `interpolate`'s hands over
+# a size where a truth is due. Without it: that is told in the check's words, as the network's own mistake.
+CHECKS = FOLDER + "__init__.py"
+
 # Where torch makes tensors for its own bookkeeping, which are none of the network's: in 2.6, checkpointing saves its
 # inputs with an empty one; no longer in 2.13. Without it, such tensors are nodes that lead nowhere.
 BOOKKEEPING = FOLDER + "utils/checkpoint.py"

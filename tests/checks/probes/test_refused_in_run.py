@@ -180,3 +180,14 @@ def test_operands_that_no_record_has_are_those_of_the_run():
 
     finding = next(f for f in check(Quantized(), (2, 3, 8, 8)).errors if f.rule == "refused-in-run")
     assert finding.operands == ((2, 8, 8, 8), (2, 8, 8, 8))
+
+
+def test_what_torchs_check_without_data_botches_is_told_in_the_kernels_words():
+    def up(m, x):
+        return F.interpolate(m.conv(x)[:, :, :0], size=(8, 8))
+
+    model = Calls(up, conv=nn.Conv2d(3, 4, 3, padding=1))
+    (finding,) = check(model, (2, 3, 8, 8), repairs=False, sizes=False).errors
+    assert finding.rule == "refused-in-run"
+    assert "should be greater than 0, but got input (H: 0, W: 8)" in finding.message
+    assert "cond must be a bool" in check(model, (2, 3, 8, 8), run=False).partial

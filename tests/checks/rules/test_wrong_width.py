@@ -95,6 +95,30 @@ def test_two_slips_of_one_design_are_two_findings():
     assert second.module == "2.b"
 
 
+class Grown(nn.Module):
+    """A dense layer, made for `width` channels."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.norm, self.conv = nn.BatchNorm2d(width), nn.Conv2d(width, 4, 3, padding=1)
+
+    def forward(self, x):
+        return torch.cat([x, self.conv(torch.relu(self.norm(x)))], 1)
+
+
+def test_a_design_that_is_off_by_other_numbers_each_time_is_one_finding():
+    """Four channels more a layer arrive, and each is made for two more; some of them nothing made but the input."""
+    model = nn.Sequential(*(Grown(8 + 2 * i) for i in range(5)))
+    (finding,) = check(model, (2, 8, 8, 8), sizes=False).errors
+    assert finding.module == "1.norm"
+    assert "the same 2 at 1.conv" in finding.notes
+    assert "likewise in 2.norm, 3.norm, 4.norm" in finding.notes
+    (repair,) = finding.repairs[:1]
+    assert repair.title.endswith("and 3 more so")
+    assert len(repair.edits) == 8
+    run(repair.apply(model), (2, 8, 8, 8))
+
+
 def test_a_decoder_tied_to_its_encoder_reads_the_weight_the_other_way_round():
     class Tied(nn.Module):
         def __init__(self):

@@ -16,8 +16,9 @@ References:
     Huang et al. 2016, DenseNet, 1608.06993, section 3 (k0 + l*k channels behind l concatenations).
 """
 
+from collections import Counter
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from skipstone.checks.around import owner
 from skipstone.checks.failures import failing, operands
@@ -40,6 +41,7 @@ RULE = Rule(
     depends_on_size=True,
 )
 _MAX_NAMED = 4
+_MANY = 3  # instances of a class, each of whose one layer is off by its own numbers: the design is wrong, once
 _RECURRENT = names("recurrent")
 _PASSES = names("transparent", "resample", "rectifier", "norm", "averaging") | {"sum"}
 
@@ -51,6 +53,23 @@ class Reader:
     layer: int
     wanted: int
     got: int
+
+
+@dataclass(frozen=True)
+class _Slip:
+    """The layers that do not fit, the makers of their features, and the tensor that holds these."""
+
+    makers: frozenset[int]
+    source: int
+    readers: list[Reader]
+
+    def holds(self, makers: frozenset[int], source: int, reader: Reader) -> bool:
+        """Is it this slip again: as many features too few or too many, of the same makers or in the same tensor?"""
+        first = self.readers[0]
+        same = bool(self.makers) and self.makers <= makers
+        return reader.wanted - reader.got == first.wanted - first.got and (
+            same or (source, reader.got) == (self.source, first.got)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +89,7 @@ class Misjoined(Fault):
 
 
 def check(subject: Subject) -> Iterator[Fault]:
-    slips: list[tuple[frozenset[int], list[Reader]]] = []
+    slips: list[_Slip] = []
     for node in failing(subject, "wrong-width"):
         wanted, got = widths(subject.graph, node)
         cause = _misjoined(subject, node, wanted) if wanted is not None else None
@@ -79,22 +98,38 @@ def check(subject: Subject) -> Iterator[Fault]:
         elif wanted is None or got is None or wanted == got:
             yield Fault(at(node), _message(subject.graph, node, wanted, got), operands(node))
         else:
-            _sort_in(slips, made_by(subject, node.inputs[0]), Reader(node.index, wanted, got))
-    for makers, readers in slips:
-        yield _width_fault(subject, makers, readers)
+            _sort_in(slips, subject, Reader(node.index, wanted, got))
+    yield from _joined([(_width_fault(subject, slip), _instance(subject.graph, slip)) for slip in slips])
 
 
-def _sort_in(slips: list[tuple[frozenset[int], list[Reader]]], makers: frozenset[int], reader: Reader) -> None:
-    """A layer that lacks (or has) as many features as an earlier one, of the same makers, is the same slip again."""
-    for known, readers in slips:
-        if known and known <= makers and reader.wanted - reader.got == readers[0].wanted - readers[0].got:
-            readers.append(reader)
+def _sort_in(slips: list[_Slip], subject: Subject, reader: Reader) -> None:
+    index = subject.graph[reader.layer].inputs[0]
+    makers, source = made_by(subject, index), _source(subject.graph, index)
+    for slip in slips:
+        if slip.holds(makers, source, reader):
+            slip.readers.append(reader)
             return
-    slips.append((makers, [reader]))
+    slips.append(_Slip(makers, source, [reader]))
 
 
-def _width_fault(subject: Subject, makers: frozenset[int], readers: list[Reader]) -> Width:
-    graph, first = subject.graph, readers[0]
+def _source(graph: Graph, index: int) -> int:
+    """Where a tensor's features stand first: before what keeps them."""
+    while graph[index].kind == "op" and graph[index].op in _PASSES and graph[index].inputs:
+        index = graph[index].inputs[0]
+    return index
+
+
+def _joined(told: list[tuple[Width, Hashable]]) -> Iterator[Width]:
+    """The faults; those of one layer in many instances of a class, with numbers of their own, have one cause."""
+    numbers = {(instance, fault.readers[0].wanted, fault.readers[0].got) for fault, instance in told}
+    times = Counter(instance for instance, *_ in numbers if instance is not None)
+    for fault, instance in told:
+        yield replace(fault, cause=instance) if times[instance] >= _MANY else fault
+
+
+def _width_fault(subject: Subject, slip: _Slip) -> Width:
+    graph, makers, readers = subject.graph, slip.makers, slip.readers
+    first = readers[0]
     node = graph[first.layer]
     notes = []
     if len(makers) == 1:
@@ -105,22 +140,24 @@ def _width_fault(subject: Subject, makers: frozenset[int], readers: list[Reader]
         more = f" and {len(others) - _MAX_NAMED} more" if len(others) > _MAX_NAMED else ""
         notes.append(f"the same {abs(first.wanted - first.got)} at {', '.join(others[:_MAX_NAMED])}{more}")
     message = _message(graph, node, first.wanted, first.got)
-    cause = _design(graph, first) if len(readers) == 1 else None
-    if cause is None:
+    instance = _instance(graph, slip)
+    cause: Hashable = (instance, first.wanted, first.got)
+    if len(readers) > 1 or instance is None:
         cause = (makers, first.wanted - first.got) if makers else (node.inputs[:1], first.wanted)
     return Width(
         at(node), message, operands(node), notes=tuple(notes), cause=cause, readers=tuple(readers), makers=makers
     )
 
 
-def _design(graph: Graph, reader: Reader) -> Hashable | None:
-    """What the same layer of another instance of its class has in common with it; None where the network holds it."""
-    node = graph[reader.layer]
-    holder = owner(graph, node)
+def _instance(graph: Graph, slip: _Slip) -> Hashable | None:
+    """What the same layers of another instance of their class have in common with these; None where no block holds them
+    all."""
+    nodes = [graph[reader.layer] for reader in slip.readers]
+    holder, place = owner(graph, nodes[0]), nodes[0].place
     info = graph.modules.get(holder)
-    if not holder or info is None or node.place is None:
+    if not holder or info is None or place is None or any(owner(graph, node) != holder for node in nodes):
         return None
-    return info.module, info.type, node.module.removeprefix(holder), node.place, reader.wanted, reader.got
+    return info.module, info.type, tuple(node.module.removeprefix(holder) for node in nodes), place
 
 
 def repairs(subject: Subject, fault: Fault) -> Iterator[Proposal]:
@@ -178,7 +215,7 @@ def _refitted(subject: Subject, fault: Width) -> Iterator[Proposal]:
             return
         edits[path] = ReplaceModule(path, spec)
         titles.append(f"{path} = {spec}")
-    more = f" and {len(edits) - 1} more so" if len(edits) > 1 else ""
+    more = f", {titles[1]}" if len(edits) == 2 else f" and {len(edits) - 1} more so" if len(edits) > 2 else ""
     kind = subject.graph.modules[next(iter(edits))].type
     effect = f"{kind} made for the {fault.readers[0].got} that arrive"
     yield Proposal(titles[0] + more, tuple(edits.values()), effect)
