@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from skipstone.blocks.parts.whitening import Whitening
 from skipstone.core.errors import SkipstoneError
 from skipstone.data import Images, Pixels
+from skipstone.models.resnet9 import resnet9
 from skipstone.training.trial import fit_whitening
 
 
@@ -29,6 +30,25 @@ def test_channels_come_out_uncorrelated_and_of_equal_variance():
     stem.fit(images)
     assert not torch.allclose(before, torch.eye(27).double(), atol=0.1)
     torch.testing.assert_close(covariance(stem(images)), torch.eye(27).double(), atol=1e-3, rtol=0)
+
+
+def test_signed_filters_of_even_patches():
+    images, stem = smooth(), Whitening(3, kernel=2, signed=True, eps=0.0)
+    stem.fit(images)
+    maps = stem(images)
+    assert maps.shape == (200, 24, 9, 9)  # of 10 x 10
+    assert torch.equal(stem.weight[12:], -stem.weight[:12])
+    rows = maps[:, :12].movedim(1, -1).flatten(0, -2).double()
+    torch.testing.assert_close(rows.T @ rows / len(rows), torch.eye(12).double(), atol=1e-3, rtol=0)
+
+
+def test_a_network_with_the_signed_stem_has_no_weights_before_its_first_stage():
+    network = resnet9(width=8, stem="signed-whitening", pool="first")
+    assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+    assert [name for name, _ in network.named_parameters() if name.startswith("stem")] == []
+    assert network.stages[0][0].conv.weight.shape == (16, 24, 3, 3)
+    with pytest.raises(SkipstoneError, match="2 spatial axes, not 1"):
+        resnet9(stem="signed-whitening", dims=1)
 
 
 def test_eps_bounds_what_is_made_of_faint_patterns():

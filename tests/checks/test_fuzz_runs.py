@@ -165,3 +165,31 @@ def test_an_error_where_torch_raises_and_nowhere_else(pieces, size):
 @given(st.lists(PIECES, min_size=1, max_size=5), st.sampled_from([6, 7, 8, 9]))
 def test_an_error_where_torch_raises_at_length(part, pieces, size):
     agree(pieces, size)
+
+
+def key(finding):
+    return finding.rule, finding.module, finding.message
+
+
+def mends(model, shapes, inputs, finding, *, alone):
+    """Every repair takes its own finding away; where that is the only one, what is not said to be unrun runs."""
+    for repair in finding.repairs:
+        mended = repair.apply(model)
+        assert key(finding) not in map(key, check(mended, shapes, repairs=False, sizes=False).errors), repair
+        if alone and "not run" not in repair.effect:
+            assert runs(mended, inputs), repair
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(6))
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(PIECES, min_size=1, max_size=4), st.sampled_from([6, 8, 9]))
+def test_every_repair_repairs(part, pieces, size):
+    model, shapes = Row(pieces), ((2, CHANNELS, size, size), (2, CHANNELS))
+    inputs = [torch.randn(shape) for shape in shapes]
+    if runs(model, inputs):
+        return
+    report = check(model, shapes, sizes=False)
+    assume("invalid max index" not in str(report))
+    for finding in report.errors:
+        mends(model, shapes, inputs, finding, alone=len(report.errors) == 1)

@@ -39,6 +39,27 @@ def test_every_augmented_image_is_a_crop_of_its_own_image():
     assert len(seen) > 40  # of 50: crops at every corner and both sides do come up
 
 
+def mirrored(images: Images, epoch: int, **options: object) -> dict[int, bool]:
+    """Of each image, whether it was mirrored in an epoch."""
+    told = {}
+    for x, labels in Batches(images, 3, augmentation="crop-flip", pixels=RAW, **options).epoch(epoch):
+        for image, label in zip(x, labels, strict=True):
+            every = crops(images.pixels[label], 2)
+            told[int(label)] = any(torch.equal(crop, image) for crop in every[len(every) // 2 :])
+    return told
+
+
+def test_flips_that_alternate_show_each_side_in_two_epochs():
+    images = counted(n=12)
+    one, two, three = (mirrored(images, epoch, flips="alternating") for epoch in (1, 2, 3))
+    assert len(one) == 12
+    assert set(one.values()) == {True, False}, "half of them begin mirrored"
+    assert all(two[label] is not one[label] for label in one)
+    assert three == one
+    assert mirrored(images, 1, flips="alternating", seed=1) != one
+    assert [mirrored(images, epoch) for epoch in (1, 3)] != [one, one], "drawn anew each time, they do not"
+
+
 def test_crop_never_mirrors_and_none_changes_nothing():
     images = counted()
     for x, labels in Batches(images, 3, augmentation="crop", pixels=RAW).epoch(1):

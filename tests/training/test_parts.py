@@ -118,23 +118,57 @@ def test_flips_are_averaged():
     pixels[1, ..., 2:] = 80
     images, plain = Images(pixels, torch.tensor([1, 0])), Pixels(torch.full((1, 1, 1, 1), 60.0), torch.ones(1, 1, 1, 1))
     assert evaluate(LeftHalf(), images, plain)[1] == 0.5
-    assert evaluate(LeftHalf(), images, plain, flip_average=True)[1] == 1.0
+    assert evaluate(LeftHalf(), images, plain, views=2)[1] == 1.0
 
 
-def test_what_has_no_mirror_image_is_refused(tmp_path):
+def test_moved_views_count_half():
+    """A network that answers by the first row and column alone."""
+
+    class Corner(nn.Module):
+        def forward(self, x):
+            logit = x[..., 0, 0].mean(1)
+            return torch.stack([logit, -logit], 1)
+
+    levels = torch.randint(0, 256, (40, 1, 5, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    images, plain = Images(levels, torch.zeros(40, dtype=torch.int64)), Pixels(torch.full((1,), 127.0), torch.ones(1))
+    x = (levels.float() - 127)[:, 0]
+    # Moved to one corner the first pixel comes twice, and the last but one is first of the mirror image; and so on.
+    own, moved = [x[:, 0, 0], x[:, 0, -1]], [x[:, 0, 0], x[:, 0, -2], x[:, 1, 1], x[:, 1, -1]]
+    logit = sum(own) / 4 + sum(moved) / 8
+    loss, accuracy = evaluate(Corner(), images, plain, views=6)
+    assert accuracy == (logit > 0).double().mean()
+    assert loss == pytest.approx(torch.nn.functional.softplus(-2 * logit).mean().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("views", [2, 6])
+def test_what_has_no_mirror_image_is_refused(tmp_path, views):
     (tmp_path / "rows.py").write_text("import torch\nrows = [(torch.zeros(5), i % 2) for i in range(20)]\n"
                                       "def make_data():\n    return rows, rows\n")  # fmt: skip
     spec = RunSpec(model="torch.nn:Linear", options={"in_features": 5, "out_features": 2}, device="cpu",
-                   data=f"{tmp_path / 'rows.py'}:make_data", recipe=Recipe(flip_average=True))  # fmt: skip
-    with pytest.raises(SkipstoneError, match=r"flip_average is of images \(C, H, W\), and these inputs are \(5,\)"):
+                   data=f"{tmp_path / 'rows.py'}:make_data", recipe=Recipe(views=views))  # fmt: skip
+    with pytest.raises(SkipstoneError, match=rf"views={views} is of images \(C, H, W\), and these inputs are \(5,\)"):
         train(spec)
+
+
+def test_moved_maps_have_no_labels(tmp_path):
+    (tmp_path / "maps.py").write_text("import torch\nmaps = [(torch.zeros(3, 8, 8), torch.zeros(8, 8).long())] * 20\n"
+                                      "def make_data():\n    return maps, maps\n")  # fmt: skip
+    spec = RunSpec(model="torch.nn:Conv2d", options={"in_channels": 3, "out_channels": 2, "kernel_size": 1},
+                   device="cpu", data=f"{tmp_path / 'maps.py'}:make_data", recipe=Recipe(views=6))  # fmt: skip
+    with pytest.raises(SkipstoneError, match="views=6 is of images with one label; where each pixel has one, 1 or 2"):
+        train(spec)
+
+
+def test_views_are_one_two_or_six():
+    with pytest.raises(SkipstoneError, match=r"views is 3.*1, 2 or 6"):
+        Recipe(views=3)
 
 
 def test_maps_of_flips_are_flipped_back():
     levels = torch.randint(0, 256, (3, 2, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     labels = (levels[:, 1] > levels[:, 0]).long()
     images, plain = Images(levels, labels), Pixels(torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1))
-    assert evaluate(nn.Identity(), images, plain, flip_average=True)[1] == 1.0
+    assert evaluate(nn.Identity(), images, plain, views=2)[1] == 1.0
 
 
 def test_weight_decay_spares_biases_and_norms():

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from skipstone.core.errors import SkipstoneError
 from skipstone.core.literals import literal, split
-from skipstone.runs.records import Decayed, Optimizer, Padding, Precision, Recipe, RunSpec, Schedule
+from skipstone.runs.records import Decayed, Flips, Optimizer, Padding, Precision, Recipe, RunSpec, Schedule, Views
 from skipstone.runs.stopping import StopRule
 
 if TYPE_CHECKING:
@@ -112,8 +112,11 @@ class RecipeFlags:
         _help("auto (default: crop-flip on CIFAR, none on digits), none, crop or crop-flip."),
     ] = None
     padding: Annotated[Padding | None, _help("Around crops: reflect (default) or zeros.")] = None
-    flip_average: Annotated[
-        bool | None, _help("Test each image with its mirror image. Off by default.", "--no-flip-average")
+    flips: Annotated[
+        Flips | None, _help("random (default), or alternating: each image is mirrored in every other epoch.")
+    ] = None
+    views: Annotated[
+        Views | None, _help("Of each test image: 1 (default), 2 with its mirror image, 6 moved by a pixel too.")
     ] = None
     clip: Annotated[float | None, _help("Largest norm of the whole gradient. Default: none.")] = None
     precision: Annotated[

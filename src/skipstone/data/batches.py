@@ -13,6 +13,9 @@ from torch import Tensor
 
 from skipstone.data.images import DataError, Images
 
+FLIP_STREAM = 2**32
+"""Apart from every epoch's number."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pixels:
@@ -59,6 +62,9 @@ class Batches:
     smaller than `batch_size` is one batch. `part` (k, n) gives the k-th of n parts of every batch, counted from 0, as
     equal as they can be: n processes that take one each see what a single one sees.
 
+    Flips are drawn anew in each epoch, or `flips` alternate: each image begins as it is or mirrored, and is the other
+    in every next epoch, so that two epochs show both (Jordan 2024, 2404.00498, section 3.6).
+
     Augmentation: the set is held once, padded (by an eighth of the height: 4 at 32, 1 at 8; by reflection, or with
     zeros, which are black and not the mean), and once more mirrored; a window view over both then makes any crop of any
     image an index, so that a batch is one gather.
@@ -71,6 +77,7 @@ class Batches:
         *,
         augmentation: Literal["none", "crop", "crop-flip"] = "none",
         padding: Literal["reflect", "zeros"] = "reflect",
+        flips: Literal["random", "alternating"] = "random",
         pixels: Pixels | None = None,
         seed: int = 0,
         device: torch.device | str = "cpu",
@@ -86,6 +93,7 @@ class Batches:
         self._labels = images.labels.to(device)
         self._padding = 0 if augmentation == "none" else images.shape[1] // 8
         self._flip = augmentation == "crop-flip"
+        self._alternating = flips == "alternating"
         self._shape = images.shape
         if augmentation == "none":
             self._whole, self._windows = images.pixels.to(device), None
@@ -111,12 +119,19 @@ class Batches:
         order = torch.randperm(count, generator=generator)
         offsets = torch.randint(0, 2 * self._padding + 1, (2, count), generator=generator)
         flips = torch.randint(0, 2 if self._flip else 1, (count,), generator=generator)
+        if self._flip and self._alternating:
+            flips = (self._first_flips()[order] + number) % 2
         index = torch.stack([order + flips * count, *offsets, order]).to(self._labels.device)
         which, parts = self._part
         for batch in torch.split(index, self.batch_size, dim=1)[: len(self)]:
             rows, top, left, image = torch.tensor_split(batch, parts, dim=1)[which]
             inputs = self._whole[rows] if self._windows is None else self._crop(self._windows, rows, top, left)
             yield self.pixels.normalise(inputs), self._labels[image]
+
+    def _first_flips(self) -> Tensor:
+        """(N,), 0 or 1 for each image: the same in every epoch."""
+        generator = torch.Generator().manual_seed(mixed_seed(self.seed, FLIP_STREAM))
+        return torch.randint(0, 2, (len(self._labels),), generator=generator)
 
     def _crop(self, windows: Tensor, rows: Tensor, top: Tensor, left: Tensor) -> Tensor:
         channels, height, width = self._shape

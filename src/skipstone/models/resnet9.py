@@ -6,8 +6,10 @@
 
 Every 3x3 is followed by normalisation and ReLU; a unit is x + f(f(x)), f a 3x3 with both, so that the sum itself is not
 activated. At w = 64 and 10 classes it has 6,573,120 parameters. With `stem="whitening"` (the author's later advice) the
-images go through fixed filters that whiten 3x3 patches, and a 1x1 convolution to w channels. With `pool="first"` the
-maximum is taken before normalisation and ReLU, which then have a quarter to do (as in Jordan 2024, arXiv 2404.00498).
+images go through fixed filters that whiten 3x3 patches, and a 1x1 convolution to w channels; with
+`stem="signed-whitening"` through filters that whiten 2x2 patches and their negatives, 8 channels for each of the
+images', and a ReLU, without normalisation or weights (Jordan 2024, arXiv 2404.00498). With `pool="first"` the
+maximum is taken before normalisation and ReLU, which then have a quarter to do (also Jordan's).
 """
 
 from typing import Literal
@@ -21,8 +23,8 @@ from skipstone.blocks.parts.whitening import Whitening
 from skipstone.models.options import one_of
 from skipstone.models.stages import StagedNetwork, check_options, initialised
 
-StemName = Literal["conv", "whitening"]
-STEMS = ("conv", "whitening")
+StemName = Literal["conv", "whitening", "signed-whitening"]
+STEMS = ("conv", "whitening", "signed-whitening")
 PoolPlace = Literal["last", "first"]
 PLACES = ("last", "first")
 _LOGIT_SCALE = 0.125
@@ -54,8 +56,8 @@ def resnet9(
 ) -> nn.Module:
     """ResNet-9 of a `width`: images (N, in_channels, H, W) to logits (N, num_classes).
 
-    `stem` is "conv" as published, or "whitening" (2-D alone); `pool` stands "last" in its layer as published, or
-    "first", behind the convolution; `dropout` stands between a unit's two convolutions.
+    `stem` is "conv" as published, or "whitening" or "signed-whitening" (2-D alone); `pool` stands "last" in its layer
+    as published, or "first", behind the convolution; `dropout` stands between a unit's two convolutions.
     """
     check_options(in_channels=in_channels, width=width, dropout=dropout, init=init)
     one_of("stem", stem, STEMS)
@@ -76,13 +78,17 @@ def resnet9(
         return Residual(named_sequence(first=layer(channels, channels), drop=drop, last=layer(channels, channels)))
 
     start: nn.Module = layer(in_channels, width)
-    if stem == "whitening":
+    first = width
+    if stem == "signed-whitening":
+        start = named_sequence(whitening=Whitening(in_channels, kernel=2, signed=True, dims=dims), relu=nn.ReLU())
+        first = 8 * in_channels
+    elif stem == "whitening":
         whitening = Whitening(in_channels, dims=dims)
         start = named_sequence(whitening=whitening, mix=layer(9 * in_channels, width, kernel=1))
     network = StagedNetwork(
         start,
         [
-            [layer(width, 2 * width, halved=True), unit(2 * width)],
+            [layer(first, 2 * width, halved=True), unit(2 * width)],
             [layer(2 * width, 4 * width, halved=True)],
             [layer(4 * width, 8 * width, halved=True), unit(8 * width)],
         ],

@@ -19,7 +19,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from skipstone.core.codec import Json, RecordError, decode, encode
 from skipstone.core.errors import SkipstoneError
@@ -44,6 +44,8 @@ Schedule = Literal["one-cycle", "cosine", "step", "constant"]
 Augmentation = Literal["auto", "none", "crop", "crop-flip"]
 Precision = Literal["fp32", "bf16", "auto"]
 Padding = Literal["reflect", "zeros"]
+Flips = Literal["random", "alternating"]
+Views = Literal[1, 2, 6]
 Decayed = Literal["weights", "all"]
 R = TypeVar("R")
 
@@ -57,8 +59,10 @@ class Recipe:
     at all. `augmentation` "auto" is crop-flip on CIFAR and none on digits, where a mirrored 2 is no digit. `clip`
     bounds the norm of the whole gradient. `momentum` and `nesterov` are SGD's; AdamW takes torch's own betas.
     Weight decay leaves biases and normalisation parameters alone, unless `decayed` is "all". `padding` is what crops
-    are taken from beyond the edge. `precision` "auto" is bf16 where the device computes in it, else fp32.
-    `flip_average` tests each image with its mirror image: the mean of their logits; validation is without.
+    are taken from beyond the edge; `flips` "alternating" mirrors each image in every other epoch. `precision` "auto" is
+    bf16 where the device computes in it, else fp32.
+    `views` of each test image are averaged: 2 are it and its mirror image, 6 these moved by a pixel to two corners too;
+    validation is without.
     `cuda_graph` records a step on a GPU once and replays it: for networks whose Python does the same at each step.
     """
 
@@ -74,7 +78,8 @@ class Recipe:
     label_smoothing: float = 0.0
     augmentation: Augmentation = "auto"
     padding: Padding = "reflect"
-    flip_average: bool = False
+    flips: Flips = "random"
+    views: Views = 1
     clip: float | None = None
     precision: Precision = "fp32"
     cuda_graph: bool = False
@@ -92,6 +97,7 @@ class Recipe:
         _demand(0 <= self.warmup < 1, "warmup", self.warmup, "a share of all steps, at least 0 and below 1")
         _demand(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
         _demand(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "at least 0 and below 1")
+        _demand(self.views in get_args(Views), "views", self.views, "1, 2 or 6")
         _demand(self.clip is None or 0 < self.clip < math.inf, "clip", self.clip, "a number above 0, or none")
 
 

@@ -46,9 +46,9 @@ class Moment:
     def now(cls) -> "Moment":
         return cls(time.monotonic(), time.thread_time())
 
-    def spent(self, busy: float = _BUSY) -> float:
-        """Seconds of this thread's processor since; at least one for `busy` of the clock."""
-        return max((time.monotonic() - self.clock) / busy, time.thread_time() - self.processor)
+    def spent(self) -> float:
+        """Seconds of this thread's processor since; at least one for four of the clock."""
+        return max((time.monotonic() - self.clock) / _BUSY, time.thread_time() - self.processor)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,8 +41,7 @@ def measure_run(spec: RunSpec) -> RunCost:
     step = _seconds(lambda: run.loop.epoch(1, steps=_STEPS)) / _STEPS
     images = run.data.train[:_IMAGES]
     image = _seconds(lambda: evaluate(run.loop.model, images, run.batches.pixels)) / len(images)
-    looks = 2 if spec.recipe.flip_average else 1
-    evaluated = spec.epochs * 2 * len(run.data.val) + looks * len(run.data.test)
+    evaluated = spec.epochs * 2 * len(run.data.val) + spec.recipe.views * len(run.data.test)
     try:
         macs = cost(trace(run.loop.bare.eval(), (1, *run.data.shape))).macs
     except SkipstoneError:

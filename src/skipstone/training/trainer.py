@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from skipstone.data.images import Images, permutation
 from skipstone.flow import Probe
 from skipstone.runs.flow import FlowRecord
 from skipstone.runs.folder import FolderError, RunFolder, demand_free, demand_same, holds_work
-from skipstone.runs.records import BEST_FILE, EpochRecord, RunResult, RunSpec, read_run
+from skipstone.runs.records import BEST_FILE, EpochRecord, RunResult, RunSpec, Views, read_run
 from skipstone.runs.stopping import ending, lowest_loss_epoch
 from skipstone.training.checkpoint import CheckpointError, pack, unpack
 from skipstone.training.environment import describe
@@ -98,6 +98,14 @@ def prepare(spec: RunSpec, progress: Progress, build: Builder = build_model) -> 
     return Run(spec, build).begin(progress)
 
 
+def _demand_views(views: Views, shape: Sequence[int], label_shape: Sequence[int]) -> None:
+    """Raise where test inputs have no such views."""
+    if views > 1 and len(shape) != 3:
+        raise SkipstoneError(f"views={views} is of images (C, H, W), and these inputs are {tuple(shape)}")
+    if views > 2 and label_shape:
+        raise SkipstoneError(f"views={views} is of images with one label; where each pixel has one, 1 or 2 are")
+
+
 class Run:
     """Everything a run holds in memory. Of several `ranks` each has one, and the first alone a folder."""
 
@@ -111,8 +119,7 @@ class Run:
             raise SkipstoneError(f"cuda_graph is of one CUDA device, and this run is on {where}; leave it out")
         self.data = load(spec.data, spec.data_dir, val_fraction=spec.val_fraction, split_seed=spec.split_seed)
         shape, classes = self.data.shape, self.data.num_classes
-        if spec.recipe.flip_average and len(shape) != 3:
-            raise SkipstoneError(f"flip_average is of images (C, H, W), and these inputs are {shape}")
+        _demand_views(spec.recipe.views, shape, self.data.label_shape)
         if build is build_model:
             build = partial(build_model, label_shape=self.data.label_shape)
         pixels = Pixels.of(self.data.train)
@@ -126,6 +133,7 @@ class Run:
             spec.recipe.batch_size,
             augmentation=augmentation,
             padding=spec.recipe.padding,
+            flips=spec.recipe.flips,
             pixels=pixels,
             seed=spec.seed,
             device=device,
@@ -265,11 +273,11 @@ class Run:
         # Measured sums may round otherwise in another process, and what ends a run must end it in all of them.
         return self.ranks.from_first(lambda: record), flow
 
-    def _measure(self, images: Images, *, flip_average: bool = False) -> tuple[float, float]:
-        return evaluate(self.loop.model, images, self.batches.pixels, self.ranks, flip_average=flip_average)
+    def _measure(self, images: Images, *, views: Views = 1) -> tuple[float, float]:
+        return evaluate(self.loop.model, images, self.batches.pixels, self.ranks, views=views)
 
     def _tested(self) -> tuple[float, float]:
-        return self._measure(self.data.test, flip_average=self.spec.recipe.flip_average)
+        return self._measure(self.data.test, views=self.spec.recipe.views)
 
     def _recorded(self, step: int) -> list[int]:
         """For which epochs' flow records this step stands: 0 for the first of all, k for the last of epoch k."""
