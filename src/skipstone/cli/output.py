@@ -107,7 +107,7 @@ def save_network(model: "nn.Module", edits: Sequence["Edit"], path: Path) -> Non
         torch.save(edited, saved)
     except Exception as error:  # whatever the network's own pickling raises
         raise SkipstoneError(f"the network cannot be saved: {one_line(error)}") from error
-    write_atomically(path, saved.getbuffer())
+    write_atomically(path, saved.getvalue())
     note(f"saved: {path}")
 
 

@@ -17,7 +17,7 @@ from skipstone.core.errors import SkipstoneError
 _PREFIX, _SUFFIX = ".skipstone-", ".partial"
 
 
-def write_atomically(path: str | Path, data: bytes | memoryview) -> None:
+def write_atomically(path: str | Path, data: bytes) -> None:
     """Make `data` the content of the file `path`, or leave the file as it was.
 
     A link is followed and stays a link; an existing file keeps its permissions and, where the system lets us, its
@@ -97,7 +97,7 @@ def is_partial(name: str) -> bool:
     return name.startswith(_PREFIX) and name.endswith(_SUFFIX)
 
 
-def _write_into(descriptor: int, data: bytes | memoryview) -> None:
+def _write_into(descriptor: int, data: bytes) -> None:
     """Write all of `data`, see it to the disk, close."""
     try:
         rest = memoryview(data)

@@ -151,13 +151,13 @@ class RunFolder:
             append_durably(self.path / FLOW_FILE, _lines(flow))
             append_durably(self.path / METRICS_FILE, _lines([epoch]))
 
-    def keep(self, checkpoint: bytes | memoryview) -> None:
+    def keep(self, checkpoint: bytes) -> None:
         """Make this the newest checkpoint and the newest of before the previous one; at no moment is there none."""
         with self._told():
             write_atomically(self.path / _NEXT_FILE, checkpoint)
             self._take_names()
 
-    def keep_best(self, checkpoint: bytes | memoryview) -> None:
+    def keep_best(self, checkpoint: bytes) -> None:
         """The checkpoint that early stopping will go back to; written after `keep`, which a resumed run relies on."""
         with self._told():
             write_atomically(self.path / BEST_FILE, checkpoint)

@@ -30,7 +30,7 @@ class CheckpointError(RecordError):
     """Bytes that are no checkpoint of this network."""
 
 
-def pack(model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int) -> tuple[memoryview, Unkept]:
+def pack(model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int) -> tuple[bytes, Unkept]:
     """(the checkpoint after `epoch`, what of the network's state it can't hold)."""
     hidden, unkept = read_state(model)
     buffer = io.BytesIO()
@@ -45,10 +45,11 @@ def pack(model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int) -> tupl
         buffer,
     )
     seal(buffer)
-    return buffer.getbuffer(), unkept
+    # Not its `getbuffer`: a view that a cycle of garbage holds beside its owner is complained of by Python 3.13.
+    return buffer.getvalue(), unkept
 
 
-def unpack(data: bytes | memoryview, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+def unpack(data: bytes, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
     """Put a checkpoint into a network and an optimizer built alike; its epoch.
 
     Raises:
@@ -71,7 +72,7 @@ def unpack(data: bytes | memoryview, model: nn.Module, optimizer: torch.optim.Op
         raise CheckpointError(f"not a checkpoint of this network: {' '.join(str(error).split())}") from error
 
 
-def read_sealed(data: bytes | memoryview) -> dict[str, Any]:
+def read_sealed(data: bytes) -> dict[str, Any]:
     """What a sealed archive holds, on the CPU; `CheckpointError` where its seal is broken."""
     if data[-_SEAL_BYTES:] != _seal_of(memoryview(data)[:-_SEAL_BYTES]):
         raise CheckpointError(f"damaged: the checksum at its end does not fit its {len(data):,} bytes")

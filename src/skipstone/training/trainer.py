@@ -145,7 +145,7 @@ class Run:
             "data": self.data.digest()
         }
         self.epochs: list[EpochRecord] = []
-        self._best: bytes | memoryview = b""
+        self._best: bytes = b""
 
     def begin(self, progress: Progress) -> "Run":
         """Try the network, and stand before the first step."""
@@ -171,7 +171,7 @@ class Run:
         self.epochs = self.ranks.from_first(lambda: self._restored(folder or RunFolder(path), progress))
         if self.ranks.world > 1:
             # The bytes of what the first one has now: the others may not see its storage.
-            packed = self.ranks.from_first(lambda: bytes(self._packed()))
+            packed = self.ranks.from_first(self._packed)
             unpack(packed, self.loop.bare, self.loop.optimizer)
         if self.spec.stop.patience is not None:
             self._keep_best(folder)
@@ -227,7 +227,7 @@ class Run:
             folder.finish(result)
         return result
 
-    def _packed(self) -> memoryview:
+    def _packed(self) -> bytes:
         return pack(self.loop.bare, self.loop.optimizer, len(self.epochs))[0]
 
     def _keep_best(self, folder: RunFolder | None) -> None:
