@@ -115,3 +115,22 @@ def test_an_output_padding_gets_its_stride_and_no_size_is_called_legal():
     assert repair.apply(model)(torch.randn(example)).shape == torch.Size(example)
     assert not any(finding.sizes for finding in report.errors)
     assert any(finding.sizes for finding in check(model, example, run=False).errors)
+
+
+def test_what_the_run_alone_told_is_mended_in_a_run_though_another_fault_stands_behind_it():
+    """Of two reasons to refuse one layer, the cast mends the one that torch does not tell of."""
+
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.up = nn.ConvTranspose2d(4, 4, 1, output_padding=1)
+
+        def forward(self, x):
+            return self.up(x.bfloat16()).view(x.shape[0], -1, 2).reshape(x.shape)
+
+    model = Two()
+    first = check(model, (2, 4, 6, 6), sizes=False).errors[0]
+    assert "output padding must be smaller" in first.message
+    for repair in first.repairs:
+        again = check(repair.apply(model), (2, 4, 6, 6), sizes=False, repairs=False)
+        assert all(error.message != first.message for error in again.errors), repair

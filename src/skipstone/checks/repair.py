@@ -105,6 +105,8 @@ def _verified(subject: Subject, found: Found, proposal: Proposal, alone: set[Key
         edits, mended, alone_left = settled
         effort.spend()
         proof, ran = (_NOT_RUN, None) if alone_left else _proof(subject, edits, mended)
+        if alone_left and _still_refused(subject, found, edits, mended):
+            return None
         if proof is None and edits == (edits := (*edits, *_behind_refusal(ran, edits))):
             return None
     extra = (cost(mended.graph) - cost(subject.graph)).for_one(batch_of(subject.graph))
@@ -130,12 +132,25 @@ def _proof(subject: Subject, edits: Edits, mended: Subject) -> tuple[str | None,
         return "", None
     if isinstance(subject.plan, NotRun):
         return _NOT_RUN, None
-    model = surgery.apply(subject.model, edits)
-    ran = Subject(model, subject.example, mended.graph, subject.run, subject.budget)
+    ran = _to_run(subject, edits, mended)
     if ran.witness is None or not ran.witness.plan.as_asked:
         return _NOT_RUN, ran
     own = ran.witness.own
     return None if own.raised is not None else "" if own.ended else _NOT_RUN, ran
+
+
+def _to_run(subject: Subject, edits: Edits, mended: Subject) -> Subject:
+    model = surgery.apply(subject.model, edits)
+    return Subject(model, subject.example, mended.graph, subject.run, subject.budget)
+
+
+def _still_refused(subject: Subject, found: Found, edits: Edits, mended: Subject) -> bool:
+    """Does a run refuse at the same place for the same reason? Of what the run alone told, a record shows nothing."""
+    if found.rule != refused_in_run.RULE:
+        return False
+    fault = next(refused_in_run.check(_to_run(subject, edits, mended)), None)
+    told = found.fault
+    return fault is not None and (fault.where.module, fault.message) == (told.where.module, told.message)
 
 
 def _behind_refusal(ran: Subject | None, edits: Edits) -> Edits:
