@@ -93,15 +93,11 @@ def value_of(number: object) -> Value | None:
 
 def only_value(size: object) -> int | None:
     """A size that is one number at all points that are alive; None for others."""
-    if type(size) is int:
-        return size
-    if not isinstance(size, torch.SymInt) or not isinstance(size.node, VectorNode):
-        return None
-    value: Value = size.node.value
-    if not isinstance(value, np.ndarray):
-        return int(value)
-    alive = value[size.node.sweep.alive]
-    return int(alive[0]) if len(alive) and (alive == alive[0]).all() else None
+    value = value_of(size)
+    if isinstance(value, np.ndarray) and isinstance(size, torch.SymInt):
+        alive = value[size.node.sweep.alive]
+        return int(alive[0]) if len(alive) and (alive == alive[0]).all() else None
+    return value if isinstance(value, int) else None
 
 
 def values_of(size: object, count: int) -> NDArray[np.int64]:

@@ -1,8 +1,8 @@
 """Operations whose result's form is known without asking torch, which takes them apart into as many as thirty steps.
 
-Batch normalisation so takes two thirds of a first record. Each rule answers only for plain inputs (contiguous, of one
-floating dtype, on the CPU, all sizes numbers) that torch would surely accept, with what torch then gives; for others it
-gives None, and torch answers.
+Batch normalisation so takes a half to two thirds of a first record. Each rule answers only for plain inputs
+(contiguous, of one floating dtype, on the CPU, all sizes numbers) that torch would surely accept, with what torch then
+gives; for others it gives None, and torch answers.
 """
 
 from collections.abc import Callable, Mapping, Sequence

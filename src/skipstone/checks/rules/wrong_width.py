@@ -55,7 +55,7 @@ class Reader:
     got: int
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Slip:
     """The layers that do not fit, the makers of their features, and the tensor that holds these."""
 
@@ -99,7 +99,9 @@ def check(subject: Subject) -> Iterator[Fault]:
             yield Fault(at(node), _message(subject.graph, node, wanted, got), operands(node))
         else:
             _sort_in(slips, subject, Reader(node.index, wanted, got))
-    yield from _joined([(_width_fault(subject, slip), _instance(subject.graph, slip)) for slip in slips])
+    instances = [_instance(subject.graph, slip) for slip in slips]
+    faults = [_width_fault(subject, slip, instance) for slip, instance in zip(slips, instances, strict=True)]
+    yield from _joined(faults, instances)
 
 
 def _sort_in(slips: list[_Slip], subject: Subject, reader: Reader) -> None:
@@ -119,15 +121,16 @@ def _source(graph: Graph, index: int) -> int:
     return index
 
 
-def _joined(told: list[tuple[Width, Hashable]]) -> Iterator[Width]:
+def _joined(faults: list[Width], instances: list[Hashable | None]) -> Iterator[Width]:
     """The faults; those of one layer in many instances of a class, with numbers of their own, have one cause."""
+    told = list(zip(faults, instances, strict=True))
     numbers = {(instance, fault.readers[0].wanted, fault.readers[0].got) for fault, instance in told}
     times = Counter(instance for instance, *_ in numbers if instance is not None)
     for fault, instance in told:
         yield replace(fault, cause=instance) if times[instance] >= _MANY else fault
 
 
-def _width_fault(subject: Subject, slip: _Slip) -> Width:
+def _width_fault(subject: Subject, slip: _Slip, instance: Hashable | None) -> Width:
     graph, makers, readers = subject.graph, slip.makers, slip.readers
     first = readers[0]
     node = graph[first.layer]
@@ -140,7 +143,6 @@ def _width_fault(subject: Subject, slip: _Slip) -> Width:
         more = f" and {len(others) - _MAX_NAMED} more" if len(others) > _MAX_NAMED else ""
         notes.append(f"the same {abs(first.wanted - first.got)} at {', '.join(others[:_MAX_NAMED])}{more}")
     message = _message(graph, node, first.wanted, first.got)
-    instance = _instance(graph, slip)
     cause: Hashable = (instance, first.wanted, first.got)
     if len(readers) > 1 or instance is None:
         cause = (makers, first.wanted - first.got) if makers else (node.inputs[:1], first.wanted)
