@@ -63,7 +63,7 @@ class Batches:
     equal as they can be: n processes that take one each see what a single one sees.
 
     Flips are drawn anew in each epoch, or `flips` alternate: each image begins as it is or mirrored, and is the other
-    in every next epoch, so that two epochs show both (Jordan 2024, 2404.00498, section 3.6).
+    in every next epoch, so that two epochs show both (Jordan 2024, 2404.00498).
 
     Augmentation: the set is held once, padded (by an eighth of the height: 4 at 32, 1 at 8; by reflection, or with
     zeros, which are black and not the mean), and once more mirrored; a window view over both then makes any crop of any

@@ -24,7 +24,7 @@ def evaluate(
     `model` maps (N, C, H, W) float32 to logits (N, classes), or (N, classes, H, W) where each pixel has a label, and
     the answer is a mean over pixels; it is left in eval mode. Works on the device of `pixels`. With 2 `views` the
     logits are the mean of those of an image and its mirror image (over the last axis); of 6 the others are both of
-    these moved by a pixel to two corners, each counting half (Jordan 2024, 2404.00498, section 3.5). The processes of
+    these moved by a pixel to two corners, each counting half (Jordan 2024, 2404.00498). The processes of
     `ranks` share the batches among them, and all have the same answer.
     """
     model.eval()
