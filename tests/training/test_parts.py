@@ -18,7 +18,6 @@ from skipstone.runs.records import EpochRecord, Recipe, RunSpec
 from skipstone.training import fabric, override, read_recipe, train
 from skipstone.training.evaluate import evaluate
 from skipstone.training.fabric import precision_on
-from skipstone.training.memory import keep_freed_memory
 from skipstone.training.optimizer import make_optimizer
 from skipstone.training.overfitting import best_epoch, turned_epoch
 from skipstone.training.schedule import learning_rate
@@ -224,7 +223,3 @@ def test_seeded_gives_the_callers_randomness_back():
 
 def test_changed_environment_is_told():
     assert changed({"threads": 2, "started": "a"}, {"threads": 1, "started": "b"}) == {"threads": [2, 1]}
-
-
-def test_keeping_memory_is_possible_or_politely_not():
-    assert keep_freed_memory() in (True, False)
