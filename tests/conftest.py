@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from types import ModuleType
 
 import pytest
+import torch
 from hypothesis import settings
 
 from skipstone.models.zoos import import_torchvision
@@ -14,6 +15,9 @@ from skipstone.models.zoos import import_torchvision
 # others turn up is for a run that looks for them, not for one that stands in the way of a change.
 settings.register_profile("untimed", deadline=None, derandomize=True)
 settings.load_profile("untimed")
+
+# Two workers on two cores: threads that outnumber these wait for each other, spinning.
+torch.set_num_threads(1)
 
 # A shell starts what runs in the background without Ctrl-C, and every process that a test starts would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -18,14 +18,6 @@ BASE = RunSpec(options={"width": 4, "shortcut": "B"}, epochs=2, device="cpu", fl
 PAIR = (Variant("as-is"), Variant("plain", ("ablate:all",)))
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def built(*edits: str):
     torch.manual_seed(0)
     return build_model(replace(BASE, model="skipstone:resnet8", edits=edits), SHAPE, 10)

@@ -1,13 +1,9 @@
 import pytest
-import torch
 
 
 @pytest.fixture(autouse=True, scope="package")
 def one_thread():
-    """Digits are too small to share out, and threads that outnumber the cores wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    """For the processes that tests start, as tests/conftest.py has it for this one: digits are too small to share."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMP_NUM_THREADS", "1")  # for the processes that tests start
+        patch.setenv("OMP_NUM_THREADS", "1")
         yield
-    torch.set_num_threads(before)
