@@ -1,9 +1,7 @@
 """What a resume rests on: state besides the weights, checkpoints that may be damaged, data that may have changed."""
 
-import gc
 import io
 import signal
-import sys
 import textwrap
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +18,6 @@ from skipstone.data import load
 from skipstone.runs.folder import FolderError, holds_work
 from skipstone.runs.records import RunSpec, read_run
 from skipstone.training import RunFailed, Silent, train
-from skipstone.training.checkpoint import CheckpointError, pack, seal, unpack
 from skipstone.training.state import Unkept, read_state, restore_state
 
 NETWORKS = '''
@@ -320,56 +317,6 @@ def test_shared_objects_stay_shared_and_what_is_no_state_stays_as_built():
     assert new.listed[0] is new.fc
     assert new.activation is torch.relu
     assert torch.equal(new.unregistered[0].running_mean, old.unregistered[0].running_mean)
-
-
-def small() -> tuple[nn.Module, torch.optim.Optimizer]:
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    model(torch.rand(4, 3)).pow(2).sum().backward()
-    optimizer.step()
-    return model, optimizer
-
-
-def test_a_checkpoint_in_a_cycle_of_garbage_is_collected_in_silence(monkeypatch):
-    """Python 3.13 complains of a buffer whose view is garbage beside it."""
-    said: list[str] = []
-    monkeypatch.setattr(sys, "unraisablehook", lambda what: said.append(str(what.exc_value)))
-    kept: list[object] = []
-    kept += [kept, pack(*small(), 7)[0]]
-    del kept
-    gc.collect()
-    assert said == []
-
-
-def test_a_flipped_bit_anywhere_is_refused():
-    model, optimizer = small()
-    data = pack(model, optimizer, 7)[0]
-    assert unpack(data, *small()) == 7
-    for at in range(0, len(data), 31):
-        damaged = bytearray(data)
-        damaged[at] ^= 1 << at % 8
-        with pytest.raises(CheckpointError, match=r"damaged: the checksum at its end does not fit its [0-9,]+ bytes"):
-            unpack(bytes(damaged), *small())
-
-
-@pytest.mark.parametrize("keep", [0, 1, 100, -1])
-def test_a_checkpoint_cut_short_is_refused(keep):
-    model, optimizer = small()
-    with pytest.raises(CheckpointError):
-        unpack(pack(model, optimizer, 7)[0][:keep], model, optimizer)
-
-
-def test_a_checkpoint_that_would_run_code_is_refused_without_advice_to_trust_it():
-    class Evil:
-        def __reduce__(self):
-            return print, ("ran",)
-
-    buffer = io.BytesIO()
-    torch.save({"version": 2, "model": Evil()}, buffer)
-    seal(buffer)
-    with pytest.raises(CheckpointError, match=r"^it holds something other than tensors and plain values$"):
-        unpack(buffer.getvalue(), *small())
 
 
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(networks, tmp_path):

@@ -21,7 +21,7 @@ def keep_freed_memory() -> bool:
 
     By default glibc maps every large block afresh and the kernel zeroes its pages again at each step: 1.4x to 1.9x the
     time of a training step on a CPU. Of the heap the next 1,000 MiB are given large pages where the kernel has them on
-    request (its `transparent_hugepage` at `madvise`), which the processor finds faster: another 1.1x to 1.3x.
+    request (its `transparent_hugepage` at `madvise`), which the processor finds faster: another 1.05x to 1.35x.
     Elsewhere than Linux with glibc it does nothing.
     """
     if not sys.platform.startswith("linux"):
