@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from skipstone import cli
+from skipstone.experiments.claims import CLAIMS
 from skipstone.learn import progress
 from skipstone.learn.unit import load
 
@@ -163,10 +164,20 @@ def test_every_training_command_runs_on_the_digits(project, command):
     if tokens[0] == "search" and "--runs" not in tokens:
         tokens += ["--runs", "2"]
     if tokens[0] == "claims":
-        tokens[1:1] = ["projection", "--epochs", "1", "--seeds", "1", "--width", "4"]
+        own = [token for token in tokens[1:] if token not in {claim.name for claim in CLAIMS}]
+        asked = [option for option in ("--epochs", "--seeds", "--width") if option not in own]
+        tokens = ["claims", "projection", *own, *(part for option in asked for part in (option, "1"))]
     several = "resnet8" if "--variant" in tokens else "plain8,resnet8"  # a variant takes out skips, which plain8 lacks
     models = {"--models": several, "--model": "skipstone:resnet8" if tokens[0] == "search" else "skipstone:plain8"}
-    small = {"--data": "digits", "--epochs": "1", "--seeds": "1", "--runs": "2", "--budget": "3s", **models}
+    small = {
+        "--data": "digits",
+        "--epochs": "1",
+        "--seeds": "1",
+        "--width": "4",
+        "--runs": "2",
+        "--budget": "3s",
+        **models,
+    }
     for option, value in small.items():
         if option in tokens:
             tokens[tokens.index(option) + 1] = value

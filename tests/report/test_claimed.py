@@ -72,3 +72,16 @@ def test_the_page_has_a_row_and_a_section_for_each():
     assert "\n**Not tried yet**.\n" in page
     assert page.count("| x | accuracy | resnet8: ") == 3
     assert "which may mean that 3 seeds could not" in page
+
+
+def test_the_page_says_what_wrote_it_and_what_is_left():
+    digits = claims_page(RECORD, ALL)
+    assert "\n    skipstone claims holds partly never --seeds 3 --out runs/claims --page docs/claims.md\n" in digits
+    assert "(claims-cifar10.md)" in digits
+    record = Claims(Setting("cifar10", epochs=3, width=16, seeds=6), RECORD.tried)
+    page = claims_page(record, ALL)
+    assert page.startswith("# Claims on CIFAR-10\n")
+    assert "    skipstone claims holds partly never --data cifar10 --epochs 3 --out runs/claims-cifar10 --page" in page
+    assert "Not tried yet: 1, planned" in page
+    assert "planned" not in claims_page(record, ALL[:3]), "all were tried"
+    assert "\n    skipstone claims --data cifar10 --epochs 3 --out" in claims_page(record, ALL[:3])

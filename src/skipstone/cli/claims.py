@@ -30,7 +30,7 @@ def run(
 ) -> int:
     """List what tutorials say of skip connections, with what came of it when it was tried; or try it.
 
-    Without --out the record is shown that comes with skipstone, made on the digits. With --out the claims are tried:
+    Without --out the record is shown that comes with skipstone, of --data. With --out the claims are tried:
     runs that are complete there are kept, cut ones resume, and what was tried already is not tried again, so that the
     same command goes on. Exit status: 0 done, 1 some runs failed and their claims are not tried, 2 could not run.
 
@@ -77,9 +77,9 @@ def run(
         return 0
     failed: tuple[Outcome, ...] = ()
     if out is None:
-        if setting != SETTINGS["digits"]:
+        if setting != usual:
             raise SkipstoneError("claims are tried in a folder; give one with --out, or --plan to see what they take")
-        record = kept_claims()
+        record = kept_claims(data)
     else:
         from skipstone.cli.progress import progress_bars
 

@@ -4,9 +4,11 @@ import math
 from collections.abc import Sequence
 
 from skipstone.core.codec import Json
-from skipstone.experiments.claims import CLAIMS, Claim, Claims, Evidence, Verdict
+from skipstone.experiments.claims import CLAIMS, SETTINGS, Claim, Claims, Evidence, Verdict
 from skipstone.experiments.statistics import Sample
 
+_TITLES = {"digits": "Claims", "cifar10": "Claims on CIFAR-10"}
+_PAGES = {"digits": "claims", "cifar10": "claims-cifar10"}
 _COUNTED = ("parameters", "channels", "weights")
 _UNITS = {"%": " %", "nats": " nats", "epochs": " epochs", "decades": " decades", "times": ""}
 _COLUMNS = ("condition", "measure", "said to be greater", "said to be less", "difference (95 %)", "p, Holm", "came out")
@@ -39,15 +41,15 @@ def claims_page(record: Claims, claims: Sequence[Claim] = CLAIMS) -> str:
         verdict = record.verdict(claim)
         rows.append((f"[{claim.name}](#{claim.name})", claim.said, f"**{verdict.word}**{_tail(verdict)}"))
     sections = [line for claim in claims for line in _section(record, claim)]
-    return "\n".join([*_head(record), "", *_markdown(rows), "", *sections])
+    return "\n".join([*_head(record, claims), "", *_markdown(rows), "", *sections])
 
 
-def _head(record: Claims) -> list[str]:
-    return f"""# Claims
+def _head(record: Claims, claims: Sequence[Claim]) -> list[str]:
+    return f"""# {_TITLES[record.setting.data]}
 
 What tutorials say of skip connections, each statement tried on {record.setting.data}. This page is written by
 
-    skipstone claims --out runs/claims --page docs/claims.md
+    {_command(record, claims)}
 
 and every verdict on it is computed from the numbers beside it. {_tried(record)[0].upper()}{_tried(record)[1:]}.
 
@@ -66,9 +68,35 @@ How it is decided, all of it written down before anything was trained:
   when* some do, and *does not hold here* where none does, which may mean that {record.setting.seeds} seeds could not
   show it.
 
-Small images and short training: what is found here is found here. The same predictions on CIFAR-10 are planned
-(`skipstone claims --data cifar10 --plan`) and run by the same command without `--plan`.
+{_beside(record, claims)}
 """.splitlines()
+
+
+def _command(record: Claims, claims: Sequence[Claim]) -> str:
+    """What writes the page: the claims by name unless all were tried, and where the setting is not the usual."""
+    setting, usual = record.setting, SETTINGS[record.setting.data]
+    tried = [claim.name for claim in claims if record.evidence(claim)]
+    names = tried if len(tried) < len(claims) else []
+    data = [] if setting.data == "digits" else ["--data", setting.data]
+    own = [
+        f"--{name} {getattr(setting, name)}"
+        for name in ("epochs", "width", "seeds")
+        if getattr(setting, name) != getattr(usual, name)
+    ]
+    page = _PAGES[setting.data]
+    return " ".join(["skipstone claims", *names, *data, *own, f"--out runs/{page} --page docs/{page}.md"])
+
+
+def _beside(record: Claims, claims: Sequence[Claim]) -> str:
+    """How far the page goes, and where that of the other data is."""
+    if record.setting.data == "digits":
+        return f"""Small images and short training: what is found here is found here. The same predictions on CIFAR-10,
+as far as they were run: [claims on CIFAR-10]({_PAGES["cifar10"]}.md)."""
+    lines = ["Short training of narrow networks: what is found here is found here."]
+    if untried := sum(not record.evidence(claim) for claim in claims):
+        lines += [f"Not tried yet: {untried}, planned (`skipstone claims --data cifar10 --plan`);"]
+        lines += ["the command above goes on with them where they are named, too."]
+    return "\n".join([*lines, f"All of them on the digits: [claims]({_PAGES['digits']}.md)."])
 
 
 def _section(record: Claims, claim: Claim) -> list[str]:

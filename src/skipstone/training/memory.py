@@ -9,7 +9,7 @@ _MADV_HUGEPAGE = 14
 _MIB = 1 << 20
 _LARGE_PAGE = 2 * _MIB
 _MMAP_THRESHOLDS = (1024 * _MIB, 32 * _MIB)
-"""Blocks from which on glibc maps each by itself: as asked, and the most that glibc before 2.35 takes."""
+"""Blocks from which on glibc maps each by itself: as asked, and the most that an older glibc takes."""
 
 _HEAP = 1000 * _MIB
 """Address space for the heap to grow in, below the first threshold; it costs no memory until it is written to."""
@@ -22,7 +22,7 @@ def keep_freed_memory() -> bool:
     By default glibc maps every large block afresh and the kernel zeroes its pages again at each step: 1.4x to 1.9x the
     time of a training step on a CPU. Of the heap the next 1,000 MiB are given large pages where the kernel has them on
     request (its `transparent_hugepage` at `madvise`), which the processor finds faster: another 1.05x to 1.35x.
-    Elsewhere than Linux with glibc it does nothing.
+    An older glibc keeps blocks up to 32 MiB and has no large pages; elsewhere than Linux with glibc it does nothing.
     """
     if not sys.platform.startswith("linux"):
         return False

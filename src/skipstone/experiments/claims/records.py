@@ -12,8 +12,8 @@ from skipstone.runs.records import read_json
 
 VERSION = 1
 CLAIMS_FILE = "claims.json"
-KEPT_FILE = "digits.json"
-"""The record that comes with skipstone: all claims, tried on the digits."""
+KEPT_FILES = {"digits": "digits.json", "cifar10": "cifar10.json"}
+"""The records that come with skipstone, by data set: all claims on the digits, some on CIFAR-10."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,9 @@ def read_claims(folder: str | Path) -> Claims:
     return _read(Path(folder) / CLAIMS_FILE)
 
 
-def kept_claims() -> Claims:
-    """Those that come with skipstone; docs/claims.md is written from them."""
-    return _read(Path(str(files("skipstone.experiments.claims").joinpath(KEPT_FILE))))
+def kept_claims(data: str = "digits") -> Claims:
+    """Those that come with skipstone, tried on `data`; the pages of the docs are written from them."""
+    return _read(Path(str(files("skipstone.experiments.claims").joinpath(KEPT_FILES[data]))))
 
 
 def _read(path: Path) -> Claims:
