@@ -1,14 +1,11 @@
 """What a resume rests on: state besides the weights, checkpoints that may be damaged, data that may have changed."""
 
-import io
 import signal
 import textwrap
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
-from torch import nn
 
 import skipstone.training.trainer as trainer
 from breaking import breaking, full_disk, in_child, kill
@@ -18,7 +15,7 @@ from skipstone.data import load
 from skipstone.runs.folder import FolderError, holds_work
 from skipstone.runs.records import RunSpec, read_run
 from skipstone.training import RunFailed, Silent, train
-from skipstone.training.state import Unkept, read_state, restore_state
+from skipstone.training.state import Unkept
 
 NETWORKS = '''
 import os
@@ -290,33 +287,6 @@ def test_state_that_no_checkpoint_holds_is_told_before_the_first_step(networks, 
     [note] = [text for text in notes.told if text.startswith("a resumed run will not be bit-equal to an uninterrupted")]
     assert reason in note
     assert read_run(tmp_path / "x").environment["notes"] == notes.told
-
-
-def test_shared_objects_stay_shared_and_what_is_no_state_stays_as_built():
-    class Holder(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.fc = nn.Linear(2, 2)
-            self.listed = [self.fc]
-            self.one = self.other = {"a": [1, (2, 3)]}
-            self.activation = torch.relu
-            self.unregistered = [nn.BatchNorm1d(2)]
-
-    old = Holder()
-    old.one["a"].append(4)
-    old.unregistered[0](torch.rand(4, 2))
-    kept, unkept = read_state(old)
-    assert unkept == Unkept()
-    buffer = io.BytesIO()
-    torch.save(kept, buffer)
-    buffer.seek(0)
-    new = Holder()
-    restore_state(new, torch.load(buffer, weights_only=True))
-    assert new.one is new.other
-    assert new.one == {"a": [1, (2, 3), 4]}
-    assert new.listed[0] is new.fc
-    assert new.activation is torch.relu
-    assert torch.equal(new.unregistered[0].running_mean, old.unregistered[0].running_mean)
 
 
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(networks, tmp_path):

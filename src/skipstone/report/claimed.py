@@ -80,7 +80,7 @@ def _command(record: Claims, claims: Sequence[Claim]) -> str:
     data = [] if setting.data == "digits" else ["--data", setting.data]
     own = [
         f"--{name} {getattr(setting, name)}"
-        for name in ("epochs", "width", "seeds")
+        for name in ("epochs", "width", "seeds", "device")
         if getattr(setting, name) != getattr(usual, name)
     ]
     page = _PAGES[setting.data]

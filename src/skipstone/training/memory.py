@@ -19,10 +19,11 @@ _HEAP = 1000 * _MIB
 def keep_freed_memory() -> bool:
     """Let this process reuse blocks up to 1 GiB instead of returning each to the kernel; True if that was possible.
 
-    By default glibc maps every large block afresh and the kernel zeroes its pages again at each step: 1.4x to 1.9x the
+    By default glibc maps every large block afresh and the kernel zeroes its pages again at each step: 1.1x to 1.25x the
     time of a training step on a CPU. Of the heap the next 1,000 MiB are given large pages where the kernel has them on
-    request (its `transparent_hugepage` at `madvise`), which the processor finds faster: another 1.05x to 1.35x.
-    An older glibc keeps blocks up to 32 MiB and has no large pages; elsewhere than Linux with glibc it does nothing.
+    request (its `transparent_hugepage` at `madvise`), which the processor finds faster: another 1.05x to 1.35x
+    (docs/training.md). An older glibc keeps blocks up to 32 MiB and has no large pages; elsewhere than Linux with
+    glibc it does nothing.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -40,6 +40,7 @@ class HereRunner(ScriptedRunner):
 
     def run(self, specs, *, watch=None):
         threads = torch.get_num_threads()
+        torch.set_num_threads(2)  # a run takes one of its own accord
         try:
             return in_order(specs, {i: attempt(spec, patience_seconds=0) for i, spec in enumerate(specs)})
         finally:
